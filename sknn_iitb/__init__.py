@@ -1,0 +1,6 @@
+"""Neural networks for tables, on a CPU, as scikit-learn estimators."""
+
+from sknn_iitb.estimators import MLPClassifier, MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]
+__version__ = "0.1.0"

@@ -1,0 +1,103 @@
+"""What the families of parts have in common: a part is a small parameter object, found by name in a registry."""
+
+import inspect
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
+
+__all__ = ["Part", "Registry"]
+
+
+class Part(BaseEstimator):
+    """A replaceable piece of a network with its hyperparameters; fitting never modifies it.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The names by which an estimator's parameter selects the part; the first is its own, the others are aliases.
+    """
+
+    names = ()
+    _parameter_constraints: dict = {}
+
+    def hyper(self):
+        """Hyperparameters as the compiled function reads them, in the order it states."""
+        return ()
+
+    def hyper_array(self):
+        """:meth:`hyper` as a float64 array."""
+        return np.array(self.hyper(), dtype=np.float64)
+
+    def validate(self):
+        """Raise `InvalidParameterError`, a ValueError, if a hyperparameter is out of its range."""
+        validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), type(self).__name__)
+
+
+class Registry:
+    """The parts of one family by name. Dispatch, validation, documentation and tests all read it.
+
+    Parameters
+    ----------
+    parameter : str
+        The estimators' parameter that chooses among the parts.
+    base : type
+        The base class of the parts.
+    custom : type or None
+        The part that wraps a user's function, constructed as ``custom(function)``; None if there is none.
+    """
+
+    def __init__(self, parameter, base, custom=None):
+        self.parameter = parameter
+        self.base = base
+        self.custom = custom
+        self._classes = {}
+
+    def __iter__(self):
+        """Iterate over the classes, each once."""
+        return iter(dict.fromkeys(self._classes.values()))
+
+    def __getitem__(self, name):
+        return self._classes[name]
+
+    def __contains__(self, name):
+        return name in self._classes
+
+    def add(self, cls):
+        """Enter a class under its names; a decorator."""
+        for name in cls.names:
+            if name in self._classes:
+                raise ValueError(f"{self.parameter}: {name!r} is registered already")
+            self._classes[name] = cls
+        return cls
+
+    def names(self, condition=lambda cls: True):
+        """All names, aliases included, of the classes that fulfil `condition`."""
+        return [name for name, cls in self._classes.items() if condition(cls)]
+
+    def constraint(self, condition=lambda cls: True):
+        """What scikit-learn's parameter validation accepts for this family."""
+        return [StrOptions(set(self.names(condition))), self.base] + ([callable] if self.custom else [])
+
+    def resolve(self, value, flat=None):
+        """Turn a name, a part or a user's function into a validated part.
+
+        Parameters
+        ----------
+        value : str, part or callable
+        flat : dict, optional
+            The estimator's flat parameters (momentum, beta_1, ...). A name is built from those among them that its
+            class has.
+        """
+        if isinstance(value, self.base):
+            part = value
+        elif isinstance(value, str):
+            cls = self._classes[value]
+            accepted = inspect.signature(cls).parameters
+            part = cls(**{key: v for key, v in (flat or {}).items() if key in accepted})
+        elif isinstance(value, type):
+            raise ValueError(f"{self.parameter}={value.__name__} is a class; pass an instance, {value.__name__}().")
+        else:
+            part = self.custom(value)
+        part.validate()
+        return part

@@ -1,0 +1,149 @@
+"""Initializers: the weights before training.
+
+An initializer draws the weight matrix, of shape (fan_in, fan_out), and the biases of one layer after the other.
+"""
+
+import numpy as np
+
+from sknn_iitb._parts import Part, Registry
+
+__all__ = [
+    "INITIALIZERS",
+    "Auto",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Orthogonal",
+    "Zeros",
+]
+
+
+class Initializer(Part):
+    """Base of the initializers."""
+
+    def draw(self, rng, fan_in, fan_out, activation):
+        """Draw one layer.
+
+        Parameters
+        ----------
+        rng : RandomState
+        fan_in, fan_out : int
+        activation : Activation
+            The activation of the hidden layers.
+
+        Returns
+        -------
+        weights : ndarray of shape (fan_in, fan_out)
+        biases : ndarray of shape (fan_out,)
+        """
+        return self.weights(rng, fan_in, fan_out), np.zeros(fan_out)
+
+    def weights(self, rng, fan_in, fan_out):
+        """Draw the weights of one layer whose biases start at zero."""
+        raise NotImplementedError
+
+
+INITIALIZERS = Registry("init", Initializer)
+
+
+@INITIALIZERS.add
+class Auto(Initializer):
+    """scikit-learn's: weights and biases uniform in +-sqrt(c / (fan_in + fan_out)), c = 2 for logistic, else 6."""
+
+    names = ("auto",)
+
+    def draw(self, rng, fan_in, fan_out, activation):
+        bound = np.sqrt((2.0 if "logistic" in activation.names else 6.0) / (fan_in + fan_out))
+        return rng.uniform(-bound, bound, (fan_in, fan_out)), rng.uniform(-bound, bound, fan_out)
+
+
+def _uniform(rng, variance, shape):
+    bound = np.sqrt(3 * variance)
+    return rng.uniform(-bound, bound, shape)
+
+
+@INITIALIZERS.add
+class GlorotUniform(Initializer):
+    """Variance 2 / (fan_in + fan_out), uniform (Glorot and Bengio, AISTATS 2010)."""
+
+    names = ("glorot_uniform",)
+
+    def weights(self, rng, fan_in, fan_out):
+        return _uniform(rng, 2 / (fan_in + fan_out), (fan_in, fan_out))
+
+
+@INITIALIZERS.add
+class GlorotNormal(Initializer):
+    """Variance 2 / (fan_in + fan_out), normal (Glorot and Bengio, AISTATS 2010)."""
+
+    names = ("glorot_normal",)
+
+    def weights(self, rng, fan_in, fan_out):
+        return rng.normal(0, np.sqrt(2 / (fan_in + fan_out)), (fan_in, fan_out))
+
+
+@INITIALIZERS.add
+class HeUniform(Initializer):
+    """Variance 2 / fan_in, uniform (He et al., arXiv:1502.01852)."""
+
+    names = ("he_uniform",)
+
+    def weights(self, rng, fan_in, fan_out):
+        return _uniform(rng, 2 / fan_in, (fan_in, fan_out))
+
+
+@INITIALIZERS.add
+class HeNormal(Initializer):
+    """Variance 2 / fan_in, normal (He et al., arXiv:1502.01852)."""
+
+    names = ("he_normal",)
+
+    def weights(self, rng, fan_in, fan_out):
+        return rng.normal(0, np.sqrt(2 / fan_in), (fan_in, fan_out))
+
+
+@INITIALIZERS.add
+class LecunUniform(Initializer):
+    """Variance 1 / fan_in, uniform (LeCun et al., Efficient BackProp, 1998)."""
+
+    names = ("lecun_uniform",)
+
+    def weights(self, rng, fan_in, fan_out):
+        return _uniform(rng, 1 / fan_in, (fan_in, fan_out))
+
+
+@INITIALIZERS.add
+class LecunNormal(Initializer):
+    """Variance 1 / fan_in, normal (LeCun et al., Efficient BackProp, 1998)."""
+
+    names = ("lecun_normal",)
+
+    def weights(self, rng, fan_in, fan_out):
+        return rng.normal(0, np.sqrt(1 / fan_in), (fan_in, fan_out))
+
+
+@INITIALIZERS.add
+class Orthogonal(Initializer):
+    """A random matrix with orthonormal rows or columns, whichever are fewer (Saxe et al., arXiv:1312.6120)."""
+
+    names = ("orthogonal",)
+
+    def weights(self, rng, fan_in, fan_out):
+        gaussian = rng.normal(size=(max(fan_in, fan_out), min(fan_in, fan_out)))
+        q, r = np.linalg.qr(gaussian)
+        q = q * np.sign(np.diag(r))  # without the signs the draw is not uniform over the orthogonal matrices
+        return q if fan_in >= fan_out else q.T
+
+
+@INITIALIZERS.add
+class Zeros(Initializer):
+    """All zero: for a net without hidden layers; the neurons of a hidden layer would stay equal for ever."""
+
+    names = ("zeros",)
+
+    def weights(self, rng, fan_in, fan_out):
+        return np.zeros((fan_in, fan_out))

@@ -1,0 +1,424 @@
+"""Optimizers: how the parameters move, given the gradient and a learning rate.
+
+An optimizer is a function ``f(theta, gradient, slots, hyper, rate, decay, step)`` that updates the flat parameter vector
+`theta` in place. `slots`, of shape (n_slots, theta.size) and zero before the first step, is its memory; `hyper` (float64)
+its hyperparameters; `rate` the learning rate of this step, which the schedule has set already; `decay` is 1 for weights
+and 0 for biases, for optimizers that shrink the weights by themselves; `step` counts from 1.
+
+A user's own optimizer is a function of that form, given as ``solver=f``; it gets two slots.
+"""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from sknn_iitb._parts import Part, Registry
+
+__all__ = [
+    "LBFGS",
+    "OPTIMIZERS",
+    "SGD",
+    "AMSGrad",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lion",
+    "NAdam",
+    "Optimizer",
+    "RMSprop",
+    "Rprop",
+]
+
+_FRACTION = [Interval(Real, 0, 1, closed="left")]
+_POSITIVE = [Interval(Real, 0, None, closed="neither")]
+_NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
+_BETAS = {"beta_1": _FRACTION, "beta_2": _FRACTION, "epsilon": _POSITIVE}
+
+
+class Optimizer(Part):
+    """Base of the optimizers.
+
+    Attributes
+    ----------
+    kernel : function or None
+        ``kernel(theta, gradient, slots, hyper, rate, decay, step)``, see the module's text; None for lbfgs, which needs
+        the loss as a function and not one gradient at a time.
+    n_slots : int
+        How many vectors of the size of theta it remembers.
+    decays : bool
+        Whether it reads `decay`.
+    full_batch : bool
+        Whether ``batch_size="auto"`` means all samples.
+    """
+
+    kernel = None
+    n_slots = 0
+    decays = False
+    full_batch = False
+
+
+class CustomOptimizer(Optimizer):
+    """A user's update function."""
+
+    n_slots = 2
+    decays = True
+
+    def __init__(self, function):
+        self.function = function
+
+    @property
+    def kernel(self):
+        """The user's function."""
+        return self.function
+
+
+OPTIMIZERS = Registry("solver", Optimizer, CustomOptimizer)
+
+
+def sgd(theta, gradient, slots, hyper, rate, decay, step):
+    momentum, nesterov = theta.dtype.type(hyper[0]), hyper[1] != 0.0
+    eta = theta.dtype.type(rate)
+    velocity = slots[0]
+    if nesterov:
+        for i in range(theta.size):
+            velocity[i] = momentum * velocity[i] - eta * gradient[i]
+            theta[i] += momentum * velocity[i] - eta * gradient[i]
+    else:
+        for i in range(theta.size):
+            velocity[i] = momentum * velocity[i] - eta * gradient[i]
+            theta[i] += velocity[i]
+
+
+@OPTIMIZERS.add
+class SGD(Optimizer):
+    """Gradient descent: v <- momentum v - eta g; theta <- theta + v.
+
+    With Nesterov's momentum theta <- theta + momentum v - eta g: the step that v would take next is taken already
+    (Sutskever et al., ICML 2013, in the form of Bengio et al., arXiv:1212.0901, eq. 7).
+    """
+
+    names = ("sgd",)
+    kernel = staticmethod(sgd)
+    n_slots = 1
+    _parameter_constraints = {"momentum": _FRACTION, "nesterovs_momentum": ["boolean"]}
+
+    def __init__(self, momentum=0.9, nesterovs_momentum=True):
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+
+    def hyper(self):
+        return self.momentum, self.nesterovs_momentum
+
+
+def rmsprop(theta, gradient, slots, hyper, rate, decay, step):
+    f = theta.dtype.type
+    rho, rest, epsilon, eta = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(rate)
+    square = slots[0]
+    for i in range(theta.size):
+        square[i] = rho * square[i] + rest * gradient[i] * gradient[i]
+        theta[i] -= eta * gradient[i] / (np.sqrt(square[i]) + epsilon)
+
+
+@OPTIMIZERS.add
+class RMSprop(Optimizer):
+    """s <- rho s + (1 - rho) g**2; theta <- theta - eta g / (sqrt(s) + epsilon) (Hinton's lecture 6e, 2012)."""
+
+    names = ("rmsprop",)
+    kernel = staticmethod(rmsprop)
+    n_slots = 1
+    _parameter_constraints = {"rho": _FRACTION, "epsilon": _POSITIVE}
+
+    def __init__(self, rho=0.9, epsilon=1e-8):
+        self.rho = rho
+        self.epsilon = epsilon
+
+    def hyper(self):
+        return self.rho, self.epsilon
+
+
+def adagrad(theta, gradient, slots, hyper, rate, decay, step):
+    epsilon, eta = theta.dtype.type(hyper[0]), theta.dtype.type(rate)
+    square = slots[0]
+    for i in range(theta.size):
+        square[i] += gradient[i] * gradient[i]
+        theta[i] -= eta * gradient[i] / (np.sqrt(square[i]) + epsilon)
+
+
+@OPTIMIZERS.add
+class Adagrad(Optimizer):
+    """s <- s + g**2; theta <- theta - eta g / (sqrt(s) + epsilon) (Duchi, Hazan and Singer, JMLR 2011).
+
+    The usual ``learning_rate_init`` is 0.01 or more: its steps only shrink.
+    """
+
+    names = ("adagrad",)
+    kernel = staticmethod(adagrad)
+    n_slots = 1
+    _parameter_constraints = {"epsilon": _POSITIVE}
+
+    def __init__(self, epsilon=1e-8):
+        self.epsilon = epsilon
+
+    def hyper(self):
+        return (self.epsilon,)
+
+
+def adadelta(theta, gradient, slots, hyper, rate, decay, step):
+    f = theta.dtype.type
+    rho, rest, epsilon, eta = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(rate)
+    square, moved = slots[0], slots[1]
+    for i in range(theta.size):
+        square[i] = rho * square[i] + rest * gradient[i] * gradient[i]
+        change = np.sqrt(moved[i] + epsilon) / np.sqrt(square[i] + epsilon) * gradient[i]
+        moved[i] = rho * moved[i] + rest * change * change
+        theta[i] -= eta * change
+
+
+@OPTIMIZERS.add
+class Adadelta(Optimizer):
+    """d = sqrt(u + epsilon) / sqrt(s + epsilon) g, with running means s of g**2 and u of d**2; theta <- theta - eta d.
+
+    (Zeiler, arXiv:1212.5701, algorithm 1.) It finds its own step: use ``learning_rate_init=1``.
+    """
+
+    names = ("adadelta",)
+    kernel = staticmethod(adadelta)
+    n_slots = 2
+    _parameter_constraints = {"rho": _FRACTION, "epsilon": _POSITIVE}
+
+    def __init__(self, rho=0.95, epsilon=1e-6):
+        self.rho = rho
+        self.epsilon = epsilon
+
+    def hyper(self):
+        return self.rho, self.epsilon
+
+
+def adam(theta, gradient, slots, hyper, rate, decay, step):
+    f = theta.dtype.type
+    eta = f(rate * np.sqrt(1 - hyper[1] ** step) / (1 - hyper[0] ** step))
+    beta_1, rest_1, beta_2, rest_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1]), f(hyper[2])
+    mean, square = slots[0], slots[1]
+    for i in range(theta.size):
+        mean[i] = beta_1 * mean[i] + rest_1 * gradient[i]
+        square[i] = beta_2 * square[i] + rest_2 * (gradient[i] * gradient[i])
+        theta[i] -= eta * mean[i] / (np.sqrt(square[i]) + epsilon)
+
+
+@OPTIMIZERS.add
+class Adam(Optimizer):
+    """m, s: running means of g and g**2; theta <- theta - eta_t m / (sqrt(s) + epsilon).
+
+    eta_t = eta sqrt(1 - beta_2**t) / (1 - beta_1**t) undoes their start at zero (Kingma and Ba, arXiv:1412.6980, the
+    form at the end of section 2, which is scikit-learn's too).
+    """
+
+    names = ("adam",)
+    kernel = staticmethod(adam)
+    n_slots = 2
+    _parameter_constraints = _BETAS
+
+    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def hyper(self):
+        return self.beta_1, self.beta_2, self.epsilon
+
+
+def amsgrad(theta, gradient, slots, hyper, rate, decay, step):
+    f = theta.dtype.type
+    eta = f(rate * np.sqrt(1 - hyper[1] ** step) / (1 - hyper[0] ** step))
+    beta_1, rest_1, beta_2, rest_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1]), f(hyper[2])
+    mean, square, largest = slots[0], slots[1], slots[2]
+    for i in range(theta.size):
+        mean[i] = beta_1 * mean[i] + rest_1 * gradient[i]
+        square[i] = beta_2 * square[i] + rest_2 * (gradient[i] * gradient[i])
+        largest[i] = max(largest[i], square[i])
+        theta[i] -= eta * mean[i] / (np.sqrt(largest[i]) + epsilon)
+
+
+@OPTIMIZERS.add
+class AMSGrad(Adam):
+    """Adam with the largest s so far in place of s (Reddi, Kale and Kumar, arXiv:1904.09237, algorithm 2)."""
+
+    names = ("amsgrad",)
+    kernel = staticmethod(amsgrad)
+    n_slots = 3
+
+
+def adamax(theta, gradient, slots, hyper, rate, decay, step):
+    f = theta.dtype.type
+    eta = f(rate / (1 - hyper[0] ** step))
+    beta_1, rest_1, beta_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(hyper[2])
+    mean, norm = slots[0], slots[1]
+    for i in range(theta.size):
+        mean[i] = beta_1 * mean[i] + rest_1 * gradient[i]
+        norm[i] = max(beta_2 * norm[i], abs(gradient[i]) + epsilon)
+        theta[i] -= eta * mean[i] / norm[i]
+
+
+@OPTIMIZERS.add
+class Adamax(Adam):
+    """u <- max(beta_2 u, abs(g) + epsilon); theta <- theta - eta / (1 - beta_1**t) m / u (arXiv:1412.6980, sec. 7.1)."""
+
+    names = ("adamax",)
+    kernel = staticmethod(adamax)
+
+
+def nadam(theta, gradient, slots, hyper, rate, decay, step):
+    f = theta.dtype.type
+    eta_mean = f(rate * hyper[0] / (1 - hyper[0] ** (step + 1)))
+    eta_gradient = f(rate * (1 - hyper[0]) / (1 - hyper[0] ** step))
+    unbias = f(1 / (1 - hyper[1] ** step))
+    beta_1, rest_1, beta_2, rest_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1]), f(hyper[2])
+    mean, square = slots[0], slots[1]
+    for i in range(theta.size):
+        mean[i] = beta_1 * mean[i] + rest_1 * gradient[i]
+        square[i] = beta_2 * square[i] + rest_2 * (gradient[i] * gradient[i])
+        theta[i] -= (eta_mean * mean[i] + eta_gradient * gradient[i]) / (np.sqrt(square[i] * unbias) + epsilon)
+
+
+@OPTIMIZERS.add
+class NAdam(Adam):
+    """Adam that looks ahead: beta_1 m / (1 - beta_1**(t+1)) + (1 - beta_1) g / (1 - beta_1**t) for the corrected m.
+
+    (Dozat, ICLR workshop 2016, algorithm 2 with a constant beta_1.)
+    """
+
+    names = ("nadam",)
+    kernel = staticmethod(nadam)
+
+
+def adamw(theta, gradient, slots, hyper, rate, decay, step):
+    f = theta.dtype.type
+    eta = f(rate / (1 - hyper[0] ** step))
+    unbias = f(1 / (1 - hyper[1] ** step))
+    keep = f(1 - rate * decay * hyper[3])
+    beta_1, rest_1, beta_2, rest_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1]), f(hyper[2])
+    mean, square = slots[0], slots[1]
+    for i in range(theta.size):
+        mean[i] = beta_1 * mean[i] + rest_1 * gradient[i]
+        square[i] = beta_2 * square[i] + rest_2 * (gradient[i] * gradient[i])
+        theta[i] = keep * theta[i] - eta * mean[i] / (np.sqrt(square[i] * unbias) + epsilon)
+
+
+@OPTIMIZERS.add
+class AdamW(Optimizer):
+    """Adam plus theta <- theta - eta weight_decay theta, for weights and not for biases.
+
+    (Loshchilov and Hutter, arXiv:1711.05101, algorithm 2.) Unlike the penalty `alpha`, the decay does not pass through
+    the gradient's scaling; the two add up, so set ``alpha=0`` to have it alone.
+    """
+
+    names = ("adamw",)
+    kernel = staticmethod(adamw)
+    n_slots = 2
+    decays = True
+    _parameter_constraints = {**_BETAS, "weight_decay": _NOT_NEGATIVE}
+
+    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.01):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.weight_decay = weight_decay
+
+    def hyper(self):
+        return self.beta_1, self.beta_2, self.epsilon, self.weight_decay
+
+
+def lion(theta, gradient, slots, hyper, rate, decay, step):
+    f = theta.dtype.type
+    zero, eta, keep = f(0), f(rate), f(1 - rate * decay * hyper[2])
+    beta_1, rest_1, beta_2, rest_2 = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1])
+    mean = slots[0]
+    for i in range(theta.size):
+        direction = beta_1 * mean[i] + rest_1 * gradient[i]
+        change = eta if direction > zero else (-eta if direction < zero else direction)
+        theta[i] = keep * theta[i] - change
+        mean[i] = beta_2 * mean[i] + rest_2 * gradient[i]
+
+
+@OPTIMIZERS.add
+class Lion(Optimizer):
+    """theta <- theta - eta (sign(beta_1 m + (1 - beta_1) g) + weight_decay theta); m <- beta_2 m + (1 - beta_2) g.
+
+    (Chen et al., arXiv:2302.06675, algorithm 2.) Every weight moves by eta: use about a third of Adam's rate.
+    """
+
+    names = ("lion",)
+    kernel = staticmethod(lion)
+    n_slots = 1
+    decays = True
+    _parameter_constraints = {"beta_1": _FRACTION, "beta_2": _FRACTION, "weight_decay": _NOT_NEGATIVE}
+
+    def __init__(self, beta_1=0.9, beta_2=0.99, weight_decay=0.0):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.weight_decay = weight_decay
+
+    def hyper(self):
+        return self.beta_1, self.beta_2, self.weight_decay
+
+
+def rprop(theta, gradient, slots, hyper, rate, decay, step):
+    f = theta.dtype.type
+    zero, one, eta, shrink, grow = f(0), f(1), f(rate), f(hyper[0]), f(hyper[1])
+    # sizes are kept in units of the rate, so that a schedule acts on them
+    smallest, largest = f(hyper[2] / rate if rate > 0 else 0), f(hyper[3] / rate if rate > 0 else 1)
+    previous, size = slots[0], slots[1]
+    for i in range(theta.size):
+        agreement = previous[i] * gradient[i]
+        factor = grow if agreement > zero else (shrink if agreement < zero else one)
+        size[i] = one if step == 1 else min(max(size[i] * factor, smallest), largest)
+        slope = zero if agreement < zero else gradient[i]
+        change = size[i] if slope > zero else (-size[i] if slope < zero else slope)
+        theta[i] -= eta * change
+        previous[i] = slope
+
+
+@OPTIMIZERS.add
+class Rprop(Optimizer):
+    """Steps by the gradient's sign; a weight's step grows while its sign holds and shrinks when it turns.
+
+    The variant without weight backtracking, iRprop- (Igel and Hüsken, Neurocomputing 50, 2003); the first step is the
+    learning rate. Signs of single batches are noise, so ``batch_size="auto"`` means all samples.
+    """
+
+    names = ("rprop",)
+    kernel = staticmethod(rprop)
+    n_slots = 2
+    full_batch = True
+    _parameter_constraints = {
+        "shrink": [Interval(Real, 0, 1, closed="neither")],
+        "grow": [Interval(Real, 1, None, closed="neither")],
+        "min_step": _POSITIVE,
+        "max_step": _POSITIVE,
+    }
+
+    def __init__(self, shrink=0.5, grow=1.2, min_step=1e-6, max_step=50.0):
+        self.shrink = shrink
+        self.grow = grow
+        self.min_step = min_step
+        self.max_step = max_step
+
+    def hyper(self):
+        return self.shrink, self.grow, self.min_step, self.max_step
+
+
+@OPTIMIZERS.add
+class LBFGS(Optimizer):
+    """SciPy's L-BFGS-B on all samples; `memory` is the number of corrections that model the Hessian (its ``maxcor``).
+
+    (Liu and Nocedal, Mathematical Programming 45, 1989.)
+    """
+
+    names = ("lbfgs",)
+    _parameter_constraints = {"memory": [Interval(Integral, 1, None, closed="left")]}
+
+    def __init__(self, memory=10):
+        self.memory = memory

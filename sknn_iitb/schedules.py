@@ -1,0 +1,350 @@
+"""Schedules: how the learning rate changes during training, whatever the optimizer.
+
+The rate of an update is ``learning_rate_init * scale * factor``. The *factor* is a pure function of the update's number,
+computed for many updates at once (:meth:`Schedule.factors`); most schedules are that and nothing more. The *scale*,
+1 at first, is what rules that look at the training itself change between epochs.
+
+A user's own schedule is a plain function ``f(step, n_steps)``, given as ``learning_rate=f``: it takes the numbers of the
+updates, from 0, as an int64 array, and the number of updates in all, and returns the factors.
+"""
+
+import math
+from collections import namedtuple
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from sknn_iitb._parts import Part, Registry
+
+__all__ = [
+    "SCHEDULES",
+    "Adaptive",
+    "Clock",
+    "Constant",
+    "Cosine",
+    "CosineRestarts",
+    "Coslog",
+    "Exponential",
+    "InvScaling",
+    "InverseTime",
+    "Linear",
+    "OneCycle",
+    "Plateau",
+    "Polynomial",
+    "Schedule",
+    "StepDecay",
+    "WarmUp",
+]
+
+Clock = namedtuple("Clock", ["n_steps", "steps_per_epoch"])
+Clock.__doc__ = "The planned number of updates, max_iter epochs of steps_per_epoch each."
+
+_FRACTION = [Interval(Real, 0, 1, closed="both")]
+_FACTOR = [Interval(Real, 0, 1, closed="neither")]
+
+
+class Schedule(Part):
+    """Base of the schedules: a constant factor, and no rule."""
+
+    def factors(self, step, clock):
+        """The factor of each update.
+
+        Parameters
+        ----------
+        step : ndarray of int64
+            Numbers of updates, from 0 to ``clock.n_steps - 1``.
+        clock : Clock
+
+        Returns
+        -------
+        factors : ndarray of float64, shape of step
+        """
+        return np.ones(len(step))
+
+    def after_epoch(self, scale, n_samples, stalled):
+        """The scale for the next epoch.
+
+        Parameters
+        ----------
+        scale : float
+            The present scale.
+        n_samples : int
+            Samples seen so far, in all epochs.
+        stalled : int
+            Epochs in a row without an improvement by tol.
+        """
+        return scale
+
+    def instead_of_stopping(self, scale, rate):
+        """Asked when training has stalled for good: a new scale to go on with, or None to stop."""
+        return None
+
+
+class CustomSchedule(Schedule):
+    """A user's function of the update's number."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def factors(self, step, clock):
+        try:
+            factors = self.function(step, clock.n_steps)
+        except (TypeError, ValueError):  # written for one number at a time
+            factors = [self.function(int(s), clock.n_steps) for s in step]
+        factors = np.asarray(factors, dtype=np.float64)
+        if factors.shape not in ((), step.shape) or not np.all(np.isfinite(factors)) or np.any(factors < 0):
+            name = getattr(self.function, "__name__", self.function)
+            raise ValueError(f"learning_rate={name}: a schedule must return finite factors >= 0, one for each step.")
+        return np.broadcast_to(factors, step.shape)
+
+
+SCHEDULES = Registry("learning_rate", Schedule, CustomSchedule)
+
+
+def _progress(step, clock):
+    """The part of the training that lies behind, in [0, 1)."""
+    return step / clock.n_steps
+
+
+def _epoch(step, clock):
+    return step // clock.steps_per_epoch
+
+
+def _n_epochs(clock):
+    return clock.n_steps / clock.steps_per_epoch
+
+
+@SCHEDULES.add
+class Constant(Schedule):
+    """The rate stays as it is."""
+
+    names = ("constant",)
+
+
+@SCHEDULES.add
+class InvScaling(Schedule):
+    """learning_rate_init / (t + 1)**power_t after t samples; set after each epoch, as scikit-learn does."""
+
+    names = ("invscaling",)
+    _parameter_constraints = {"power_t": [Interval(Real, 0, None, closed="left")]}
+
+    def __init__(self, power_t=0.5):
+        self.power_t = power_t
+
+    def after_epoch(self, scale, n_samples, stalled):
+        return 1 / (n_samples + 1) ** self.power_t
+
+
+@SCHEDULES.add
+class Adaptive(Schedule):
+    """A fifth of the rate each time training stalls (where it would stop otherwise), down to 1e-6; scikit-learn's."""
+
+    names = ("adaptive",)
+
+    def instead_of_stopping(self, scale, rate):
+        return scale / 5 if rate > 1e-6 else None
+
+
+@SCHEDULES.add
+class StepDecay(Schedule):
+    """factor**(epoch // every); `every` None: a third of the epochs."""
+
+    names = ("step",)
+    _parameter_constraints = {"factor": _FACTOR, "every": [Interval(Integral, 1, None, closed="left"), None]}
+
+    def __init__(self, factor=0.1, every=None):
+        self.factor = factor
+        self.every = every
+
+    def factors(self, step, clock):
+        every = math.ceil(_n_epochs(clock) / 3) if self.every is None else self.every
+        return np.power(float(self.factor), _epoch(step, clock) // every)
+
+
+@SCHEDULES.add
+class Exponential(Schedule):
+    """factor**epoch; `factor` None: such that the rate falls to a hundredth."""
+
+    names = ("exponential",)
+    _parameter_constraints = {"factor": [*_FACTOR, None]}
+
+    def __init__(self, factor=None):
+        self.factor = factor
+
+    def factors(self, step, clock):
+        factor = 0.01 ** (1 / _n_epochs(clock)) if self.factor is None else float(self.factor)
+        return np.power(factor, _epoch(step, clock))
+
+
+@SCHEDULES.add
+class InverseTime(Schedule):
+    """1 / (1 + decay * epoch); `decay` None: such that the rate falls to a tenth."""
+
+    names = ("inverse_time",)
+    _parameter_constraints = {"decay": [Interval(Real, 0, None, closed="left"), None]}
+
+    def __init__(self, decay=None):
+        self.decay = decay
+
+    def factors(self, step, clock):
+        decay = 9 / _n_epochs(clock) if self.decay is None else self.decay
+        return 1 / (1 + decay * _epoch(step, clock))
+
+
+@SCHEDULES.add
+class Polynomial(Schedule):
+    """end + (1 - end) * (1 - t)**power over the part t of the training that is done."""
+
+    names = ("polynomial",)
+    _parameter_constraints = {"power": [Interval(Real, 0, None, closed="neither")], "end": _FRACTION}
+
+    def __init__(self, power=2.0, end=0.0):
+        self.power = power
+        self.end = end
+
+    def factors(self, step, clock):
+        return self.end + (1 - self.end) * (1 - _progress(step, clock)) ** self.power
+
+
+@SCHEDULES.add
+class Linear(Schedule):
+    """end + (1 - end) * (1 - t) over the part t of the training that is done."""
+
+    names = ("linear",)
+    _parameter_constraints = {"end": _FRACTION}
+
+    def __init__(self, end=0.0):
+        self.end = end
+
+    def factors(self, step, clock):
+        return self.end + (1 - self.end) * (1 - _progress(step, clock))
+
+
+@SCHEDULES.add
+class Cosine(Schedule):
+    """end + (1 - end) * (1 + cos(pi t)) / 2 over the part t of the training that is done (arXiv:1608.03983)."""
+
+    names = ("cosine",)
+    _parameter_constraints = {"end": _FRACTION}
+
+    def __init__(self, end=0.0):
+        self.end = end
+
+    def factors(self, step, clock):
+        return self.end + (1 - self.end) * (1 + np.cos(np.pi * _progress(step, clock))) / 2
+
+
+@SCHEDULES.add
+class CosineRestarts(Schedule):
+    """`cycles` cosine descents, each `growth` times as long as the one before (SGDR, arXiv:1608.03983, eq. 5)."""
+
+    names = ("cosine_restarts",)
+    _parameter_constraints = {
+        "cycles": [Interval(Integral, 1, None, closed="left")],
+        "growth": [Interval(Real, 1, None, closed="left")],
+    }
+
+    def __init__(self, cycles=4, growth=1.0):
+        self.cycles = cycles
+        self.growth = growth
+
+    def factors(self, step, clock):
+        ends = np.cumsum(float(self.growth) ** np.arange(self.cycles))
+        ends = np.concatenate([[0.0], ends / ends[-1]])
+        t = _progress(step, clock)
+        cycle = np.searchsorted(ends, t, side="right") - 1
+        return (1 + np.cos(np.pi * (t - ends[cycle]) / (ends[cycle + 1] - ends[cycle]))) / 2
+
+
+@SCHEDULES.add
+class OneCycle(Schedule):
+    """From start up to 1 in the part `rise` of the training, down to end in the rest, both along a cosine.
+
+    ``learning_rate_init`` is the peak (Smith and Topin, arXiv:1708.07120).
+    """
+
+    names = ("one_cycle",)
+    _parameter_constraints = {"rise": _FACTOR, "start": _FRACTION, "end": _FRACTION}
+
+    def __init__(self, rise=0.3, start=0.04, end=1e-4):
+        self.rise = rise
+        self.start = start
+        self.end = end
+
+    def factors(self, step, clock):
+        t = _progress(step, clock)
+        up = self.start + (1 - self.start) * (1 - np.cos(np.pi * t / self.rise)) / 2
+        down = self.end + (1 - self.end) * (1 + np.cos(np.pi * (t - self.rise) / (1 - self.rise))) / 2
+        return np.where(t < self.rise, up, down)
+
+
+@SCHEDULES.add
+class Coslog(Schedule):
+    """(1 - cos(2 pi log2(1 + (2**cycles - 1) t))) / 2: cycles that double in length (arXiv:2407.04491, section 3)."""
+
+    names = ("coslog",)
+    _parameter_constraints = {"cycles": [Interval(Integral, 1, None, closed="left")]}
+
+    def __init__(self, cycles=4):
+        self.cycles = cycles
+
+    def factors(self, step, clock):
+        return (1 - np.cos(2 * np.pi * np.log2(1 + (2**self.cycles - 1) * _progress(step, clock)))) / 2
+
+
+@SCHEDULES.add
+class Plateau(Schedule):
+    """`factor` times the rate whenever `patience` more epochs in a row have brought no improvement by tol.
+
+    Choose `patience` below ``n_iter_no_change``, at which training stops.
+    """
+
+    names = ("plateau",)
+    _parameter_constraints = {"factor": _FACTOR, "patience": [Interval(Integral, 1, None, closed="left")]}
+
+    def __init__(self, factor=0.5, patience=4):
+        self.factor = factor
+        self.patience = patience
+
+    def after_epoch(self, scale, n_samples, stalled):
+        return scale * self.factor if stalled and stalled % self.patience == 0 else scale
+
+
+class WarmUp(Schedule):
+    """Another schedule, its rate raised linearly from near zero at first.
+
+    Parameters
+    ----------
+    schedule : str, Schedule or callable, default="constant"
+        The schedule that is warmed up.
+    duration : float or int, default=0.05
+        A float is a part of the training, an int a number of updates.
+    """
+
+    _parameter_constraints = {
+        "schedule": SCHEDULES.constraint(),
+        "duration": [Interval(Integral, 1, None, closed="left"), Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(self, schedule="constant", duration=0.05):
+        self.schedule = schedule
+        self.duration = duration
+
+    def factors(self, step, clock):
+        whole = isinstance(self.duration, Integral)
+        n_warm = self.duration if whole else max(1, round(self.duration * clock.n_steps))
+        return np.minimum(1.0, (step + 1) / n_warm) * self._inner().factors(step, clock)
+
+    def after_epoch(self, scale, n_samples, stalled):
+        return self._inner().after_epoch(scale, n_samples, stalled)
+
+    def instead_of_stopping(self, scale, rate):
+        return self._inner().instead_of_stopping(scale, rate)
+
+    def validate(self):
+        super().validate()
+        self._inner()
+
+    def _inner(self):
+        return SCHEDULES.resolve(self.schedule)

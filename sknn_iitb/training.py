@@ -1,0 +1,328 @@
+"""The run: epochs, batches, the learning rate, early stopping and the history of it all."""
+
+import warnings
+from collections import namedtuple
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.optimize
+from sklearn.exceptions import ConvergenceWarning
+
+from sknn_iitb import _kernels
+from sknn_iitb._blas import single_threaded
+from sknn_iitb._jit import compiled
+from sknn_iitb.network import PIECE
+from sknn_iitb.schedules import Clock
+
+__all__ = ["History", "Objective", "Plan", "State", "descend", "minimize"]
+
+# floating-point operations between two looks for Ctrl-C: about 100 ms
+_WORK_PER_CALL = 5e8
+
+NON_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+
+Plan = namedtuple(
+    "Plan", "optimizer schedule learning_rate_init batch_size shuffle n_epochs complete tol n_iter_no_change verbose"
+)
+Plan.__doc__ = """What the user has asked of the run; `complete` is False where one epoch of many is run by itself."""
+
+
+@dataclass
+class State:
+    """What a run needs to go on exactly where another stopped."""
+
+    rng: np.random.RandomState
+    slots: np.ndarray
+    clock: Clock
+    learning_rate: float
+    step: int = 0
+    scale: float = 1.0
+    order: np.ndarray | None = None
+
+    def copy(self):
+        """A copy that shares nothing which training changes."""
+        rng = np.random.RandomState()
+        rng.set_state(self.rng.get_state())
+        return State(rng, self.slots.copy(), self.clock, self.learning_rate, self.step, self.scale, self.order)
+
+
+@dataclass
+class History:
+    """What happened in a run. The best values so far go in, those of the run are added."""
+
+    best_loss: float = np.inf
+    best_score: float = -np.inf
+    stalled: int = 0
+    n_samples: int = 0
+    loss: float = np.nan
+    n_iter: int = 0
+    loss_curve: list = field(default_factory=list)
+    learning_rate_curve: list = field(default_factory=list)
+    validation_scores: list = field(default_factory=list)
+
+
+class Objective:
+    """The penalised loss of a network on given data, as compiled code, with all the memory that it needs.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    X : ndarray of shape (n_samples, n_features), C order
+    Y : ndarray of shape (n_samples, n_outputs), dtype of X
+    weight : ndarray of shape (n_samples,) or None
+        Sample weights, all positive. A batch's loss is sum(w_i l_i) / (rows * mean weight).
+    alpha : float
+        Strength of the L2 penalty, alpha / (2 * rows * mean weight) times the squared weights.
+    max_rows : int
+        Rows of the largest batch.
+    rows : ndarray of int64 or None
+        The samples to train on; None for all.
+    """
+
+    def __init__(self, network, loss, X, Y, weight, alpha, max_rows, rows=None):
+        dtype = X.dtype
+        self.network = network
+        self.rows = np.arange(len(X)) if rows is None else rows
+        self.n_samples = len(self.rows)
+        mean_weight = 1.0 if weight is None else float(np.mean(weight[self.rows]))
+        weight = np.ones(len(X), dtype) if weight is None else (weight / mean_weight).astype(dtype)
+        self._divisor = network.units[-1] if loss.mean_over_outputs else 1
+
+        fused = loss.fused.get(network.output.names[0])
+        table, hypers = network.tables(dtype, activate_output=fused is None)
+        piece = min(PIECE, max_rows)
+        program = np.zeros(5, np.int64)
+        program[_kernels.FORWARD_PASS] = compiled("forward", _kernels.forward, dtype).address
+        program[_kernels.BACKWARD_PASS] = compiled("backward", _kernels.backward, dtype).address
+        program[_kernels.LOSS] = compiled("loss", fused or loss.kernel, dtype).address
+        gradient = compiled("gradient", _kernels.gradient, dtype)
+        program[_kernels.GRADIENT] = gradient.address
+        self._gradient_kernel = gradient.function
+        self._train_kernel = None
+        self._program = program
+        self.gradient = np.empty(network.n_parameters, dtype)
+        self._totals = np.zeros(4)
+        self._data = X, Y, weight
+        self._memory = (
+            self.gradient,
+            np.empty(network.n_parameters if max_rows > piece else 0, dtype),
+            np.empty(_kernels.work_size(network.units, piece), dtype),
+            self._totals,
+            table,
+            hypers,
+            loss.hyper_array(),
+            program,
+            float(alpha / mean_weight),
+            network.n_coefs,
+            piece,
+        )
+
+    def evaluate(self, theta):
+        """Compute the gradient on all samples into ``self.gradient``; return the loss and the penalty, as minimised."""
+        self._gradient_kernel(*self._data, self.rows, theta, *self._memory)
+        return self._totals[_kernels.BATCH_LOSS], self._totals[_kernels.BATCH_PENALTY]
+
+    def train(self, theta, order, rates, batch_size, state, optimizer):
+        """Take ``len(rates)`` steps over the samples `order`; return the sums over samples of the loss and the penalty."""
+        if self._train_kernel is None:
+            dtype = theta.dtype
+            self._train_kernel = compiled("train", _kernels.train, dtype).function
+            self._program[_kernels.UPDATE] = compiled("optimizer", optimizer.kernel, dtype).address
+            n_coefs = self.network.n_coefs
+            ranges = [(0, n_coefs), (n_coefs, theta.size)] if optimizer.decays else [(0, theta.size)]
+            self._update = optimizer.hyper_array(), np.array(ranges), np.array([(1.0, 1.0), (1.0, 0.0)])
+        self._totals[:] = 0
+        self._train_kernel(
+            *self._data, order, theta, *self._memory, state.slots, rates, batch_size, state.step, *self._update
+        )
+        return self._totals[_kernels.SUM_LOSS], self._totals[_kernels.SUM_PENALTY]
+
+    def reported(self, loss, penalty):
+        """The loss as ``loss_`` and ``loss_curve_`` have it: some losses report their mean over the outputs."""
+        return float(loss / self._divisor + penalty)
+
+    def batches_per_call(self, batch_size):
+        """How many batches take about 100 ms, from their arithmetic alone, so that results do not depend on a clock."""
+        return max(1, int(_WORK_PER_CALL / (6 * batch_size * self.network.n_parameters + 5000)))
+
+
+def descend(objective, theta, state, history, plan, validate=None):
+    """Train by a first-order optimizer.
+
+    Parameters
+    ----------
+    objective : Objective
+    theta : ndarray
+        The parameters, changed in place; at the end those of the best validation score under early stopping.
+    state : State
+        Changed in place.
+    history : History
+        Changed in place.
+    plan : Plan
+    validate : callable, optional
+        ``validate(theta)`` scores the parameters on held-out samples.
+
+    Raises
+    ------
+    ValueError
+        If the loss or a parameter becomes infinite or NaN, and there is no best epoch to return to.
+    """
+    # epochs of an earlier run count as well: the parameters that come in are its best
+    best = theta.copy() if np.isfinite(history.best_score) else None
+    try:
+        with single_threaded():
+            for _ in range(plan.n_epochs):
+                _run_epoch(objective, theta, state, history, plan)
+                score = None if validate is None else validate(theta)
+                if not (np.isfinite(history.loss) and np.isfinite(theta).all()):
+                    _diverge(history, plan, best, validate is not None)
+                    break
+                if _judge(history, score, plan.tol) and score is not None:
+                    best = theta.copy()
+                _report(history, score, plan)
+                state.scale = plan.schedule.after_epoch(state.scale, history.n_samples, history.stalled)
+                state.learning_rate = plan.learning_rate_init * state.scale
+                if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, score):
+                    break
+            else:
+                if plan.complete:
+                    warnings.warn(
+                        f"Stochastic Optimizer: Maximum iterations ({plan.n_epochs}) "
+                        "reached and the optimization hasn't converged yet.",
+                        ConvergenceWarning,
+                        stacklevel=2,
+                    )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+    if best is not None:
+        theta[:] = best
+
+
+def _run_epoch(objective, theta, state, history, plan):
+    """Use every sample once; record the loss."""
+    n, batch_size = objective.n_samples, plan.batch_size
+    order = objective.rows[_next_order(state, n)] if plan.shuffle else objective.rows
+    n_batches = -(-n // batch_size)
+    # past the planned end, under partial_fit, the last factor holds
+    steps = np.minimum(np.arange(state.step, state.step + n_batches), state.clock.n_steps - 1)
+    rates = plan.learning_rate_init * state.scale * plan.schedule.factors(steps, state.clock)
+    loss = penalty = 0.0
+    n_done = 0
+    stride = objective.batches_per_call(batch_size)
+    try:
+        for first in range(0, n_batches, stride):
+            rows = order[first * batch_size : (first + stride) * batch_size]
+            sums = objective.train(theta, rows, rates[first : first + stride], batch_size, state, plan.optimizer)
+            loss, penalty = loss + sums[0], penalty + sums[1]
+            n_done += len(rows)
+            state.step += len(rates[first : first + stride])
+    finally:
+        if n_done:
+            history.loss = objective.reported(loss / n_done, penalty / n_done)
+    history.n_iter += 1
+    history.n_samples += n
+    history.loss_curve.append(history.loss)
+    history.learning_rate_curve.append(float(rates[0]))
+
+
+def _next_order(state, n):
+    """Shuffle the last epoch's order further, with the same draws as scikit-learn."""
+    permutation = np.arange(n)
+    state.rng.shuffle(permutation)
+    same_data = state.order is not None and len(state.order) == n
+    state.order = state.order[permutation] if same_data else permutation
+    return state.order
+
+
+def _judge(history, score, tol):
+    """Compare the epoch with the best so far: by the validation score, or else by the loss; True for a new best."""
+    if score is None:
+        stalls, is_best = history.loss > history.best_loss - tol, history.loss < history.best_loss
+        history.best_loss = min(history.best_loss, history.loss)
+    else:
+        history.validation_scores.append(score)
+        stalls, is_best = score < history.best_score + tol, score > history.best_score
+        history.best_score = max(history.best_score, score)
+    history.stalled = history.stalled + 1 if stalls else 0
+    return is_best
+
+
+def _report(history, score, plan):
+    if plan.verbose:
+        print(f"Iteration {history.n_iter}, loss = {history.loss:.8f}")
+        if score is not None:
+            print(f"Validation score: {score:f}")
+
+
+def _stop(state, history, plan, score):
+    """Whether to stop, now that training has stalled; if not, go on at the rate that the schedule offers."""
+    what = "Training loss" if score is None else "Validation score"
+    message = f"{what} did not improve more than tol={plan.tol:f} for {plan.n_iter_no_change} consecutive epochs."
+    scale = plan.schedule.instead_of_stopping(state.scale, state.learning_rate)
+    if scale is not None:
+        state.scale, state.learning_rate, history.stalled = scale, plan.learning_rate_init * scale, 0
+        message += f" Setting learning rate to {state.learning_rate:f}"
+    if plan.verbose:
+        print(message if scale is not None else f"{message} Stopping.")
+    return scale is None
+
+
+def _diverge(history, plan, best, validating):
+    """Say that training has diverged: an error, unless there is an epoch to return to."""
+    rate = history.learning_rate_curve[-1]
+    advice = f"Training diverged at epoch {history.n_iter} with a learning rate of {rate:g}; try a smaller one."
+    if best is None:
+        raise ValueError(f"{NON_FINITE} {advice}")
+    history.validation_scores.append(np.nan)
+    history.loss = history.loss_curve[-1]
+    warnings.warn(f"{advice} The best epoch's weights are kept.", ConvergenceWarning, stacklevel=3)
+
+
+def minimize(objective, theta, history, plan, max_fun):
+    """Train by SciPy's L-BFGS-B, on all samples at once.
+
+    Takes what :func:`descend` takes; `max_fun` limits the evaluations of the loss.
+    """
+    # the objective that is minimised is the one whose gradient is computed: the sum over outputs
+    best = theta.copy()
+
+    def loss_and_gradient(vector):
+        theta[:] = vector
+        loss, penalty = objective.evaluate(theta)
+        return loss + penalty, objective.gradient.astype(np.float64)
+
+    def after_iteration(intermediate_result):
+        best[:] = intermediate_result.x
+        history.n_iter += 1
+        history.loss = float(intermediate_result.fun)
+        _report(history, None, plan)
+
+    options = {"maxfun": max_fun, "maxiter": plan.n_epochs, "gtol": plan.tol, "maxcor": plan.optimizer.memory}
+    try:
+        with single_threaded():
+            result = scipy.optimize.minimize(
+                loss_and_gradient,
+                theta.astype(np.float64),
+                method="L-BFGS-B",
+                jac=True,
+                callback=after_iteration,
+                options=options,
+            )
+        best[:] = result.x
+        history.n_iter = min(result.nit, plan.n_epochs)
+        if result.status != 0:
+            warnings.warn(
+                f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): {result.message}. "
+                "Increase max_iter or max_fun, or scale the data.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+    theta[:] = best
+    history.loss = objective.reported(*objective.evaluate(theta))
+    if not (np.isfinite(history.loss) and np.isfinite(theta).all()):
+        raise ValueError(f"{NON_FINITE} (solver='lbfgs', which has no learning rate.)")
