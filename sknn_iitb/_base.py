@@ -1,6 +1,5 @@
 """What the two estimators share: parameters, parts, the way from data to a trained network and its attributes."""
 
-import inspect
 import warnings
 from collections import namedtuple
 from numbers import Integral, Real
@@ -12,10 +11,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from sknn_iitb._parts import parameter_defaults
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.initializers import INITIALIZERS
 from sknn_iitb.losses import LOSSES
-from sknn_iitb.network import Network, Parameters
+from sknn_iitb.network import Network, Parameters, aligned
 from sknn_iitb.optimizers import OPTIMIZERS
 from sknn_iitb.schedules import SCHEDULES, Clock
 from sknn_iitb.training import History, Objective, Plan, State, descend, minimize
@@ -24,9 +24,7 @@ __all__ = ["BaseMLP"]
 
 Parts = namedtuple("Parts", "activation output loss optimizer schedule initializer")
 
-_REGISTRIES = {
-    registry.parameter: registry for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS)
-}
+_REGISTRIES = {registry.parameter: registry for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS)}
 
 # the flat parameters that a part owns once it is given as an object
 _FLAT = {
@@ -215,7 +213,7 @@ class BaseMLP(BaseEstimator):
 
     def _resolve_parts(self):
         """Names to parts; the output, and a classifier's loss, may wait for the targets."""
-        defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        defaults = parameter_defaults(type(self))
         for parameter, flat in _FLAT.items():
             for name in flat:
                 value = getattr(self, name)
@@ -400,7 +398,7 @@ def _drop_zero_weights(X, Y, weight):
 
 def _initialize(network, init, parts, rng, dtype):
     """Draw or copy the parameters that training starts from."""
-    parameters = Parameters(network.units, np.empty(network.n_parameters, dtype))
+    parameters = Parameters(network.units, aligned(network.n_parameters, dtype))
     if parts.initializer is None:
         try:
             coefs, intercepts = init
@@ -414,5 +412,3 @@ def _initialize(network, init, parts, rng, dtype):
         for weights, biases in zip(parameters.coefs, parameters.intercepts, strict=True):
             weights[...], biases[...] = parts.initializer.draw(rng, *weights.shape, parts.activation)
     return parameters
-
-

@@ -30,12 +30,12 @@ hidden_layer_sizes : array-like of int, default=(100,)
 
 activation : {hidden}, Activation or callable, default='relu'
     Activation of the hidden layers: a name, an object of :mod:`sknn_iitb.activations`, or a function
-    ``f(z, slope, hyper)`` of your own, which is compiled.
+    ``g(z)`` of your own that returns value and derivative at a number.
 
 solver : {solvers}, Optimizer or callable, default='adam'
-    How the weights move: a name, an object of :mod:`sknn_iitb.optimizers`, or a function
-    ``f(theta, gradient, slots, hyper, rate, decay, step)`` of your own. A name takes its hyperparameters from `momentum`,
-    `nesterovs_momentum`, `beta_1`, `beta_2` and `epsilon`; an object has its own.
+    How the weights move: a name, an object of :mod:`sknn_iitb.optimizers`, or a function ``f(theta, gradient, slots,
+    hyper, rate, decay, step)`` of your own. A name takes its hyperparameters from `momentum`, `nesterovs_momentum`,
+    `beta_1`, `beta_2` and `epsilon`; an object has its own.
 
 alpha : float, default=0.0001
     Strength of the L2 penalty on the weights (not the biases).

@@ -26,6 +26,7 @@ import uuid
 from collections import namedtuple
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 
 import numba
 import numpy as np
@@ -35,7 +36,7 @@ from numba.core import caching, cgutils, compiler, config, errors, serialize
 from numba.extending import intrinsic, overload
 from numba.misc.appdirs import AppDirs
 
-__all__ = ["SIGNATURES", "call", "compiled", "elementary", "inlined", "power_of_two"]
+__all__ = ["SIGNATURES", "call", "compiled", "elementary", "first", "inlined", "n_required", "power_of_two", "prefetch"]
 
 # "nnan" and "ninf" are left out: with them, checks for NaN and infinity lie. division by zero gives inf.
 _OPTIONS = {
@@ -53,25 +54,25 @@ def _signatures(f):
     """The signature of every family for the float type `f`. The first float array of a family has that type."""
     vector, matrix = _array(f, 1), _array(f, 2)
     const_vector, const_matrix = _array(f, 1, readonly=True), _array(f, 2, readonly=True)
-    hyper, hypers = _array(types.float64, 1, readonly=True), _array(types.float64, 2, readonly=True)
+    hyper, factors = _array(types.float64, 1, readonly=True), _array(types.float64, 2, readonly=True)
     index, table = _array(types.int64, 1, readonly=True), _array(types.int64, 2, readonly=True)
     real, integer, nothing = types.float64, types.int64, types.void
     # X, Y, weight, order, theta; gradient, spare, work, totals, layers, hypers, loss_hyper, program, l2, n_coefs, piece
     batch = const_matrix, const_matrix, const_vector, index, vector
-    state = vector, vector, vector, _array(real, 1), table, hypers, hyper, index, real, integer, integer
+    state = vector, vector, vector, _array(real, 1), table, const_matrix, const_vector, index, real, integer, integer
     return {
         # parts
-        "activation": nothing(vector, vector, hyper),
-        "layer_forward": nothing(const_matrix, const_vector, matrix, matrix, index, hyper),
+        "activation": nothing(matrix, const_vector, matrix, const_vector),
+        "layer_forward": nothing(const_matrix, const_vector, matrix, matrix, index, const_vector),
         "layer_backward": nothing(const_matrix, const_vector, vector, matrix, matrix, matrix, index),
-        "loss": real(const_matrix, const_matrix, const_vector, matrix, hyper),
-        "optimizer": nothing(vector, const_vector, matrix, hyper, real, real, integer),
+        "loss": real(const_matrix, const_matrix, const_matrix, matrix, const_vector),
+        "optimizer": nothing(vector, const_vector, matrix, hyper, f, f, integer),
         # the loops of _kernels.py
-        "forward": nothing(const_matrix, const_vector, vector, vector, table, hypers),
+        "forward": nothing(const_matrix, const_vector, vector, vector, table, const_matrix),
         "backward": nothing(const_matrix, const_vector, vector, matrix, vector, vector, table),
         "gradient": nothing(*batch, *state),
-        "train": nothing(*batch, *state, vector, hyper, integer, integer, hyper, table, hypers),
-        "predict": nothing(const_matrix, const_vector, vector, matrix, table, hypers, index, integer),
+        "train": nothing(*batch, *state, vector, hyper, integer, integer, hyper, table, factors),
+        "predict": nothing(const_matrix, const_vector, vector, matrix, table, const_matrix, index, integer),
     }
 
 
@@ -84,11 +85,11 @@ Compiled = namedtuple("Compiled", ["function", "address"])
 Compiled.__doc__ = "A compiled function as Python calls it, and the address by which kernels call it."
 
 _lock = threading.RLock()
-_memo = {}  # (family, dtype, identity of the function) -> Compiled; a strong reference, for addresses stay valid
+_memo = {}  # (family, dtype, identity of the function) -> Compiled; strong references keep the addresses valid
 _python_functions = {}  # without the JIT: handle -> function
 
 
-def compiled(family, function, dtype):
+def compiled(family, function, dtype, template=None):
     """Compile `function` for one dtype, once.
 
     Parameters
@@ -99,6 +100,9 @@ def compiled(family, function, dtype):
         A plain Python function. One of this package is cached on disk; a user's is compiled in memory.
     dtype : dtype
         float32 or float64.
+    template : callable, optional
+        For a function of numbers: ``template(function, n_arguments)`` is the loop over arrays that is the member of
+        `family`. Float literals of the function are of `dtype` then, as they are in NumPy's arithmetic.
 
     Returns
     -------
@@ -108,50 +112,74 @@ def compiled(family, function, dtype):
     Raises
     ------
     ValueError
-        If a user's function has other arguments than its family's, or cannot be compiled; the message quotes it.
+        If a user's function cannot be compiled; the message quotes it.
     """
     dtype = np.dtype(dtype)
     key = family, dtype, _identity(function)
     with _lock:
         if key not in _memo:
-            _memo[key] = _compile(family, function, dtype)
+            _memo[key] = _compile(family, function, dtype, template)
         return _memo[key]
 
 
-def _compile(family, function, dtype):
-    signature = SIGNATURES[dtype][family]
-    _check_arguments(family, function, len(signature.args))
+def _compile(family, function, dtype, template):
+    if not inspect.isfunction(function):
+        raise ValueError(f"A custom {family} must be a plain Python function, got {function!r}.")
+    member = function
+    if template is not None:
+        member = template(_inlined_scalar(function, dtype), n_required(function))
+    elif family == "optimizer":
+        member = _with_literals_of(function, dtype)
     if config.DISABLE_JIT:
         handle = len(_python_functions) + 1
-        _python_functions[handle] = function
-        return Compiled(function, handle)
-    dispatcher = numba.njit(**_OPTIONS)(function)
-    ours = function.__module__.partition(".")[0] == __package__
-    if ours:
+        _python_functions[handle] = member
+        return Compiled(member, handle)
+    dispatcher = numba.njit(**_OPTIONS)(member)
+    if _is_ours(function):
         dispatcher._cache = _DiskCache(f"{function.__module__}.{function.__name__}.{family}.{dtype}")
     try:
-        dispatcher.compile(signature)
+        dispatcher.compile(SIGNATURES[dtype][family])
     except errors.NumbaError as error:
-        if ours:
+        if _is_ours(function):
             raise
         raise ValueError(
-            f"The {family} function {function.__name__!r} cannot be compiled by numba for {dtype}:\n"
-            f"{_source(function)}\n{error}"
+            f"The custom {family} {function.__name__!r} cannot be compiled for {dtype}; see "
+            f"docs/custom_parts for the form it must have:\n{_source(function)}\n{error}"
         ) from None
     dispatcher.disable_compile()
     (result,) = dispatcher.overloads.values()
     return Compiled(dispatcher, result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
 
 
-def _check_arguments(family, function, expected):
-    if not inspect.isfunction(function):
-        raise ValueError(f"The {family} must be a plain Python function, got {function!r}.")
-    found = len(inspect.signature(function).parameters)
-    if found != expected:
-        raise ValueError(
-            f"The {family} function {function.__name__!r} must take {expected} arguments, it takes {found}:\n"
-            f"{_source(function)}"
-        )
+def n_required(function):
+    """Number of arguments without a default."""
+    parameters = inspect.signature(function).parameters.values()
+    return sum(parameter.default is parameter.empty for parameter in parameters)
+
+
+def _inlined_scalar(function, dtype):
+    if config.DISABLE_JIT:
+        return function
+    # a call that is not inlined keeps the loop around it from becoming vector code
+    return numba.njit(forceinline=True, **_OPTIONS)(_with_literals_of(function, dtype))
+
+
+def _with_literals_of(function, dtype):
+    """The function with float literals of `dtype`: a float64 literal would turn all float32 arithmetic into float64."""
+
+    def convert(constant):
+        if isinstance(constant, tuple):
+            return tuple(map(convert, constant))
+        return dtype.type(constant) if type(constant) is float else constant
+
+    code = function.__code__.replace(co_consts=tuple(map(convert, function.__code__.co_consts)))
+    copy = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    copy.__module__ = function.__module__
+    return copy
+
+
+def _is_ours(function):
+    return function.__module__.partition(".")[0] == __package__
 
 
 def _source(function):
@@ -168,7 +196,7 @@ def _identity(function):
     compilation and keep it.
     """
     code = getattr(function, "__code__", None)
-    if code is None:
+    if code is None or _is_ours(function):
         return function
     outside = [function.__globals__.get(name) for name in code.co_names]
     outside += [cell.cell_contents for cell in function.__closure__ or ()]
@@ -294,9 +322,7 @@ def _caller(family):
             convention = context.call_conv
             function_type = convention.get_function_type(signature.return_type, signature.args)
             pointer = builder.inttoptr(address, function_type.as_pointer())
-            status, result = convention.call_function(
-                builder, pointer, signature.return_type, signature.args, passed
-            )
+            status, result = convention.call_function(builder, pointer, signature.return_type, signature.args, passed)
             # without this test a callee that raises (NUMBA_BOUNDSCHECK) would just return zero
             with cgutils.if_unlikely(builder, status.is_error):
                 convention.return_status_propagate(builder, status)
@@ -310,13 +336,45 @@ def _caller(family):
 call = {family: _caller(family) for family in SIGNATURES[np.dtype("float64")]}
 
 
+@intrinsic
+def _prefetch(typing_context, array, row, column):
+    def codegen(context, builder, signature, values):
+        view = context.make_array(array)(context, builder, values[0])
+        shape, strides = cgutils.unpack_tuple(builder, view.shape), cgutils.unpack_tuple(builder, view.strides)
+        pointer = cgutils.get_item_pointer2(context, builder, view.data, shape, strides, array.layout, values[1:])
+        byte, flag = cgutils.ir.IntType(8).as_pointer(), cgutils.ir.IntType(32)
+        kind = cgutils.ir.FunctionType(cgutils.ir.VoidType(), [byte, flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # to read, to be kept in all caches, data
+        builder.call(function, [builder.bitcast(pointer, byte), flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), codegen
+
+
+def _no_prefetch(array, row, column):
+    pass
+
+
+# prefetch(array, row, column): start to load a cache line that will be needed soon
+prefetch = _no_prefetch if config.DISABLE_JIT else _prefetch
+
+
 # --- building blocks for _math.py ------------------------------------------------------------------------------
 
 
 # "reassoc" would undo the split of ln 2 into two parts that the accuracy of exp rests on
-_EXACT = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+_EXACT = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}, "forceinline": True}
 
 inlined = numba.njit(**_EXACT)
+
+
+_FIRST = (lambda a: (), lambda a: (a[0],), lambda a: (a[0], a[1]), lambda a: (a[0], a[1], a[2]))
+
+
+def first(n):
+    """A compiled function that takes the first `n` entries out of an array, as a tuple to be passed on with ``*``."""
+    return inlined(_FIRST[n])
 
 
 def elementary(function, dtype, implementation):

@@ -6,10 +6,8 @@ numbers for pieces of at most `piece` rows; a larger batch goes through in sever
 Nothing is allocated here, and nothing is raised.
 """
 
-import numpy as np
-
-from sknn_iitb._jit import call
-from sknn_iitb.layers import BACKWARD, FORWARD, N_IN, N_OUT, VALUE
+from sknn_iitb._jit import call, prefetch
+from sknn_iitb.layers import ACTIVATION, BACKWARD, FORWARD, N_IN, N_OUT, VALUE
 
 __all__ = ["backward", "forward", "gradient", "predict", "train", "work_size"]
 
@@ -17,6 +15,9 @@ __all__ = ["backward", "forward", "gradient", "predict", "train", "work_size"]
 FORWARD_PASS, BACKWARD_PASS, LOSS, GRADIENT, UPDATE = range(5)
 # entries of `totals`: mean loss and penalty of the last batch; their sums over the batches, times their rows
 BATCH_LOSS, BATCH_PENALTY, SUM_LOSS, SUM_PENALTY = range(4)
+
+# rows between asking for one and copying it
+_AHEAD = 8
 
 _layer_forward = call["layer_forward"]
 _layer_backward = call["layer_backward"]
@@ -28,8 +29,8 @@ _gradient = call["gradient"]
 
 
 def work_size(units, piece):
-    """Length of `work`: per row the input, target, weight and loss gradient, and each layer's value and slope."""
-    return piece * (units[0] + 2 * units[-1] + 1 + 2 * sum(units[1:]))
+    """Length of `work`: a row's input, targets, weights and gradients, and each layer's value and slope."""
+    return piece * (units[0] + 3 * units[-1] + 2 * sum(units[1:]))
 
 
 def forward(x, theta, values, slopes, layers, hypers):
@@ -51,18 +52,23 @@ def forward(x, theta, values, slopes, layers, hypers):
 def backward(x, theta, gradient, delta, values, slopes, layers):
     """Run the layers backwards from `delta`, the loss's derivative with respect to the last value."""
     n_rows = x.shape[0]
-    for k in range(layers.shape[0] - 1, -1, -1):
+    last = layers.shape[0] - 1
+    if layers[last, ACTIVATION] != 0:
+        start = n_rows * layers[last, VALUE]
+        d, s = delta.ravel(), slopes[start : start + delta.size]
+        for i in range(d.size):
+            d[i] *= s[i]
+    for k in range(last, 0, -1):
         layer = layers[k]
-        start, stop = n_rows * layer[VALUE], n_rows * (layer[VALUE] + layer[N_OUT])
-        slope = slopes[start:stop].reshape(n_rows, layer[N_OUT])
-        if k == 0:
-            nothing = values[:0].reshape(0, layer[N_IN])
-            _layer_backward(layer[BACKWARD], (x, theta, gradient, delta, slope, nothing, layer))
-        else:
-            start = n_rows * layers[k - 1, VALUE]
-            before = values[start : start + n_rows * layer[N_IN]].reshape(n_rows, layer[N_IN])
-            _layer_backward(layer[BACKWARD], (before, theta, gradient, delta, slope, before, layer))
-            delta = before
+        start = n_rows * layers[k - 1, VALUE]
+        stop = start + n_rows * layer[N_IN]
+        before = values[start:stop].reshape(n_rows, layer[N_IN])
+        n_sloped = n_rows if layers[k - 1, ACTIVATION] != 0 else 0
+        slope = slopes[start : start + n_sloped * layer[N_IN]].reshape(n_sloped, layer[N_IN])
+        _layer_backward(layer[BACKWARD], (before, theta, gradient, delta, slope, before, layer))
+        delta = before
+    nothing = values[:0].reshape(0, layers[0, N_IN])
+    _layer_backward(layers[0, BACKWARD], (x, theta, gradient, delta, nothing, nothing, layers[0]))
 
 
 def gradient(
@@ -88,27 +94,33 @@ def gradient(
     n_in, n_out = X.shape[1], Y.shape[1]
     width = layers[-1, VALUE] + layers[-1, N_OUT]
     inverse = weight.dtype.type(1 / n_batch)
+    line = 64 // X.itemsize
     totals[BATCH_LOSS] = 0.0
     for start in range(0, n_batch, piece):
         n_rows = min(piece, n_batch - start)
         end_x = n_rows * n_in
         end_y = end_x + n_rows * n_out
-        end_w = end_y + n_rows
+        end_w = end_y + n_rows * n_out
         end_delta = end_w + n_rows * n_out
         end_values = end_delta + n_rows * width
         x = work[:end_x].reshape(n_rows, n_in)
         y = work[end_x:end_y].reshape(n_rows, n_out)
-        w = work[end_y:end_w]
+        w = work[end_y:end_w].reshape(n_rows, n_out)
         delta = work[end_w:end_delta].reshape(n_rows, n_out)
         values = work[end_delta:end_values]
         slopes = work[end_values : end_values + n_rows * width]
         for i in range(n_rows):
             row = order[start + i]
+            # rows come in random order, which the processor cannot foresee: ask for one some rows ahead
+            ahead = order[min(start + i + _AHEAD, n_batch - 1)]
+            for j in range(0, n_in, line):
+                prefetch(X, ahead, j)
             for j in range(n_in):
                 x[i, j] = X[row, j]
+            row_weight = weight[row] * inverse
             for j in range(n_out):
                 y[i, j] = Y[row, j]
-            w[i] = weight[row] * inverse
+                w[i, j] = row_weight
         _forward(program[FORWARD_PASS], (x, theta, values, slopes, layers, hypers))
         score = values[n_rows * layers[-1, VALUE] :].reshape(n_rows, n_out)
         totals[BATCH_LOSS] += _loss(program[LOSS], (score, y, w, delta, loss_hyper))
@@ -154,7 +166,7 @@ def train(
     """Take one step per batch of `batch_size` rows in `order`.
 
     `blocks` holds ranges of theta, `factors` for each the factor of the rate and that of the optimizer's own decay. The
-    slots of a block lie behind one another in `slots`.
+    slots of a block lie behind one another in `slots`. The loss is NaN if a parameter is not finite in the end.
     """
     n_slots = slots.size // theta.size
     for b in range(rates.size):
@@ -192,11 +204,16 @@ def train(
                     gradient[start:stop],
                     memory,
                     update_hyper,
-                    rates[b] * factors[k, 0],
-                    factors[k, 1],
+                    theta.dtype.type(rates[b] * factors[k, 0]),
+                    theta.dtype.type(factors[k, 1]),
                     step + b + 1,
                 ),
             )
+    # NaN if a parameter is infinite or NaN, else zero
+    check = 0.0
+    for i in range(theta.size):
+        check += theta[i] * 0.0
+    totals[SUM_LOSS] += check
 
 
 def predict(X, theta, work, out, layers, hypers, program, piece):

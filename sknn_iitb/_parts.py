@@ -1,12 +1,21 @@
 """What the families of parts have in common: a part is a small parameter object, found by name in a registry."""
 
 import inspect
+from functools import cache
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 
-__all__ = ["Part", "Registry"]
+from sknn_iitb._jit import n_required
+
+__all__ = ["Custom", "Part", "Registry", "parameter_defaults"]
+
+
+@cache
+def parameter_defaults(cls):
+    """The constructor's parameters and their defaults."""
+    return {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
 
 
 class Part(BaseEstimator):
@@ -25,13 +34,28 @@ class Part(BaseEstimator):
         """Hyperparameters as the compiled function reads them, in the order it states."""
         return ()
 
-    def hyper_array(self):
-        """:meth:`hyper` as a float64 array."""
-        return np.array(self.hyper(), dtype=np.float64)
+    def hyper_array(self, dtype):
+        """:meth:`hyper` as an array."""
+        return np.array(self.hyper(), dtype=dtype)
 
     def validate(self):
         """Raise `InvalidParameterError`, a ValueError, if a hyperparameter is out of its range."""
         validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), type(self).__name__)
+
+
+class Custom:
+    """Mix-in of the parts that wrap a user's function; `form` shows the arguments it must take."""
+
+    form = "f()"
+
+    def __init__(self, function):
+        self.function = function
+
+    def validate(self):
+        """Raise ValueError unless the function takes the arguments of `form`."""
+        expected = self.form.count(",") + 1
+        if not inspect.isfunction(self.function) or n_required(self.function) != expected:
+            raise ValueError(f"A function in place of a part must have the form {self.form}, got {self.function!r}.")
 
 
 class Registry:
@@ -93,8 +117,7 @@ class Registry:
             part = value
         elif isinstance(value, str):
             cls = self._classes[value]
-            accepted = inspect.signature(cls).parameters
-            part = cls(**{key: v for key, v in (flat or {}).items() if key in accepted})
+            part = cls(**{key: v for key, v in (flat or {}).items() if key in parameter_defaults(cls)})
         elif isinstance(value, type):
             raise ValueError(f"{self.parameter}={value.__name__} is a class; pass an instance, {value.__name__}().")
         else:

@@ -1,20 +1,20 @@
 """Activation functions: what a neuron makes of the weighted sum of its inputs.
 
-An activation is a function ``f(z, slope, hyper)`` over flat arrays of one float type. It works in place: on return `z`
-holds the value g(z) and `slope` the derivative g'(z). One loop yields both because they share their costly part.
-`hyper` (float64) holds the part's hyperparameters.
+An activation is a function of a number: ``g(z)``, or ``g(z, parameter)``, returns the value and the derivative at z,
+for the two share their costly part. :func:`elementwise` makes the loop over a layer of it, which is compiled. Float
+literals take the type of the data.
 
-A user's own activation is a function of that form, given as ``activation=f``.
+A user's own activation is a function ``g(z)`` of that form, given as ``activation=g``.
 """
 
 import math
 from numbers import Real
 
-import numpy as np
 from sklearn.utils._param_validation import Interval
 
+from sknn_iitb._jit import first
 from sknn_iitb._math import exp, log1p_unit, sigmoid, tanh
-from sknn_iitb._parts import Part, Registry
+from sknn_iitb._parts import Custom, Part, Registry
 
 __all__ = [
     "ACTIVATIONS",
@@ -45,36 +45,56 @@ class Activation(Part):
 
     Attributes
     ----------
-    kernel : function
-        ``kernel(z, slope, hyper)``, see the module's text; None for softmax, which is no function of one number.
+    function : function
+        ``function(z, *hyperparameters)`` returns value and derivative; None for softmax, which is no function of a
+        number.
     hidden, output : bool
         Whether it may stand in a hidden layer, and whether it may be an estimator's ``output_activation``.
     """
 
-    kernel = None
+    function = None
     hidden = True
     output = False
 
 
-class CustomActivation(Activation):
+class CustomActivation(Custom, Activation):
     """A user's activation function, in a hidden layer."""
 
-    def __init__(self, function):
-        self.function = function
+    form = "g(z)"
 
-    @property
-    def kernel(self):
-        """The user's function."""
-        return self.function
+
+# rows shorter than this leave too many of their numbers to the scalar end of a vector loop
+_LONG_ROW = 64
+
+
+def elementwise(function, n_arguments):
+    """The layer's loop: value <- g(value + bias), slope <- g'(value + bias), in place."""
+
+    parameters_in = first(n_arguments - 1)
+
+    def activate(value, bias, slope, hyper):
+        n_rows, n_out = value.shape
+        parameters = parameters_in(hyper)
+        if n_out >= _LONG_ROW:
+            for i in range(n_rows):
+                for j in range(n_out):
+                    value[i, j], slope[i, j] = function(value[i, j] + bias[j], *parameters)
+        else:
+            for i in range(n_rows):
+                for j in range(n_out):
+                    value[i, j] += bias[j]
+            z, s = value.ravel(), slope.ravel()
+            for i in range(z.size):
+                z[i], s[i] = function(z[i], *parameters)
+
+    return activate
 
 
 ACTIVATIONS = Registry("activation", Activation, CustomActivation)
 
 
-def identity(z, slope, hyper):
-    one = z.dtype.type(1)
-    for i in range(z.size):
-        slope[i] = one
+def identity(z):
+    return z, 1.0
 
 
 @ACTIVATIONS.add
@@ -82,16 +102,13 @@ class Identity(Activation):
     """g(z) = z, the linear neuron."""
 
     names = ("identity", "linear")
-    kernel = staticmethod(identity)
+    function = staticmethod(identity)
     output = True
 
 
-def logistic(z, slope, hyper):
-    one = z.dtype.type(1)
-    for i in range(z.size):
-        s = sigmoid(z[i])
-        z[i] = s
-        slope[i] = s * (one - s)
+def logistic(z):
+    s = sigmoid(z)
+    return s, s * (1.0 - s)
 
 
 @ACTIVATIONS.add
@@ -99,16 +116,13 @@ class Logistic(Activation):
     """g(z) = 1 / (1 + e**-z), the sigmoid."""
 
     names = ("logistic", "sigmoid")
-    kernel = staticmethod(logistic)
+    function = staticmethod(logistic)
     output = True
 
 
-def hyperbolic_tangent(z, slope, hyper):
-    one = z.dtype.type(1)
-    for i in range(z.size):
-        t = tanh(z[i])
-        z[i] = t
-        slope[i] = one - t * t
+def hyperbolic_tangent(z):
+    t = tanh(z)
+    return t, 1.0 - t * t
 
 
 @ACTIVATIONS.add
@@ -116,16 +130,12 @@ class Tanh(Activation):
     """g(z) = (e**z - e**-z) / (e**z + e**-z)."""
 
     names = ("tanh",)
-    kernel = staticmethod(hyperbolic_tangent)
+    function = staticmethod(hyperbolic_tangent)
     output = True
 
 
-def relu(z, slope, hyper):
-    zero, one = z.dtype.type(0), z.dtype.type(1)
-    for i in range(z.size):
-        # written so that a NaN stays a NaN
-        slope[i] = one if z[i] > zero else zero
-        z[i] = zero if z[i] < zero else z[i]
+def relu(z):
+    return max(z, 0.0), 1.0 if z > 0.0 else 0.0
 
 
 @ACTIVATIONS.add
@@ -133,14 +143,12 @@ class ReLU(Activation):
     """g(z) = max(0, z); slope 0 at 0."""
 
     names = ("relu",)
-    kernel = staticmethod(relu)
+    function = staticmethod(relu)
 
 
-def step(z, slope, hyper):
-    zero, half, one = z.dtype.type(0), z.dtype.type(0.5), z.dtype.type(1)
-    for i in range(z.size):
-        slope[i] = half if abs(z[i]) <= one else zero
-        z[i] = one if z[i] > zero else (zero if z[i] < zero else z[i] + half)
+def step(z):
+    value = 1.0 if z > 0.0 else (0.0 if z < 0.0 else z + 0.5)  # a NaN stays a NaN
+    return value, 0.5 if abs(z) <= 1.0 else 0.0
 
 
 @ACTIVATIONS.add
@@ -153,16 +161,13 @@ class Step(Activation):
     """
 
     names = ("step",)
-    kernel = staticmethod(step)
+    function = staticmethod(step)
     output = True
 
 
-def leaky_relu(z, slope, hyper):
-    zero, one, leak = z.dtype.type(0), z.dtype.type(1), z.dtype.type(hyper[0])
-    for i in range(z.size):
-        s = one if z[i] > zero else leak
-        slope[i] = s
-        z[i] *= s
+def leaky_relu(z, negative_slope):
+    slope = 1.0 if z > 0.0 else negative_slope
+    return slope * z, slope
 
 
 @ACTIVATIONS.add
@@ -170,7 +175,7 @@ class LeakyReLU(Activation):
     """g(z) = z for z > 0, else negative_slope * z (Maas, Hannun and Ng, 2013)."""
 
     names = ("leaky_relu",)
-    kernel = staticmethod(leaky_relu)
+    function = staticmethod(leaky_relu)
     _parameter_constraints = {"negative_slope": [Interval(Real, 0, None, closed="left")]}
 
     def __init__(self, negative_slope=0.01):
@@ -180,12 +185,9 @@ class LeakyReLU(Activation):
         return (self.negative_slope,)
 
 
-def elu(z, slope, hyper):
-    zero, one, alpha = z.dtype.type(0), z.dtype.type(1), z.dtype.type(hyper[0])
-    for i in range(z.size):
-        e = exp(min(z[i], zero))
-        slope[i] = one if z[i] > zero else alpha * e
-        z[i] = z[i] if z[i] > zero else alpha * (e - one)
+def elu(z, alpha):
+    e = alpha * exp(min(z, 0.0))
+    return (z, 1.0) if z > 0.0 else (e - alpha, e)
 
 
 @ACTIVATIONS.add
@@ -193,7 +195,7 @@ class ELU(Activation):
     """g(z) = z for z > 0, else alpha * (e**z - 1) (Clevert, Unterthiner and Hochreiter, arXiv:1511.07289)."""
 
     names = ("elu",)
-    kernel = staticmethod(elu)
+    function = staticmethod(elu)
     _parameter_constraints = {"alpha": [Interval(Real, 0, None, closed="neither")]}
 
     def __init__(self, alpha=1.0):
@@ -203,13 +205,9 @@ class ELU(Activation):
         return (self.alpha,)
 
 
-def selu(z, slope, hyper):
-    zero, one = z.dtype.type(0), z.dtype.type(1)
-    alpha, scale = z.dtype.type(1.6732632423543772), z.dtype.type(1.0507009873554805)
-    for i in range(z.size):
-        e = exp(min(z[i], zero))
-        slope[i] = scale * (one if z[i] > zero else alpha * e)
-        z[i] = scale * (z[i] if z[i] > zero else alpha * (e - one))
+def selu(z):
+    e = 1.0507009873554805 * 1.6732632423543772 * exp(min(z, 0.0))
+    return (1.0507009873554805 * z, 1.0507009873554805) if z > 0.0 else (e - 1.0507009873554805 * 1.6732632423543772, e)
 
 
 @ACTIVATIONS.add
@@ -217,15 +215,12 @@ class SELU(Activation):
     """g(z) = 1.0507 * ELU(z; alpha=1.6733), which keeps mean 0 and variance 1 (Klambauer et al., arXiv:1706.02515)."""
 
     names = ("selu",)
-    kernel = staticmethod(selu)
+    function = staticmethod(selu)
 
 
-def celu(z, slope, hyper):
-    zero, one, alpha = z.dtype.type(0), z.dtype.type(1), z.dtype.type(hyper[0])
-    for i in range(z.size):
-        e = exp(min(z[i], zero) / alpha)
-        slope[i] = one if z[i] > zero else e
-        z[i] = z[i] if z[i] > zero else alpha * (e - one)
+def celu(z, alpha):
+    e = exp(min(z, 0.0) / alpha)
+    return (z, 1.0) if z > 0.0 else (alpha * (e - 1.0), e)
 
 
 @ACTIVATIONS.add
@@ -233,7 +228,7 @@ class CELU(Activation):
     """g(z) = z for z > 0, else alpha * (e**(z / alpha) - 1) (Barron, arXiv:1704.07483)."""
 
     names = ("celu",)
-    kernel = staticmethod(celu)
+    function = staticmethod(celu)
     _parameter_constraints = {"alpha": [Interval(Real, 0, None, closed="neither")]}
 
     def __init__(self, alpha=1.0):
@@ -243,15 +238,10 @@ class CELU(Activation):
         return (self.alpha,)
 
 
-def gelu(z, slope, hyper):
-    half, one = z.dtype.type(0.5), z.dtype.type(1)
-    inverse_sqrt_2 = z.dtype.type(math.sqrt(0.5))
-    inverse_sqrt_2pi = z.dtype.type(1 / math.sqrt(2 * math.pi))
-    for i in range(z.size):
-        cumulative = half * (one + z.dtype.type(math.erf(z[i] * inverse_sqrt_2)))
-        density = inverse_sqrt_2pi * exp(-half * z[i] * z[i])
-        slope[i] = cumulative + z[i] * density
-        z[i] *= cumulative
+def gelu(z):
+    cumulative = 0.5 * (1.0 + math.erf(z * 0.7071067811865476))  # sqrt(1 / 2)
+    density = 0.3989422804014327 * exp(-0.5 * z * z)  # 1 / sqrt(2 pi)
+    return z * cumulative, cumulative + z * density
 
 
 @ACTIVATIONS.add
@@ -259,15 +249,12 @@ class GELU(Activation):
     """g(z) = z * P(Z <= z) for a standard normal Z, not its tanh approximation (arXiv:1606.08415)."""
 
     names = ("gelu",)
-    kernel = staticmethod(gelu)
+    function = staticmethod(gelu)
 
 
-def silu(z, slope, hyper):
-    one = z.dtype.type(1)
-    for i in range(z.size):
-        s = sigmoid(z[i])
-        slope[i] = s * (one + z[i] * (one - s))
-        z[i] *= s
+def silu(z):
+    s = sigmoid(z)
+    return z * s, s * (1.0 + z * (1.0 - s))
 
 
 @ACTIVATIONS.add
@@ -275,18 +262,15 @@ class SiLU(Activation):
     """g(z) = z / (1 + e**-z) (Elfwing, Uchibe and Doya, arXiv:1702.03118)."""
 
     names = ("silu", "swish")
-    kernel = staticmethod(silu)
+    function = staticmethod(silu)
 
 
-def mish(z, slope, hyper):
-    one, two, large = z.dtype.type(1), z.dtype.type(2), z.dtype.type(20)
-    for i in range(z.size):
-        # tanh(log(1 + e)) = ((1 + e)**2 - 1) / ((1 + e)**2 + 1), and 1 to rounding beyond z = 20
-        e = exp(min(z[i], large))
-        n = e * (e + two)
-        t = n / (n + two)
-        slope[i] = t + z[i] * (one - t * t) * (e / (one + e))
-        z[i] *= t
+def mish(z):
+    # tanh(log(1 + e)) = ((1 + e)**2 - 1) / ((1 + e)**2 + 1), and 1 to rounding beyond z = 20
+    e = exp(min(z, 20.0))
+    n = e * (e + 2.0)
+    t = n / (n + 2.0)
+    return z * t, t + z * (1.0 - t * t) * (e / (1.0 + e))
 
 
 @ACTIVATIONS.add
@@ -294,14 +278,11 @@ class Mish(Activation):
     """g(z) = z * tanh(log(1 + e**z)) (Misra, arXiv:1908.08681)."""
 
     names = ("mish",)
-    kernel = staticmethod(mish)
+    function = staticmethod(mish)
 
 
-def softplus(z, slope, hyper):
-    zero = z.dtype.type(0)
-    for i in range(z.size):
-        slope[i] = sigmoid(z[i])
-        z[i] = max(z[i], zero) + log1p_unit(exp(-abs(z[i])))
+def softplus(z):
+    return max(z, 0.0) + log1p_unit(exp(-abs(z))), sigmoid(z)
 
 
 @ACTIVATIONS.add
@@ -309,16 +290,13 @@ class Softplus(Activation):
     """g(z) = log(1 + e**z)."""
 
     names = ("softplus",)
-    kernel = staticmethod(softplus)
+    function = staticmethod(softplus)
     output = True
 
 
-def softsign(z, slope, hyper):
-    one = z.dtype.type(1)
-    for i in range(z.size):
-        inverse = one / (one + abs(z[i]))
-        slope[i] = inverse * inverse
-        z[i] *= inverse
+def softsign(z):
+    inverse = 1.0 / (1.0 + abs(z))
+    return z * inverse, inverse * inverse
 
 
 @ACTIVATIONS.add
@@ -326,20 +304,11 @@ class Softsign(Activation):
     """g(z) = z / (1 + abs(z))."""
 
     names = ("softsign",)
-    kernel = staticmethod(softsign)
+    function = staticmethod(softsign)
 
 
-def hard_sigmoid(z, slope, hyper):
-    zero, half, one, three, sixth = (
-        z.dtype.type(0),
-        z.dtype.type(0.5),
-        z.dtype.type(1),
-        z.dtype.type(3),
-        z.dtype.type(1 / 6),
-    )
-    for i in range(z.size):
-        slope[i] = sixth if abs(z[i]) < three else zero
-        z[i] = min(max(z[i] * sixth + half, zero), one)
+def hard_sigmoid(z):
+    return min(max(z / 6.0 + 0.5, 0.0), 1.0), 1.0 / 6.0 if abs(z) < 3.0 else 0.0
 
 
 @ACTIVATIONS.add
@@ -347,14 +316,11 @@ class HardSigmoid(Activation):
     """g(z) = z / 6 + 1/2, kept between 0 and 1."""
 
     names = ("hard_sigmoid",)
-    kernel = staticmethod(hard_sigmoid)
+    function = staticmethod(hard_sigmoid)
 
 
-def hard_tanh(z, slope, hyper):
-    zero, one = z.dtype.type(0), z.dtype.type(1)
-    for i in range(z.size):
-        slope[i] = one if abs(z[i]) < one else zero
-        z[i] = min(max(z[i], -one), one)
+def hard_tanh(z):
+    return min(max(z, -1.0), 1.0), 1.0 if abs(z) < 1.0 else 0.0
 
 
 @ACTIVATIONS.add
@@ -362,14 +328,12 @@ class HardTanh(Activation):
     """g(z) = z, kept between -1 and 1."""
 
     names = ("hard_tanh",)
-    kernel = staticmethod(hard_tanh)
+    function = staticmethod(hard_tanh)
 
 
-def exponential(z, slope, hyper):
-    for i in range(z.size):
-        e = exp(z[i])
-        z[i] = e
-        slope[i] = e
+def exponential(z):
+    e = exp(z)
+    return e, e
 
 
 @ACTIVATIONS.add
@@ -377,7 +341,7 @@ class Exponential(Activation):
     """g(z) = e**z, for positive targets; an output only."""
 
     names = ("exponential", "exp")
-    kernel = staticmethod(exponential)
+    function = staticmethod(exponential)
     hidden = False
     output = True
 

@@ -5,7 +5,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d, validate_data
 
 from sknn_iitb._base import BaseMLP
 from sknn_iitb._docstrings import documented
@@ -47,9 +47,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     {parameters}
 
     loss : 'auto', {losses}, Loss or callable, default='auto'
-        What training minimises: a name, an object of :mod:`sknn_iitb.losses`, or a function
-        ``f(score, target, weight, gradient, hyper)`` of your own. 'auto' is cross entropy, with output_activation
-        'tanh' or 'identity' the squared error and with 'step' the perceptron's loss.
+        What training minimises: a name, an object of :mod:`sknn_iitb.losses`, or a function ``f(value, target)`` of
+        your own that returns loss and derivative. 'auto' is cross entropy, with output_activation 'tanh' or
+        'identity' the squared error and with 'step' the perceptron's loss.
 
     Attributes
     ----------
@@ -270,7 +270,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     loss : {losses}, Loss or callable, default='squared_error'
         What training minimises: a name, an object of :mod:`sknn_iitb.losses`, or a function
-        ``f(score, target, weight, gradient, hyper)`` of your own. The squared error is halved; squared_error,
+        ``f(value, target)`` of your own that returns loss and derivative. The squared error is halved; squared_error,
         absolute_error, huber, quantile and log_cosh report their mean over the outputs, and step against the gradient
         of the sum.
 

@@ -4,10 +4,10 @@ A layer is a pair of functions over one piece of a batch:
 
 - ``forward(x, theta, value, slope, layer, hyper)`` computes the layer's `value`, (rows, n_out), from its input `x`,
   (rows, n_in), and keeps the derivative of its activation in `slope`;
-- ``backward(x, theta, gradient, delta, slope, x_delta, layer)`` takes the loss's derivative with respect to the value,
-  `delta`, writes that with respect to the layer's parameters into its places of `gradient`, and that with respect to
-  `x` into `x_delta` (empty for the first layer). `x_delta` may share memory with `x`: an input is not needed any more
-  once its weights' gradient is known.
+- ``backward(x, theta, gradient, delta, x_slope, x_delta, layer)`` takes the loss's derivative with respect to the
+  weighted sums, `delta`, and writes that with respect to the layer's parameters into its places of `gradient`. Into
+  `x_delta` it writes the `delta` of the layer before, whose slope is `x_slope` (empty for a slope of one); `x_delta` is
+  empty for the first layer. It may share memory with `x`, which is not needed any more by then.
 
 `layer` is the layer's row of the network's table, whose columns are named here.
 """
@@ -22,9 +22,6 @@ __all__ = ["DENSE", "dense_backward", "dense_forward"]
 FORWARD, BACKWARD, ACTIVATION, N_IN, N_OUT, COEF, INTERCEPT, VALUE = range(8)
 N_COLUMNS = 8
 
-# numbers that an activation gets at a time: few enough to be still in the first-level cache after the bias was added
-_BLOCK = 4096
-
 _activate = call["activation"]
 
 
@@ -34,34 +31,39 @@ def dense_forward(x, theta, value, slope, layer, hyper):
     weights = theta[layer[COEF] : layer[COEF] + n_in * n_out].reshape(n_in, n_out)
     bias = theta[layer[INTERCEPT] : layer[INTERCEPT] + n_out]
     np.dot(x, weights, value)
-    n_rows = x.shape[0]
-    block = max(1, _BLOCK // n_out)
-    for start in range(0, n_rows, block):
-        stop = min(start + block, n_rows)
-        for i in range(start, stop):
+    if layer[ACTIVATION] != 0:
+        _activate(layer[ACTIVATION], (value, bias, slope, hyper))
+    else:
+        for i in range(value.shape[0]):
             for j in range(n_out):
                 value[i, j] += bias[j]
-        if layer[ACTIVATION] != 0:
-            size = (stop - start) * n_out
-            _activate(layer[ACTIVATION], (value[start:stop].reshape(size), slope[start:stop].reshape(size), hyper))
 
 
-def dense_backward(x, theta, gradient, delta, slope, x_delta, layer):
-    """dL/db = sum of the rows of d; dL/dW = x' d; dL/dx = d W'; d = delta * g'."""
+def dense_backward(x, theta, gradient, delta, x_slope, x_delta, layer):
+    """dL/db = sum of the rows of delta; dL/dW = x' delta; dL/dx = delta W', times the slope of x."""
     n_in, n_out = layer[N_IN], layer[N_OUT]
+    n_rows = delta.shape[0]
     weights = theta[layer[COEF] : layer[COEF] + n_in * n_out].reshape(n_in, n_out)
     weight_gradient = gradient[layer[COEF] : layer[COEF] + n_in * n_out].reshape(n_in, n_out)
     bias_gradient = gradient[layer[INTERCEPT] : layer[INTERCEPT] + n_out]
     bias_gradient[:] = 0
-    for i in range(delta.shape[0]):
-        if layer[ACTIVATION] != 0:
-            for j in range(n_out):
-                delta[i, j] *= slope[i, j]
+    for i in range(n_rows):
         for j in range(n_out):
             bias_gradient[j] += delta[i, j]
     np.dot(x.T, delta, weight_gradient)
-    if x_delta.size > 0:
-        np.dot(delta, weights.T, x_delta)
+    if x_delta.size == 0:
+        return
+    if n_out == 1 and x_slope.size > 0:
+        # an outer product: BLAS spends three times as long on packing its operands
+        for i in range(n_rows):
+            for j in range(n_in):
+                x_delta[i, j] = delta[i, 0] * weights[j, 0] * x_slope[i, j]
+        return
+    np.dot(delta, weights.T, x_delta)
+    if x_slope.size > 0:
+        d, s = x_delta.ravel(), x_slope.ravel()
+        for i in range(d.size):
+            d[i] *= s[i]
 
 
 DENSE = dense_forward, dense_backward

@@ -1,24 +1,24 @@
 """Losses: what training minimises, as a weighted mean over the samples.
 
-A loss is a function ``f(score, target, weight, gradient, hyper)`` over matrices of shape (rows, n_outputs) and one float
-type. It writes the derivative of the weighted sum into `gradient`, row i times ``weight[i]``, and returns the sum. The
-outputs of a row are added up. `weight` is scaled by the caller so that the sum is the batch's mean.
+A loss is a function of two numbers: ``f(value, target)``, or ``f(value, target, parameter)``, returns the loss and
+its derivative with respect to the value. :func:`pointwise` makes the loop over a batch of it, which is compiled;
+outputs of a row are added up. Float literals take the type of the data.
 
-Most losses are functions of the output *value* g(z) and leave the derivative of the output activation g to the last
-layer. A *fused* kernel takes the raw score z instead and owns its activation: softmax with cross entropy is shorter,
-faster and free of overflow that way.
+The value is the output g(z) of the last layer, whose derivative the layer itself contributes. Where loss and output
+activation are simpler together, a *fused* function takes the raw score z instead. Softmax ties the outputs of a row
+together; its losses (*rowwise*) are loops of their own.
 
-A user's own loss is a function of the same form, given as ``loss=f``; it takes raw scores.
+A user's own loss is a function ``f(value, target)`` of that form, given as ``loss=f``.
 """
 
-import math
 from numbers import Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
+from sknn_iitb._jit import first, inlined
 from sknn_iitb._math import exp, log1p_unit, sigmoid, tanh
-from sknn_iitb._parts import Part, Registry
+from sknn_iitb._parts import Custom, Part, Registry
 
 __all__ = [
     "LOSSES",
@@ -41,18 +41,21 @@ class Loss(Part):
 
     Attributes
     ----------
-    kernel : function or None
-        The loss of output values, see the module's text.
+    function : function or None
+        ``function(value, target, *hyperparameters)`` returns the loss and its derivative with respect to the value.
     fused : dict of str to function
-        Kernels on raw scores, by the name of the output activation that each contains.
+        The same for the raw score in place of the value, by the name of the output activation that it contains.
+    rowwise : dict of str to function
+        ``loop(score, target, weight, gradient, hyper)`` over matrices, by the name of the output activation.
     classifier_outputs, regressor_outputs : tuple of str
         The legal ``output_activation`` for each kind of estimator, the default first; empty if it cannot be used there.
     mean_over_outputs : bool
         Whether the reported loss is the mean over a row's outputs (the gradient is that of the sum in any case).
     """
 
-    kernel = None
+    function = None
     fused = {}
+    rowwise = {}
     classifier_outputs = ()
     regressor_outputs = ()
     mean_over_outputs = False
@@ -60,24 +63,44 @@ class Loss(Part):
     def check_target(self, y):
         """Raise ValueError if a target value is outside the loss's domain."""
 
+    def loop(self, output):
+        """The loop for an output activation: the function to compile, its template, and whether it takes raw scores."""
+        if output in self.rowwise:
+            return self.rowwise[output], None, True
+        if output in self.fused:
+            return self.fused[output], pointwise, True
+        return self.function, pointwise, False
+
+
+def pointwise(function, n_arguments):
+    """The batch's loop: gradient <- weight f', the weighted sum of f is returned."""
+
+    parameters_in = first(n_arguments - 2)
+
+    def batch_loss(value, target, weight, gradient, hyper):
+        v, y, w, g = value.ravel(), target.ravel(), weight.ravel(), gradient.ravel()
+        parameters = parameters_in(hyper)
+        total = 0.0
+        for i in range(v.size):
+            loss, slope = function(v[i], y[i], *parameters)
+            total += w[i] * loss
+            g[i] = w[i] * slope
+        return total
+
+    return batch_loss
+
 
 _REGRESSOR_OUTPUTS = ("identity", "tanh", "logistic", "exponential", "softplus")
 _POSITIVE_OUTPUTS = ("exponential", "softplus")
 
 
-class CustomLoss(Loss):
-    """A user's loss of raw scores, under any output activation."""
+class CustomLoss(Custom, Loss):
+    """A user's loss of output values."""
 
-    classifier_outputs = ("logistic", "softmax", "tanh", "identity")
+    form = "f(value, target)"
+
+    classifier_outputs = ("logistic", "tanh", "identity")
     regressor_outputs = _REGRESSOR_OUTPUTS
-
-    def __init__(self, function):
-        self.function = function
-
-    @property
-    def fused(self):
-        """The user's function, whatever the output activation."""
-        return dict.fromkeys((*self.classifier_outputs, *self.regressor_outputs), self.function)
 
 
 LOSSES = Registry("loss", Loss, CustomLoss)
@@ -86,39 +109,45 @@ LOSSES = Registry("loss", Loss, CustomLoss)
 # --- classification ---------------------------------------------------------------------------------------------
 
 
-def softmax_log_loss(score, target, weight, gradient, hyper):
-    total = 0.0
+def exponentials(score, out):
+    """Write e**(z - the largest z of the row) into `out`."""
     for i in range(score.shape[0]):
         largest = score[i, 0]
         for j in range(1, score.shape[1]):
             largest = max(largest, score[i, j])
-        mass = target.dtype.type(0)
         for j in range(score.shape[1]):
-            e = exp(score[i, j] - largest)
-            gradient[i, j] = e
-            mass += e
-        log_mass = largest + np.log(mass)
-        inverse = weight[i] / mass
-        row = target.dtype.type(0)
-        for j in range(score.shape[1]):
-            row += target[i, j] * (log_mass - score[i, j])
-            gradient[i, j] = gradient[i, j] * inverse - weight[i] * target[i, j]
-        total += weight[i] * row
-    return total
+            out[i, j] = score[i, j] - largest
+    flat = out.ravel()  # rows are short: exp is vector code only over all of them
+    for i in range(flat.size):
+        flat[i] = exp(flat[i])
 
 
-def logistic_log_loss(score, target, weight, gradient, hyper):
-    zero = score.dtype.type(0)
+exponentials = inlined(exponentials)
+
+
+def softmax_log_loss(score, target, weight, gradient, hyper):
+    exponentials(score, gradient)
     total = 0.0
     for i in range(score.shape[0]):
-        row = zero
-        for j in range(score.shape[1]):
-            s, y = score[i, j], target[i, j]
-            # log(1 + e**s) - y s, with an exponential that cannot overflow
-            row += max(s, zero) - y * s + log1p_unit(exp(-abs(s)))
-            gradient[i, j] = weight[i] * (sigmoid(s) - y)
-        total += weight[i] * row
+        z, y, g = score[i], target[i], gradient[i]
+        mass, in_target, named = z.dtype.type(0), z.dtype.type(0), z.dtype.type(0)
+        largest = z[0]
+        for j in range(z.size):
+            largest = max(largest, z[j])
+            mass += g[j]
+            in_target += y[j]
+            named += y[j] * z[j]
+        # sum_j y_j (log sum_k e**z_k - z_j)
+        total += weight[i, 0] * (in_target * (largest + np.log(mass)) - named)
+        inverse = weight[i, 0] / mass
+        for j in range(z.size):
+            g[j] = g[j] * inverse - weight[i, 0] * y[j]
     return total
+
+
+def logistic_log_loss(z, y):
+    # log(1 + e**z) - y z, with an exponential that cannot overflow
+    return max(z, 0.0) - y * z + log1p_unit(exp(-abs(z))), sigmoid(z) - y
 
 
 @LOSSES.add
@@ -126,19 +155,14 @@ class LogLoss(Loss):
     """Cross entropy: -sum_j y_j log p_j with softmax, -sum_j (y_j log p_j + (1 - y_j) log(1 - p_j)) with logistic."""
 
     names = ("log_loss", "cross_entropy")
-    fused = {"softmax": softmax_log_loss, "logistic": logistic_log_loss}
+    fused = {"logistic": logistic_log_loss}
+    rowwise = {"softmax": softmax_log_loss}
     classifier_outputs = ("logistic", "softmax")
 
 
-def hinge(value, target, weight, gradient, hyper):
-    zero, one = value.dtype.type(0), value.dtype.type(1)
-    total = 0.0
-    for i in range(value.shape[0]):
-        for j in range(value.shape[1]):
-            shortfall = one - target[i, j] * value[i, j]
-            gradient[i, j] = -weight[i] * target[i, j] if shortfall > zero else zero
-            total += weight[i] * (zero if shortfall < zero else shortfall)
-    return total
+def hinge(value, y):
+    shortfall = 1.0 - y * value
+    return max(shortfall, 0.0), -y if shortfall > 0.0 else 0.0
 
 
 @LOSSES.add
@@ -146,19 +170,12 @@ class Hinge(Loss):
     """max(0, 1 - y z) with y = -1 or 1; with several classes each against the rest."""
 
     names = ("hinge",)
-    kernel = staticmethod(hinge)
+    function = staticmethod(hinge)
     classifier_outputs = ("identity",)
 
 
-def perceptron(score, target, weight, gradient, hyper):
-    zero = score.dtype.type(0)
-    total = 0.0
-    for i in range(score.shape[0]):
-        for j in range(score.shape[1]):
-            margin = target[i, j] * score[i, j]
-            gradient[i, j] = zero if margin > zero else -weight[i] * target[i, j]
-            total -= weight[i] * (zero if margin > zero else margin)
-    return total
+def perceptron(z, y):
+    return max(-y * z, 0.0), 0.0 if y * z > 0.0 else -y
 
 
 @LOSSES.add
@@ -176,40 +193,28 @@ class Perceptron(Loss):
 # --- classification and regression ------------------------------------------------------------------------------
 
 
-def squared_error(value, target, weight, gradient, hyper):
-    half = value.dtype.type(0.5)
-    total = 0.0
-    for i in range(value.shape[0]):
-        for j in range(value.shape[1]):
-            residual = value[i, j] - target[i, j]
-            gradient[i, j] = weight[i] * residual
-            total += weight[i] * (half * residual * residual)
-    return total
+def squared_error(value, y):
+    residual = value - y
+    return 0.5 * residual * residual, residual
 
 
 def softmax_squared_error(score, target, weight, gradient, hyper):
     half = score.dtype.type(0.5)
+    exponentials(score, gradient)
     total = 0.0
     for i in range(score.shape[0]):
-        largest = score[i, 0]
-        for j in range(1, score.shape[1]):
-            largest = max(largest, score[i, j])
-        mass = score.dtype.type(0)
-        for j in range(score.shape[1]):
-            e = exp(score[i, j] - largest)
-            gradient[i, j] = e
-            mass += e
-        row, inner = score.dtype.type(0), score.dtype.type(0)
-        for j in range(score.shape[1]):
-            p = gradient[i, j] / mass
-            gradient[i, j] = p
-            row += half * (p - target[i, j]) * (p - target[i, j])
-            inner += p * (p - target[i, j])
-        for j in range(score.shape[1]):
+        y, g = target[i], gradient[i]
+        mass = g.sum()
+        row, inner = y.dtype.type(0), y.dtype.type(0)
+        for j in range(g.size):
+            p = g[j] / mass
+            g[j] = p
+            row += half * (p - y[j]) * (p - y[j])
+            inner += p * (p - y[j])
+        for j in range(g.size):
             # the Jacobian diag(p) - p p' applied to p - y
-            p = gradient[i, j]
-            gradient[i, j] = weight[i] * p * ((p - target[i, j]) - inner)
-        total += weight[i] * row
+            g[j] = weight[i, 0] * g[j] * ((g[j] - y[j]) - inner)
+        total += weight[i, 0] * row
     return total
 
 
@@ -218,8 +223,8 @@ class SquaredError(Loss):
     """Half the squared error, sum_j (g(z)_j - y_j)**2 / 2."""
 
     names = ("squared_error", "mse")
-    kernel = staticmethod(squared_error)
-    fused = {"softmax": softmax_squared_error}
+    function = staticmethod(squared_error)
+    rowwise = {"softmax": softmax_squared_error}
     classifier_outputs = ("logistic", "softmax", "tanh", "identity")
     regressor_outputs = _REGRESSOR_OUTPUTS
     mean_over_outputs = True
@@ -228,15 +233,9 @@ class SquaredError(Loss):
 # --- regression -------------------------------------------------------------------------------------------------
 
 
-def absolute_error(value, target, weight, gradient, hyper):
-    zero = value.dtype.type(0)
-    total = 0.0
-    for i in range(value.shape[0]):
-        for j in range(value.shape[1]):
-            residual = value[i, j] - target[i, j]
-            gradient[i, j] = weight[i] if residual > zero else (-weight[i] if residual < zero else zero)
-            total += weight[i] * abs(residual)
-    return total
+def absolute_error(value, y):
+    residual = value - y
+    return abs(residual), 1.0 if residual > 0.0 else (-1.0 if residual < 0.0 else residual)
 
 
 @LOSSES.add
@@ -244,21 +243,15 @@ class AbsoluteError(Loss):
     """abs(g(z) - y), which the conditional median minimises."""
 
     names = ("absolute_error",)
-    kernel = staticmethod(absolute_error)
+    function = staticmethod(absolute_error)
     regressor_outputs = _REGRESSOR_OUTPUTS
     mean_over_outputs = True
 
 
-def huber(value, target, weight, gradient, hyper):
-    half, delta = value.dtype.type(0.5), value.dtype.type(hyper[0])
-    total = 0.0
-    for i in range(value.shape[0]):
-        for j in range(value.shape[1]):
-            residual = value[i, j] - target[i, j]
-            clipped = min(max(residual, -delta), delta)
-            gradient[i, j] = weight[i] * clipped
-            total += weight[i] * (clipped * (residual - half * clipped))
-    return total
+def huber(value, y, delta):
+    residual = value - y
+    clipped = min(max(residual, -delta), delta)
+    return clipped * (residual - 0.5 * clipped), clipped
 
 
 @LOSSES.add
@@ -266,7 +259,7 @@ class Huber(Loss):
     """r**2 / 2 for abs(r) <= delta, else delta * (abs(r) - delta / 2), of the residual r (Huber, 1964)."""
 
     names = ("huber",)
-    kernel = staticmethod(huber)
+    function = staticmethod(huber)
     regressor_outputs = _REGRESSOR_OUTPUTS
     mean_over_outputs = True
     _parameter_constraints = {"delta": [Interval(Real, 0, None, closed="neither")]}
@@ -278,24 +271,21 @@ class Huber(Loss):
         return (self.delta,)
 
 
-def quantile(value, target, weight, gradient, hyper):
-    zero, one, q = value.dtype.type(0), value.dtype.type(1), value.dtype.type(hyper[0])
-    total = 0.0
-    for i in range(value.shape[0]):
-        for j in range(value.shape[1]):
-            residual = value[i, j] - target[i, j]
-            slope = one - q if residual > zero else (-q if residual < zero else zero)
-            gradient[i, j] = weight[i] * slope
-            total += weight[i] * (slope * residual)
-    return total
+def quantile(value, y, q):
+    residual = value - y
+    slope = 1.0 - q if residual > 0.0 else (-q if residual < 0.0 else residual)
+    return slope * residual, slope
 
 
 @LOSSES.add
 class Quantile(Loss):
-    """The pinball loss: (1 - quantile) r for a residual r = g(z) - y > 0, else -quantile r (Koenker and Bassett, 1978)."""
+    """The pinball loss: (1 - quantile) r for a residual r = g(z) - y > 0, else -quantile r.
+
+    (Koenker and Bassett, Econometrica 46, 1978.)
+    """
 
     names = ("quantile",)
-    kernel = staticmethod(quantile)
+    function = staticmethod(quantile)
     regressor_outputs = _REGRESSOR_OUTPUTS
     mean_over_outputs = True
     _parameter_constraints = {"quantile": [Interval(Real, 0, 1, closed="neither")]}
@@ -307,16 +297,9 @@ class Quantile(Loss):
         return (self.quantile,)
 
 
-def log_cosh(value, target, weight, gradient, hyper):
-    two, log_2 = value.dtype.type(2), value.dtype.type(math.log(2))
-    total = 0.0
-    for i in range(value.shape[0]):
-        for j in range(value.shape[1]):
-            residual = value[i, j] - target[i, j]
-            size = abs(residual)
-            gradient[i, j] = weight[i] * tanh(residual)
-            total += weight[i] * (size + log1p_unit(exp(-two * size)) - log_2)
-    return total
+def log_cosh(value, y):
+    size = abs(value - y)
+    return size + log1p_unit(exp(-2.0 * size)) - 0.6931471805599453, tanh(value - y)
 
 
 @LOSSES.add
@@ -324,35 +307,19 @@ class LogCosh(Loss):
     """log(cosh(g(z) - y)): the squared error near zero, the absolute error far away."""
 
     names = ("log_cosh",)
-    kernel = staticmethod(log_cosh)
+    function = staticmethod(log_cosh)
     regressor_outputs = _REGRESSOR_OUTPUTS
     mean_over_outputs = True
 
 
-def poisson(value, target, weight, gradient, hyper):
-    one, zero = value.dtype.type(1), value.dtype.type(0)
-    tiny = value.dtype.type(1e-15)  # its square is still a float32
-    total = 0.0
-    for i in range(value.shape[0]):
-        for j in range(value.shape[1]):
-            y, p = target[i, j], max(value[i, j], tiny)
-            log_ratio = np.log(y / p) if y > zero else zero
-            gradient[i, j] = weight[i] * (one - y / p)
-            total += weight[i] * (y * log_ratio - y + p)
-    return total
+def poisson(value, y):
+    p = max(value, 1e-15)  # its square is still a float32
+    return (y * np.log(y / p) if y > 0.0 else 0.0) - y + p, 1.0 - y / p
 
 
-def exponential_poisson(score, target, weight, gradient, hyper):
-    zero = score.dtype.type(0)
-    total = 0.0
-    for i in range(score.shape[0]):
-        for j in range(score.shape[1]):
-            y, s = target[i, j], score[i, j]
-            log_y = np.log(y) if y > zero else zero
-            p = exp(s)
-            gradient[i, j] = weight[i] * (p - y)
-            total += weight[i] * (y * (log_y - s) - y + p)
-    return total
+def exponential_poisson(z, y):
+    p = exp(z)
+    return (y * (np.log(y) - z) if y > 0.0 else 0.0) - y + p, p - y
 
 
 @LOSSES.add
@@ -360,7 +327,7 @@ class Poisson(Loss):
     """Half the Poisson deviance, y log(y / p) - y + p, for counts y >= 0 and p = g(z) > 0."""
 
     names = ("poisson",)
-    kernel = staticmethod(poisson)
+    function = staticmethod(poisson)
     fused = {"exponential": exponential_poisson}
     regressor_outputs = _POSITIVE_OUTPUTS
 
@@ -369,29 +336,14 @@ class Poisson(Loss):
             raise ValueError(f"loss='poisson' requires y >= 0, got a minimum of {np.min(y)}.")
 
 
-def gamma(value, target, weight, gradient, hyper):
-    one = value.dtype.type(1)
-    tiny = value.dtype.type(1e-15)  # its square is still a float32
-    total = 0.0
-    for i in range(value.shape[0]):
-        for j in range(value.shape[1]):
-            p = max(value[i, j], tiny)
-            ratio = target[i, j] / p
-            gradient[i, j] = weight[i] * ((one - ratio) / p)
-            total += weight[i] * (ratio - np.log(ratio) - one)
-    return total
+def gamma(value, y):
+    p = max(value, 1e-15)  # its square is still a float32
+    return y / p - np.log(y / p) - 1.0, (1.0 - y / p) / p
 
 
-def exponential_gamma(score, target, weight, gradient, hyper):
-    one = score.dtype.type(1)
-    total = 0.0
-    for i in range(score.shape[0]):
-        for j in range(score.shape[1]):
-            y, s = target[i, j], score[i, j]
-            ratio = y * exp(-s)
-            gradient[i, j] = weight[i] * (one - ratio)
-            total += weight[i] * (ratio - (np.log(y) - s) - one)
-    return total
+def exponential_gamma(z, y):
+    ratio = y * exp(-z)
+    return ratio - (np.log(y) - z) - 1.0, 1.0 - ratio
 
 
 @LOSSES.add
@@ -399,7 +351,7 @@ class Gamma(Loss):
     """Half the gamma deviance, y / p - log(y / p) - 1, for y > 0 and p = g(z) > 0."""
 
     names = ("gamma",)
-    kernel = staticmethod(gamma)
+    function = staticmethod(gamma)
     fused = {"exponential": exponential_gamma}
     regressor_outputs = _POSITIVE_OUTPUTS
 

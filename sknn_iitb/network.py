@@ -11,12 +11,20 @@ import numpy as np
 
 from sknn_iitb import _kernels, layers
 from sknn_iitb._jit import compiled
-from sknn_iitb.activations import Identity
+from sknn_iitb.activations import Identity, elementwise
 
-__all__ = ["Network", "Parameters"]
+__all__ = ["Network", "Parameters", "aligned"]
 
 # rows of a batch that go through the layers at a time; products are large enough, and values still in the cache
 PIECE = 1024
+
+
+def aligned(size, dtype):
+    """An empty vector that starts at a cache line: otherwise every other vector load would cross one."""
+    itemsize = np.dtype(dtype).itemsize
+    vector = np.empty(size + 64 // itemsize, dtype)
+    start = -vector.ctypes.data % 64 // itemsize
+    return vector[start : start + size]
 
 
 class Network:
@@ -67,13 +75,13 @@ class Network:
             for family, function in zip(("layer_forward", "layer_backward"), layers.DENSE, strict=True)
         )
         table = np.zeros((len(activations), layers.N_COLUMNS), dtype=np.int64)
-        hypers = np.zeros((len(activations), max(len(a.hyper()) for a in activations)))
+        hypers = np.zeros((len(activations), max(len(a.hyper()) for a in activations)), dtype)
         coef, intercept, width = 0, self.n_coefs, 0
         for row, hyper, activation, n_in, n_out in zip(
             table, hypers, activations, self.units[:-1], self.units[1:], strict=True
         ):
             linear = isinstance(activation, Identity)  # address 0: nothing to compute
-            address = 0 if linear else compiled("activation", activation.kernel, dtype).address
+            address = 0 if linear else compiled("activation", activation.function, dtype, elementwise).address
             row[:] = forward, backward, address, n_in, n_out, coef, intercept, width
             hyper[: len(activation.hyper())] = activation.hyper()
             coef, intercept, width = coef + n_in * n_out, intercept + n_out, width + n_out
@@ -96,11 +104,9 @@ class Network:
         table, hypers = self.tables(theta.dtype, activate_output)
         out = np.empty((len(X), self.units[-1]), theta.dtype)
         piece = min(PIECE, len(X))
-        work = np.empty(2 * piece * sum(self.units[1:]), theta.dtype)
+        work = aligned(2 * piece * sum(self.units[1:]), theta.dtype)
         program = np.array([compiled("forward", _kernels.forward, theta.dtype).address])
-        compiled("predict", _kernels.predict, theta.dtype).function(
-            X, theta, work, out, table, hypers, program, piece
-        )
+        compiled("predict", _kernels.predict, theta.dtype).function(X, theta, work, out, table, hypers, program, piece)
         return out
 
 

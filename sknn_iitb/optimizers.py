@@ -1,9 +1,11 @@
 """Optimizers: how the parameters move, given the gradient and a learning rate.
 
-An optimizer is a function ``f(theta, gradient, slots, hyper, rate, decay, step)`` that updates the flat parameter vector
-`theta` in place. `slots`, of shape (n_slots, theta.size) and zero before the first step, is its memory; `hyper` (float64)
-its hyperparameters; `rate` the learning rate of this step, which the schedule has set already; `decay` is 1 for weights
-and 0 for biases, for optimizers that shrink the weights by themselves; `step` counts from 1.
+An optimizer is a function ``f(theta, gradient, slots, hyper, rate, decay, step)`` that updates the flat parameter
+vector `theta` in place. `slots`, of shape (n_slots, theta.size) and zero before the first step, is its memory;
+`hyper` (float64) its hyperparameters; `rate` the learning rate of this step, which the schedule has set already;
+`decay` is 1 for weights and 0 for biases, for optimizers that shrink the weights by themselves; `step` counts from 1.
+`rate` and `decay` are of theta's type, and what is computed in float64 is cast to it before the loop, which would be
+float64 as a whole otherwise.
 
 A user's own optimizer is a function of that form, given as ``solver=f``; it gets two slots.
 """
@@ -13,7 +15,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._parts import Part, Registry
+from sknn_iitb._parts import Custom, Part, Registry
 
 __all__ = [
     "LBFGS",
@@ -60,14 +62,12 @@ class Optimizer(Part):
     full_batch = False
 
 
-class CustomOptimizer(Optimizer):
+class CustomOptimizer(Custom, Optimizer):
     """A user's update function."""
 
+    form = "f(theta, gradient, slots, hyper, rate, decay, step)"
     n_slots = 2
     decays = True
-
-    def __init__(self, function):
-        self.function = function
 
     @property
     def kernel(self):
@@ -79,16 +79,15 @@ OPTIMIZERS = Registry("solver", Optimizer, CustomOptimizer)
 
 
 def sgd(theta, gradient, slots, hyper, rate, decay, step):
-    momentum, nesterov = theta.dtype.type(hyper[0]), hyper[1] != 0.0
-    eta = theta.dtype.type(rate)
+    momentum, nesterov = theta.dtype.type(hyper[0]), hyper[1] != 0
     velocity = slots[0]
     if nesterov:
         for i in range(theta.size):
-            velocity[i] = momentum * velocity[i] - eta * gradient[i]
-            theta[i] += momentum * velocity[i] - eta * gradient[i]
+            velocity[i] = momentum * velocity[i] - rate * gradient[i]
+            theta[i] += momentum * velocity[i] - rate * gradient[i]
     else:
         for i in range(theta.size):
-            velocity[i] = momentum * velocity[i] - eta * gradient[i]
+            velocity[i] = momentum * velocity[i] - rate * gradient[i]
             theta[i] += velocity[i]
 
 
@@ -115,11 +114,11 @@ class SGD(Optimizer):
 
 def rmsprop(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
-    rho, rest, epsilon, eta = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(rate)
+    rho, rest, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1])
     square = slots[0]
     for i in range(theta.size):
         square[i] = rho * square[i] + rest * gradient[i] * gradient[i]
-        theta[i] -= eta * gradient[i] / (np.sqrt(square[i]) + epsilon)
+        theta[i] -= rate * gradient[i] / (np.sqrt(square[i]) + epsilon)
 
 
 @OPTIMIZERS.add
@@ -140,11 +139,11 @@ class RMSprop(Optimizer):
 
 
 def adagrad(theta, gradient, slots, hyper, rate, decay, step):
-    epsilon, eta = theta.dtype.type(hyper[0]), theta.dtype.type(rate)
+    epsilon = theta.dtype.type(hyper[0])
     square = slots[0]
     for i in range(theta.size):
         square[i] += gradient[i] * gradient[i]
-        theta[i] -= eta * gradient[i] / (np.sqrt(square[i]) + epsilon)
+        theta[i] -= rate * gradient[i] / (np.sqrt(square[i]) + epsilon)
 
 
 @OPTIMIZERS.add
@@ -168,13 +167,13 @@ class Adagrad(Optimizer):
 
 def adadelta(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
-    rho, rest, epsilon, eta = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(rate)
+    rho, rest, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1])
     square, moved = slots[0], slots[1]
     for i in range(theta.size):
         square[i] = rho * square[i] + rest * gradient[i] * gradient[i]
         change = np.sqrt(moved[i] + epsilon) / np.sqrt(square[i] + epsilon) * gradient[i]
         moved[i] = rho * moved[i] + rest * change * change
-        theta[i] -= eta * change
+        theta[i] -= rate * change
 
 
 @OPTIMIZERS.add
@@ -264,7 +263,10 @@ def adamax(theta, gradient, slots, hyper, rate, decay, step):
 
 @OPTIMIZERS.add
 class Adamax(Adam):
-    """u <- max(beta_2 u, abs(g) + epsilon); theta <- theta - eta / (1 - beta_1**t) m / u (arXiv:1412.6980, sec. 7.1)."""
+    """u <- max(beta_2 u, abs(g) + epsilon); theta <- theta - eta / (1 - beta_1**t) m / u.
+
+    (Kingma and Ba, arXiv:1412.6980, algorithm 2.)
+    """
 
     names = ("adamax",)
     kernel = staticmethod(adamax)
@@ -333,12 +335,12 @@ class AdamW(Optimizer):
 
 def lion(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
-    zero, eta, keep = f(0), f(rate), f(1 - rate * decay * hyper[2])
+    zero, keep = f(0), f(1 - rate * decay * hyper[2])
     beta_1, rest_1, beta_2, rest_2 = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1])
     mean = slots[0]
     for i in range(theta.size):
         direction = beta_1 * mean[i] + rest_1 * gradient[i]
-        change = eta if direction > zero else (-eta if direction < zero else direction)
+        change = rate if direction > zero else (-rate if direction < zero else direction)
         theta[i] = keep * theta[i] - change
         mean[i] = beta_2 * mean[i] + rest_2 * gradient[i]
 
@@ -367,7 +369,7 @@ class Lion(Optimizer):
 
 def rprop(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
-    zero, one, eta, shrink, grow = f(0), f(1), f(rate), f(hyper[0]), f(hyper[1])
+    zero, one, shrink, grow = f(0), f(1), f(hyper[0]), f(hyper[1])
     # sizes are kept in units of the rate, so that a schedule acts on them
     smallest, largest = f(hyper[2] / rate if rate > 0 else 0), f(hyper[3] / rate if rate > 0 else 1)
     previous, size = slots[0], slots[1]
@@ -377,7 +379,7 @@ def rprop(theta, gradient, slots, hyper, rate, decay, step):
         size[i] = one if step == 1 else min(max(size[i] * factor, smallest), largest)
         slope = zero if agreement < zero else gradient[i]
         change = size[i] if slope > zero else (-size[i] if slope < zero else slope)
-        theta[i] -= eta * change
+        theta[i] -= rate * change
         previous[i] = slope
 
 

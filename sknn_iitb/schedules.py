@@ -1,11 +1,11 @@
 """Schedules: how the learning rate changes during training, whatever the optimizer.
 
-The rate of an update is ``learning_rate_init * scale * factor``. The *factor* is a pure function of the update's number,
-computed for many updates at once (:meth:`Schedule.factors`); most schedules are that and nothing more. The *scale*,
-1 at first, is what rules that look at the training itself change between epochs.
+The rate of an update is ``learning_rate_init * scale * factor``. The *factor* is a pure function of the update's
+number, computed for many updates at once (:meth:`Schedule.factors`); most schedules are that and nothing more. The
+*scale*, 1 at first, is what rules that look at the training itself change between epochs.
 
-A user's own schedule is a plain function ``f(step, n_steps)``, given as ``learning_rate=f``: it takes the numbers of the
-updates, from 0, as an int64 array, and the number of updates in all, and returns the factors.
+A user's own schedule is a plain function ``f(step, n_steps)``, given as ``learning_rate=f``: it takes the numbers of
+the updates, from 0, as an int64 array, and the number of updates in all, and returns the factors.
 """
 
 import math
@@ -15,7 +15,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._parts import Part, Registry
+from sknn_iitb._parts import Custom, Part, Registry
 
 __all__ = [
     "SCHEDULES",
@@ -78,14 +78,12 @@ class Schedule(Part):
 
     def instead_of_stopping(self, scale, rate):
         """Asked when training has stalled for good: a new scale to go on with, or None to stop."""
-        return None
 
 
-class CustomSchedule(Schedule):
+class CustomSchedule(Custom, Schedule):
     """A user's function of the update's number."""
 
-    def __init__(self, function):
-        self.function = function
+    form = "f(step, n_steps)"
 
     def factors(self, step, clock):
         try:

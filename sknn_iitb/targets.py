@@ -13,8 +13,8 @@ __all__ = ["ClassTargets", "NumberTargets"]
 class ClassTargets:
     """Class labels, or several yes-or-no labels for each sample.
 
-    The net's targets are 0 and 1 for the outputs that can be read as probabilities (softmax, logistic), -1 and 1 for the
-    others. Two classes need one output, except with softmax; more classes or labels need one each.
+    The net's targets are 0 and 1 for the outputs that can be read as probabilities (softmax, logistic), -1 and 1 for
+    the others. Two classes need one output, except with softmax; more classes or labels need one each.
 
     Parameters
     ----------
@@ -33,16 +33,14 @@ class ClassTargets:
     @classmethod
     def from_y(cls, y, classes=None):
         """Find the classes in y, or take those given."""
-        check_classification_targets(y)
-        kind = type_of_target(y)
+        kind = type_of_target(y, input_name="y")
         if kind == "multiclass-multioutput":
             raise ValueError("Multioutput target data with more than two classes an output is not supported.")
-        multilabel = kind.startswith("multilabel")
-        if multilabel:
-            classes = np.arange(y.shape[1])
-        else:
-            classes = unique_labels(y if classes is None else classes)
-        return cls(classes, multilabel)
+        if kind == "multilabel-indicator":
+            return cls(np.arange(y.shape[1]), True)
+        if kind not in ("binary", "multiclass"):
+            check_classification_targets(y)  # raises
+        return cls(np.unique(y) if classes is None else unique_labels(classes), False)
 
     def n_outputs(self, output):
         """Number of outputs under an output activation of that name."""
@@ -58,8 +56,7 @@ class ClassTargets:
         """Raise ValueError if these classes cannot be learned with that output activation."""
         if output == "tanh" and len(self.classes) > 2 and not self.multilabel:
             raise ValueError(
-                f"output_activation='tanh' is for two classes, y has {len(self.classes)}; "
-                "use 'softmax' or 'logistic'."
+                f"output_activation='tanh' is for two classes, y has {len(self.classes)}; use 'softmax' or 'logistic'."
             )
         if output == "softmax" and self.multilabel:
             raise ValueError("output_activation='softmax' is not for multilabel y; use 'logistic'.")
@@ -80,17 +77,19 @@ class ClassTargets:
         return matrix
 
     def strata(self, Y):
-        """What a validation split is stratified by: with one output its two values (scikit-learn's rule), else nothing."""
+        """What a validation split is stratified by: with one output its two values, as in scikit-learn, or None."""
         return np.where(Y[:, 0] > 0, "True", "False") if Y.shape[1] == 1 else None
 
     def _index(self, y):
         y = column_or_1d(y)
-        unseen = np.setdiff1d(y, self.classes)
-        if len(unseen):
+        index = np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
+        unseen = self.classes[index] != y
+        if np.any(unseen):
             raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}. 'y' has {unseen}."
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}. "
+                f"'y' has {np.unique(y[unseen])}."
             )
-        return np.searchsorted(self.classes, y)
+        return index
 
     def _choice(self, score):
         """Index of the chosen class, or the chosen labels; a tie is the first class, and no label."""
@@ -159,8 +158,7 @@ class NumberTargets:
         return np.ascontiguousarray(np.asarray(y).reshape(len(y), -1), dtype=dtype)
 
     def strata(self, Y):
-        """What a validation split is stratified by: nothing."""
-        return None
+        """What a validation split is stratified by: nothing, so None."""
 
     def decode(self, value):
         """Predictions from output values."""

@@ -1,5 +1,6 @@
 """The run: epochs, batches, the learning rate, early stopping and the history of it all."""
 
+import math
 import warnings
 from collections import namedtuple
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sknn_iitb import _kernels
 from sknn_iitb._blas import single_threaded
 from sknn_iitb._jit import compiled
-from sknn_iitb.network import PIECE
+from sknn_iitb.network import PIECE, aligned
 from sknn_iitb.schedules import Clock
 
 __all__ = ["History", "Objective", "Plan", "State", "descend", "minimize"]
@@ -85,35 +86,35 @@ class Objective:
     def __init__(self, network, loss, X, Y, weight, alpha, max_rows, rows=None):
         dtype = X.dtype
         self.network = network
-        self.rows = np.arange(len(X)) if rows is None else rows
-        self.n_samples = len(self.rows)
-        mean_weight = 1.0 if weight is None else float(np.mean(weight[self.rows]))
+        self.n_samples = len(X) if rows is None else len(rows)
+        self._rows = rows
+        mean_weight = 1.0 if weight is None else float(np.mean(weight if rows is None else weight[rows]))
         weight = np.ones(len(X), dtype) if weight is None else (weight / mean_weight).astype(dtype)
         self._divisor = network.units[-1] if loss.mean_over_outputs else 1
 
-        fused = loss.fused.get(network.output.names[0])
-        table, hypers = network.tables(dtype, activate_output=fused is None)
+        loop, template, on_scores = loss.loop(network.output.names[0])
+        table, hypers = network.tables(dtype, activate_output=not on_scores)
         piece = min(PIECE, max_rows)
         program = np.zeros(5, np.int64)
         program[_kernels.FORWARD_PASS] = compiled("forward", _kernels.forward, dtype).address
         program[_kernels.BACKWARD_PASS] = compiled("backward", _kernels.backward, dtype).address
-        program[_kernels.LOSS] = compiled("loss", fused or loss.kernel, dtype).address
+        program[_kernels.LOSS] = compiled("loss", loop, dtype, template).address
         gradient = compiled("gradient", _kernels.gradient, dtype)
         program[_kernels.GRADIENT] = gradient.address
         self._gradient_kernel = gradient.function
         self._train_kernel = None
         self._program = program
-        self.gradient = np.empty(network.n_parameters, dtype)
+        self.gradient = aligned(network.n_parameters, dtype)
         self._totals = np.zeros(4)
         self._data = X, Y, weight
         self._memory = (
             self.gradient,
             np.empty(network.n_parameters if max_rows > piece else 0, dtype),
-            np.empty(_kernels.work_size(network.units, piece), dtype),
+            aligned(_kernels.work_size(network.units, piece), dtype),
             self._totals,
             table,
             hypers,
-            loss.hyper_array(),
+            loss.hyper_array(dtype),
             program,
             float(alpha / mean_weight),
             network.n_coefs,
@@ -122,23 +123,29 @@ class Objective:
 
     def evaluate(self, theta):
         """Compute the gradient on all samples into ``self.gradient``; return the loss and the penalty, as minimised."""
-        self._gradient_kernel(*self._data, self.rows, theta, *self._memory)
+        self._gradient_kernel(*self._data, self.order(None), theta, *self._memory)
         return self._totals[_kernels.BATCH_LOSS], self._totals[_kernels.BATCH_PENALTY]
 
     def train(self, theta, order, rates, batch_size, state, optimizer):
-        """Take ``len(rates)`` steps over the samples `order`; return the sums over samples of the loss and the penalty."""
+        """Take ``len(rates)`` steps over the samples `order`; return the loss and the penalty, summed over them."""
         if self._train_kernel is None:
             dtype = theta.dtype
             self._train_kernel = compiled("train", _kernels.train, dtype).function
             self._program[_kernels.UPDATE] = compiled("optimizer", optimizer.kernel, dtype).address
             n_coefs = self.network.n_coefs
             ranges = [(0, n_coefs), (n_coefs, theta.size)] if optimizer.decays else [(0, theta.size)]
-            self._update = optimizer.hyper_array(), np.array(ranges), np.array([(1.0, 1.0), (1.0, 0.0)])
+            self._update = optimizer.hyper_array(np.float64), np.array(ranges), np.array([(1.0, 1.0), (1.0, 0.0)])
         self._totals[:] = 0
         self._train_kernel(
             *self._data, order, theta, *self._memory, state.slots, rates, batch_size, state.step, *self._update
         )
         return self._totals[_kernels.SUM_LOSS], self._totals[_kernels.SUM_PENALTY]
+
+    def order(self, permutation):
+        """The samples to train on, permuted."""
+        if permutation is None:
+            return np.arange(self.n_samples) if self._rows is None else self._rows
+        return permutation if self._rows is None else self._rows[permutation]
 
     def reported(self, loss, penalty):
         """The loss as ``loss_`` and ``loss_curve_`` have it: some losses report their mean over the outputs."""
@@ -172,13 +179,15 @@ def descend(objective, theta, state, history, plan, validate=None):
     """
     # epochs of an earlier run count as well: the parameters that come in are its best
     best = theta.copy() if np.isfinite(history.best_score) else None
+    factors = _factors(objective.n_samples, state, plan)
     try:
         with single_threaded():
             for _ in range(plan.n_epochs):
-                _run_epoch(objective, theta, state, history, plan)
+                rates = plan.learning_rate_init * state.scale * next(factors)
+                _run_epoch(objective, theta, rates, state, history, plan)
                 score = None if validate is None else validate(theta)
-                if not (np.isfinite(history.loss) and np.isfinite(theta).all()):
-                    _diverge(history, plan, best, validate is not None)
+                if not math.isfinite(history.loss):
+                    _diverge(history, best)
                     break
                 if _judge(history, score, plan.tol) and score is not None:
                     best = theta.copy()
@@ -201,24 +210,31 @@ def descend(objective, theta, state, history, plan, validate=None):
         theta[:] = best
 
 
-def _run_epoch(objective, theta, state, history, plan):
+def _factors(n_samples, state, plan):
+    """Yield the schedule's factors of one epoch after the other, computed for many updates at a time."""
+    n_batches = -(-n_samples // plan.batch_size)
+    n_ahead = min(plan.n_epochs, max(1, 1024 // n_batches))
+    while True:
+        # past the planned end, under partial_fit, the last factor holds
+        steps = np.minimum(np.arange(state.step, state.step + n_ahead * n_batches), state.clock.n_steps - 1)
+        yield from plan.schedule.factors(steps, state.clock).reshape(n_ahead, n_batches)
+
+
+def _run_epoch(objective, theta, rates, state, history, plan):
     """Use every sample once; record the loss."""
     n, batch_size = objective.n_samples, plan.batch_size
-    order = objective.rows[_next_order(state, n)] if plan.shuffle else objective.rows
-    n_batches = -(-n // batch_size)
-    # past the planned end, under partial_fit, the last factor holds
-    steps = np.minimum(np.arange(state.step, state.step + n_batches), state.clock.n_steps - 1)
-    rates = plan.learning_rate_init * state.scale * plan.schedule.factors(steps, state.clock)
+    order = objective.order(_next_order(state, n) if plan.shuffle else None)
+    stride = objective.batches_per_call(batch_size)
     loss = penalty = 0.0
     n_done = 0
-    stride = objective.batches_per_call(batch_size)
     try:
-        for first in range(0, n_batches, stride):
+        for first in range(0, len(rates), stride):
             rows = order[first * batch_size : (first + stride) * batch_size]
-            sums = objective.train(theta, rows, rates[first : first + stride], batch_size, state, plan.optimizer)
+            now = rates[first : first + stride]
+            sums = objective.train(theta, rows, now, batch_size, state, plan.optimizer)
             loss, penalty = loss + sums[0], penalty + sums[1]
             n_done += len(rows)
-            state.step += len(rates[first : first + stride])
+            state.step += len(now)
     finally:
         if n_done:
             history.loss = objective.reported(loss / n_done, penalty / n_done)
@@ -270,14 +286,13 @@ def _stop(state, history, plan, score):
     return scale is None
 
 
-def _diverge(history, plan, best, validating):
+def _diverge(history, best):
     """Say that training has diverged: an error, unless there is an epoch to return to."""
     rate = history.learning_rate_curve[-1]
     advice = f"Training diverged at epoch {history.n_iter} with a learning rate of {rate:g}; try a smaller one."
     if best is None:
         raise ValueError(f"{NON_FINITE} {advice}")
     history.validation_scores.append(np.nan)
-    history.loss = history.loss_curve[-1]
     warnings.warn(f"{advice} The best epoch's weights are kept.", ConvergenceWarning, stacklevel=3)
 
 
