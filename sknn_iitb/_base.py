@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from sknn_iitb._blas import single_threaded
 from sknn_iitb._parts import parameter_defaults
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.initializers import INITIALIZERS
@@ -243,7 +244,7 @@ class BaseMLP(BaseEstimator):
         if name not in legal:
             why = "" if parts.output.output else " (it is for hidden layers only)"
             raise ValueError(
-                f"output_activation={self.output_activation!r}{why} is not legal with loss={loss.names[0]!r}; "
+                f"output_activation={self.output_activation!r}{why} is not legal with loss={self.loss!r}; "
                 f"legal are {', '.join(map(repr, legal))}."
             )
         targets.check_output(name)
@@ -254,9 +255,13 @@ class BaseMLP(BaseEstimator):
         if "out_activation_" in vars(self):
             return self.out_activation_
         if self.output_activation != "auto":
-            return ACTIVATIONS.resolve(self.output_activation).names[0]
-        legal = () if self.loss == "auto" else self._legal_outputs(LOSSES.resolve(self.loss))
-        return legal[0] if len(legal) == 1 or "logistic" not in legal else None
+            named = isinstance(self.output_activation, str)
+            return self.output_activation if named else self.output_activation.names[0]
+        named = isinstance(self.loss, str)
+        if self.loss == "auto" or (named and self.loss not in LOSSES):  # fit will tell of a wrong name
+            return None
+        legal = self._legal_outputs(LOSSES.resolve(self.loss))
+        return None if "logistic" in legal else legal[0]
 
     def _hidden_sizes(self):
         sizes = np.asarray(self.hidden_layer_sizes)
@@ -283,7 +288,10 @@ class BaseMLP(BaseEstimator):
             return None, None
         # the same draws as scikit-learn's, which stratifies where there is one output for two classes
         rows, held_out = train_test_split(
-            np.arange(len(X)), random_state=rng, test_size=self.validation_fraction, stratify=targets.strata(Y)
+            np.arange(len(X), dtype=np.int64),
+            random_state=rng,
+            test_size=self.validation_fraction,
+            stratify=targets.strata(Y),
         )
         if len(held_out) < 2:
             raise ValueError(
@@ -332,10 +340,12 @@ class BaseMLP(BaseEstimator):
                 vars(self).pop(name, None)
             return
         earlier = vars(self) if continues else {}
-        self.loss_curve_ = [*earlier.get("loss_curve_", ()), *history.loss_curve]
-        self.learning_rate_curve_ = [*earlier.get("learning_rate_curve_", ()), *history.learning_rate_curve]
+        # a continued curve is extended in place: copied, many calls of partial_fit would take quadratic time
+        for name in ("loss_curve", "learning_rate_curve", "validation_scores"):
+            curve = earlier.get(f"{name}_") or []
+            curve.extend(getattr(history, name))
+            setattr(self, f"{name}_", curve)
         if self.early_stopping:
-            self.validation_scores_ = [*(earlier.get("validation_scores_") or ()), *history.validation_scores]
             self.best_validation_score_, self.best_loss_ = history.best_score, None
         else:
             self.validation_scores_ = self.best_validation_score_ = None
@@ -347,7 +357,8 @@ class BaseMLP(BaseEstimator):
         check_is_fitted(self)
         theta = self._parameters.vector
         X = validate_data(self, X, dtype=theta.dtype, order="C", reset=False)
-        return self._network.predict(X, theta, activate_output)
+        with single_threaded():
+            return self._network.predict(X, theta, activate_output)
 
     def loss_and_gradient(self, X, y, sample_weight=None):
         """The loss that training minimises, and its gradient, at the present parameters.
@@ -378,7 +389,8 @@ class BaseMLP(BaseEstimator):
         if Y.shape[1] != self.n_outputs_:
             raise ValueError(f"y has {Y.shape[1]} outputs, the network has {self.n_outputs_}.")
         objective = Objective(self._network, self._loss, X, Y, weight, self.alpha, len(X))
-        loss, penalty = objective.evaluate(self._parameters.vector)
+        with single_threaded():
+            loss, penalty = objective.evaluate(self._parameters.vector)
         return float(loss + penalty), objective.gradient
 
     def _dtypes(self, reset):

@@ -26,7 +26,7 @@ import uuid
 from collections import namedtuple
 from functools import cache
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 
 import numba
 import numpy as np
@@ -200,13 +200,11 @@ def _identity(function):
         return function
     outside = [function.__globals__.get(name) for name in code.co_names]
     outside += [cell.cell_contents for cell in function.__closure__ or ()]
-    plain = all(value is None or isinstance(value, (bool, int, float, str, type(np))) for value in outside)
-    return (code, tuple(map(_hashable, outside)), function.__defaults__) if plain else function
-
-
-def _hashable(value):
-    # 1, 1.0 and True are equal and compile to different code
-    return (type(value), getattr(value, "__name__", value))
+    outside += function.__defaults__ or ()
+    if not all(value is None or isinstance(value, (bool, int, float, str, ModuleType)) for value in outside):
+        return function
+    # with their types, for 1, 1.0 and True are equal and compile to different code
+    return code, tuple((type(value), getattr(value, "__name__", value)) for value in outside)
 
 
 # --- the cache -------------------------------------------------------------------------------------------------

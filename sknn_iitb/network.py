@@ -105,7 +105,7 @@ class Network:
         out = np.empty((len(X), self.units[-1]), theta.dtype)
         piece = min(PIECE, len(X))
         work = aligned(2 * piece * sum(self.units[1:]), theta.dtype)
-        program = np.array([compiled("forward", _kernels.forward, theta.dtype).address])
+        program = np.array([compiled("forward", _kernels.forward, theta.dtype).address], np.int64)
         compiled("predict", _kernels.predict, theta.dtype).function(X, theta, work, out, table, hypers, program, piece)
         return out
 

@@ -134,7 +134,11 @@ class Objective:
             self._program[_kernels.UPDATE] = compiled("optimizer", optimizer.kernel, dtype).address
             n_coefs = self.network.n_coefs
             ranges = [(0, n_coefs), (n_coefs, theta.size)] if optimizer.decays else [(0, theta.size)]
-            self._update = optimizer.hyper_array(np.float64), np.array(ranges), np.array([(1.0, 1.0), (1.0, 0.0)])
+            self._update = (
+                optimizer.hyper_array(np.float64),
+                np.array(ranges, np.int64),
+                np.array([(1.0, 1.0), (1.0, 0.0)]),
+            )
         self._totals[:] = 0
         self._train_kernel(
             *self._data, order, theta, *self._memory, state.slots, rates, batch_size, state.step, *self._update
@@ -144,7 +148,7 @@ class Objective:
     def order(self, permutation):
         """The samples to train on, permuted."""
         if permutation is None:
-            return np.arange(self.n_samples) if self._rows is None else self._rows
+            return np.arange(self.n_samples, dtype=np.int64) if self._rows is None else self._rows
         return permutation if self._rows is None else self._rows[permutation]
 
     def reported(self, loss, penalty):
@@ -246,7 +250,7 @@ def _run_epoch(objective, theta, rates, state, history, plan):
 
 def _next_order(state, n):
     """Shuffle the last epoch's order further, with the same draws as scikit-learn."""
-    permutation = np.arange(n)
+    permutation = np.arange(n, dtype=np.int64)
     state.rng.shuffle(permutation)
     same_data = state.order is not None and len(state.order) == n
     state.order = state.order[permutation] if same_data else permutation
