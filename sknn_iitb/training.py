@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections import namedtuple
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.optimize
@@ -46,7 +46,8 @@ class State:
         """A copy that shares nothing which training changes."""
         rng = np.random.RandomState()
         rng.set_state(self.rng.get_state())
-        return State(rng, self.slots.copy(), self.clock, self.learning_rate, self.step, self.scale, self.order)
+        order = None if self.order is None else self.order.copy()
+        return replace(self, rng=rng, slots=self.slots.copy(), order=order)
 
 
 @dataclass
@@ -249,11 +250,10 @@ def _run_epoch(objective, theta, rates, state, history, plan):
 
 
 def _next_order(state, n):
-    """Shuffle the last epoch's order further, with the same draws as scikit-learn."""
-    permutation = np.arange(n, dtype=np.int64)
-    state.rng.shuffle(permutation)
-    same_data = state.order is not None and len(state.order) == n
-    state.order = state.order[permutation] if same_data else permutation
+    """Shuffle the last epoch's order further: with the same draws as scikit-learn, so to the same order."""
+    if state.order is None or len(state.order) != n:
+        state.order = np.arange(n, dtype=np.int64)
+    state.rng.shuffle(state.order)
     return state.order
 
 
