@@ -91,11 +91,10 @@ class BaseMLP(BaseEstimator):
             name, _, inner = key.partition("__")
             value = params.get(name, getattr(self, name, None))
             if inner and name in _REGISTRIES and isinstance(value, str):
-                registry = _REGISTRIES[name]
-                example = registry[value].__name__ if value in registry else registry.base.__name__
+                have_it = [f"{name}={c.__name__}()" for c in _REGISTRIES[name] if inner in parameter_defaults(c)]
                 raise ValueError(
-                    f"{key} cannot be set: {name}={value!r} is a name, which has no parameters; "
-                    f"pass an object, {name}={example}()."
+                    f"{key} cannot be set: {name}={value!r} is a name, which has no parameters of its own; "
+                    f"pass an object: {' or '.join(have_it) or f'no {name} has a parameter {inner!r}'}."
                 )
         return super().set_params(**params)
 
