@@ -20,6 +20,8 @@ __all__ = ["History", "Objective", "Plan", "State", "descend", "minimize"]
 # floating-point operations between two looks for Ctrl-C: about 100 ms
 _WORK_PER_CALL = 5e8
 
+_SCIPY_FTOL = 1e7 * np.finfo(float).eps  # its default
+
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
@@ -319,7 +321,15 @@ def minimize(objective, theta, history, plan, max_fun):
         history.loss = float(intermediate_result.fun)
         _report(history, None, plan)
 
-    options = {"maxfun": max_fun, "maxiter": plan.n_epochs, "gtol": plan.tol, "maxcor": plan.optimizer.memory}
+    options = {
+        "maxfun": max_fun,
+        "maxiter": plan.n_epochs,
+        "gtol": plan.tol,
+        # SciPy also stops when the loss hardly falls. Near a minimum the loss is quadratic in the gradient, so a tol
+        # below scikit-learn's default 1e-4 asks for that to shrink with its square.
+        "ftol": _SCIPY_FTOL * min(1.0, plan.tol / 1e-4) ** 2,
+        "maxcor": plan.optimizer.memory,
+    }
     try:
         with single_threaded():
             result = scipy.optimize.minimize(
