@@ -1,5 +1,6 @@
 """What the two estimators share: parameters, parts, the way from data to a trained network and its attributes."""
 
+import math
 import warnings
 from collections import namedtuple
 from numbers import Integral, Real
@@ -150,6 +151,8 @@ class BaseMLP(BaseEstimator):
             if "_optimizer" in before:
                 before["_optimizer"] = self._optimizer.copy()
         try:
+            if continues and incremental:  # where scikit-learn's own check trusts the first call
+                self._validate_params()
             self._train(X, y, sample_weight, continues, incremental, classes)
         except BaseException:
             vars(self).clear()
@@ -239,6 +242,9 @@ class BaseMLP(BaseEstimator):
         """Settle what "auto" left open; raise for a combination that is not legal."""
         loss = parts.loss or self._default_loss(parts.output)
         legal = self._legal_outputs(loss)
+        if not legal:
+            names = ", ".join(map(repr, LOSSES.names(self._legal_outputs)))
+            raise ValueError(f"loss={self.loss!r} is not for {type(self).__name__}; legal are {names}.")
         name = targets.default_output(legal) if parts.output is None else parts.output.names[0]
         if name not in legal:
             why = "" if parts.output.output else " (it is for hidden layers only)"
@@ -249,13 +255,15 @@ class BaseMLP(BaseEstimator):
         targets.check_output(name)
         return parts._replace(loss=loss, output=parts.output or ACTIVATIONS.resolve(name))
 
-    def settled_output(self):
+    def _settled_output(self):
         """Name of the output activation, as fitted or as the parameters say; None where it depends on the targets."""
         if "out_activation_" in vars(self):
             return self.out_activation_
         if self.output_activation != "auto":
             named = isinstance(self.output_activation, str)
-            return self.output_activation if named else self.output_activation.names[0]
+            if not named or self.output_activation in ACTIVATIONS:
+                return ACTIVATIONS.resolve(self.output_activation).names[0]
+            return None
         named = isinstance(self.loss, str)
         if self.loss == "auto" or (named and self.loss not in LOSSES):  # fit will tell of a wrong name
             return None
@@ -263,10 +271,11 @@ class BaseMLP(BaseEstimator):
         return None if "logistic" in legal else legal[0]
 
     def _hidden_sizes(self):
-        sizes = np.asarray(self.hidden_layer_sizes)
-        if sizes.size and (sizes.dtype.kind not in "iu" or sizes.ndim > 1 or np.any(sizes <= 0)):
-            raise ValueError(f"hidden_layer_sizes must be integers > 0, got {self.hidden_layer_sizes!r}.")
-        return np.atleast_1d(sizes).tolist()
+        given = self.hidden_layer_sizes
+        sizes = [given] if isinstance(given, Integral) else list(given)
+        if not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in sizes):
+            raise ValueError(f"hidden_layer_sizes must be integers > 0, got {given!r}.")
+        return [int(n) for n in sizes]
 
     def _batch_size(self, n_samples, optimizer):
         if self.batch_size == "full" or (self.batch_size == "auto" and optimizer.full_batch):
@@ -285,6 +294,10 @@ class BaseMLP(BaseEstimator):
         """Indices of the training samples and the function that scores the others; (None, None) if there are none."""
         if not self.early_stopping or parts.optimizer.kernel is None:
             return None, None
+        if math.ceil(self.validation_fraction * len(X)) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
         # the same draws as scikit-learn's, which stratifies where there is one output for two classes
         rows, held_out = train_test_split(
             np.arange(len(X), dtype=np.int64),
@@ -292,10 +305,6 @@ class BaseMLP(BaseEstimator):
             test_size=self.validation_fraction,
             stratify=targets.strata(Y),
         )
-        if len(held_out) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
         X, Y, weight = X[held_out], Y[held_out], None if weight is None else weight[held_out]
 
         def validate(theta):
@@ -315,13 +324,14 @@ class BaseMLP(BaseEstimator):
         )
 
     def _begin_state(self, network, dtype, rng, plan, n_samples, goes_on):
-        n_slots = plan.optimizer.n_slots * network.n_parameters
-        if goes_on and hasattr(self, "_optimizer") and self._optimizer.slots.size == n_slots:
-            return self._optimizer
+        optimizer = type(plan.optimizer).__name__
+        if goes_on and hasattr(self, "_optimizer") and self._optimizer.optimizer == optimizer:
+            return self._optimizer.writable()
         steps_per_epoch = -(-n_samples // plan.batch_size)
         return State(
             rng=rng,
-            slots=np.zeros(n_slots, dtype),
+            optimizer=optimizer,
+            slots=np.zeros(plan.optimizer.n_slots * network.n_parameters, dtype),
             clock=Clock(self.max_iter * steps_per_epoch, steps_per_epoch),
             learning_rate=plan.learning_rate_init,
         )

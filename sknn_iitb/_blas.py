@@ -19,6 +19,11 @@ _users = 0
 _restore = []
 
 
+def _set(library, n_threads):
+    # threadpoolctl 3.8 lets only the thread that first set a limit set another, and ignores the last one out
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
+
+
 @contextmanager
 def single_threaded():
     """Limit BLAS to one thread within the block."""
@@ -30,7 +35,7 @@ def single_threaded():
             _restore[:] = [(library, library.num_threads) for library in _libraries]
             for library, n_threads in _restore:
                 if n_threads != 1:
-                    library.set_num_threads(1)
+                    _set(library, 1)
         _users += 1
     try:
         yield
@@ -40,4 +45,4 @@ def single_threaded():
             if _users == 0:
                 for library, n_threads in _restore:
                     if n_threads != 1:
-                        library.set_num_threads(n_threads)
+                        _set(library, n_threads)

@@ -143,7 +143,7 @@ out_activation_ : str
 n_features_in_ : int
     Number of features.
 
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (`n_features_in_`,)
     Names of the features, if X had any."""
 
 

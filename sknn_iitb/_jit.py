@@ -9,7 +9,7 @@ Three things make the on-disk cache safe:
 
 - a file's name says everything its contents depend on (package sources, numba, processor, options, function,
   family, dtype), so a stale or foreign entry cannot be read and two processes that race write the same bytes;
-- a file appears whole (written aside, then ``os.replace``), and one that cannot be read is compiled anew;
+- a file appears whole (written aside, then ``os.replace``) and carries a checksum: a damaged one is compiled anew;
 - where nothing can be written, the function is compiled in memory.
 """
 
@@ -57,8 +57,8 @@ def _signatures(f):
     hyper, factors = _array(types.float64, 1, readonly=True), _array(types.float64, 2, readonly=True)
     index, table = _array(types.int64, 1, readonly=True), _array(types.int64, 2, readonly=True)
     real, integer, nothing = types.float64, types.int64, types.void
-    # X, Y, weight, order, theta; gradient, spare, work, totals, layers, hypers, loss_hyper, program, l2, n_coefs, piece
-    batch = const_matrix, const_matrix, const_vector, index, vector
+    # X, Y, weight, order; theta; gradient, spare, work, totals, layers, hypers, loss_hyper, program, l2, n_coefs, piece
+    batch = const_matrix, const_matrix, const_vector, index
     state = vector, vector, vector, _array(real, 1), table, const_matrix, const_vector, index, real, integer, integer
     return {
         # parts
@@ -70,8 +70,8 @@ def _signatures(f):
         # the loops of _kernels.py
         "forward": nothing(const_matrix, const_vector, vector, vector, table, const_matrix),
         "backward": nothing(const_matrix, const_vector, vector, matrix, vector, vector, table),
-        "gradient": nothing(*batch, *state),
-        "train": nothing(*batch, *state, vector, hyper, integer, integer, hyper, table, factors),
+        "gradient": nothing(*batch, const_vector, *state),
+        "train": nothing(*batch, vector, *state, vector, hyper, integer, integer, hyper, table, factors),
         "predict": nothing(const_matrix, const_vector, vector, matrix, table, const_matrix, index, integer),
     }
 
@@ -139,7 +139,7 @@ def _compile(family, function, dtype, template):
         dispatcher._cache = _DiskCache(f"{function.__module__}.{function.__name__}.{family}.{dtype}")
     try:
         dispatcher.compile(SIGNATURES[dtype][family])
-    except errors.NumbaError as error:
+    except Exception as error:  # numba passes on what it meets in looking up a name
         if _is_ours(function):
             raise
         raise ValueError(
@@ -179,7 +179,7 @@ def _with_literals_of(function, dtype):
 
 
 def _is_ours(function):
-    return function.__module__.partition(".")[0] == __package__
+    return (function.__module__ or "").partition(".")[0] == __package__
 
 
 def _source(function):
@@ -201,13 +201,25 @@ def _identity(function):
     outside = [function.__globals__.get(name) for name in code.co_names]
     outside += [cell.cell_contents for cell in function.__closure__ or ()]
     outside += function.__defaults__ or ()
-    if not all(value is None or isinstance(value, (bool, int, float, str, ModuleType)) for value in outside):
-        return function
-    # with their types, for 1, 1.0 and True are equal and compile to different code
-    return code, tuple((type(value), getattr(value, "__name__", value)) for value in outside)
+    return code, tuple(map(_frozen, outside))
+
+
+def _frozen(value):
+    """Something hashable, equal for equal constants; other objects, such as compiled functions, are themselves."""
+    if isinstance(value, tuple):
+        return tuple(map(_frozen, value))
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, ModuleType):
+        return value.__name__
+    # with its type, for 1, 1.0 and True are equal and compile to different code
+    return type(value), value if getattr(value, "__hash__", None) else repr(value)
 
 
 # --- the cache -------------------------------------------------------------------------------------------------
+
+
+_CHECKSUM = hashlib.sha256().digest_size
 
 
 class _DiskCache(caching._Cache):
@@ -224,9 +236,12 @@ class _DiskCache(caching._Cache):
         target_context.refresh()
         for directory in _directories():
             try:
-                payload = pickle.loads((directory / self._name).read_bytes())
-                return compiler.CompileResult._rebuild(target_context, *payload)
-            except Exception:  # missing, cut short, or not ours to read: compile
+                content = (directory / self._name).read_bytes()
+                checksum, payload = content[:_CHECKSUM], content[_CHECKSUM:]
+                if hashlib.sha256(payload).digest() != checksum:  # machine code with a hole in it ends the process
+                    continue
+                return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
+            except Exception:  # missing, or not ours to read: compile
                 continue
         return None
 
@@ -238,7 +253,7 @@ class _DiskCache(caching._Cache):
                     directory.mkdir(parents=True, exist_ok=True)
                     _remove_stale(directory)
                 aside = directory / f"{uuid.uuid4().hex}.tmp"
-                aside.write_bytes(payload)
+                aside.write_bytes(hashlib.sha256(payload).digest() + payload)
                 os.replace(aside, directory / self._name)
                 return
             except OSError:
@@ -258,7 +273,7 @@ class _DiskCache(caching._Cache):
 def _directories():
     """Where compiled functions are looked for and, in the first that can be written, stored."""
     bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else [_in_tree(), Path(AppDirs("numba", False).user_cache_dir)]
-    name = f"sknn_iitb-{_source_digest()}-{_target_digest()}"
+    name = f"sknn_iitb-{_SOURCES}-{_target_digest()}"
     return [base / name for base in bases]
 
 
@@ -275,6 +290,10 @@ def _source_digest():
     return digest.hexdigest()[:16]
 
 
+# at import: what runs in this process are the sources of now, also where a file is edited before the first compilation
+_SOURCES = _source_digest()
+
+
 def _target_digest():
     codegen = numba.core.registry.cpu_target.target_context.codegen()
     options = [config.OPT, config.BOUNDSCHECK, config.DEBUGINFO_DEFAULT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE]
@@ -286,7 +305,7 @@ def _remove_stale(directory):
     """Files of other sources beside the package can never be read again; every edit would leave a set of them."""
     if directory.parent == _in_tree():
         for other in directory.parent.glob("sknn_iitb-*"):
-            if not other.name.startswith(f"sknn_iitb-{_source_digest()}"):
+            if not other.name.startswith(f"sknn_iitb-{_SOURCES}"):
                 shutil.rmtree(other, ignore_errors=True)
 
 
@@ -300,8 +319,8 @@ def _caller(family):
 
     @intrinsic
     def call(typing_context, address, arguments):
-        dtype = next(t.dtype for t in arguments if isinstance(t, types.Array) and isinstance(t.dtype, types.Float))
-        signature = SIGNATURES[np.dtype(dtype.name)][family]
+        floats = [t.dtype.name for t in arguments if isinstance(t, types.Array) and isinstance(t.dtype, types.Float)]
+        signature = SIGNATURES[np.dtype(floats[0] if floats else "float64")][family]
         if len(arguments) != len(signature.args) or not all(
             typing_context.can_convert(given, wanted) is not None
             for given, wanted in zip(arguments, signature.args, strict=True)

@@ -55,7 +55,7 @@ class Custom:
         """Raise ValueError unless the function takes the arguments of `form`."""
         expected = self.form.count(",") + 1
         if not inspect.isfunction(self.function) or n_required(self.function) != expected:
-            raise ValueError(f"A function in place of a part must have the form {self.form}, got {self.function!r}.")
+            raise ValueError(f"a function of your own must be a plain Python function {self.form}")
 
 
 class Registry:
@@ -122,5 +122,10 @@ class Registry:
             raise ValueError(f"{self.parameter}={value.__name__} is a class; pass an instance, {value.__name__}().")
         else:
             part = self.custom(value)
-        part.validate()
+        try:
+            part.validate()
+        except ValueError as error:
+            if isinstance(part, Custom):
+                raise ValueError(f"{self.parameter}={value!r}: {error}.") from None
+            raise
         return part

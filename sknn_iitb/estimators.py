@@ -30,7 +30,7 @@ def _is_first_order(estimator):
 
 
 def _has_probabilities(classifier):
-    output = classifier.settled_output()
+    output = classifier._settled_output()
     if output in ("identity", "step"):
         raise AttributeError(f"There are no probabilities with output activation {output!r}; use decision_function.")
     return True

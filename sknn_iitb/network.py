@@ -170,7 +170,8 @@ class Views(list):
             raise ValueError(f"{self._name} has {len(self)} arrays, got {len(values)} for {len(indices)} of them.")
         arrays = [np.asarray(value) for value in values]
         for index, array in zip(indices, arrays, strict=True):
-            if array.shape != self[index].shape:
-                raise ValueError(f"{self._name}[{index}] has shape {self[index].shape}, got {array.shape}.")
+            if array.shape != self[index].shape or array.dtype.kind not in "biuf":
+                shape = self[index].shape
+                raise ValueError(f"{self._name}[{index}] has shape {shape}, got {array.shape} of {array.dtype}.")
         for index, array in zip(indices, arrays, strict=True):
             self[index][...] = array

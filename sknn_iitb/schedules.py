@@ -87,13 +87,18 @@ class CustomSchedule(Custom, Schedule):
 
     def factors(self, step, clock):
         try:
-            factors = self.function(step, clock.n_steps)
+            returned = self.function(step, clock.n_steps)
         except (TypeError, ValueError):  # written for one number at a time
-            factors = [self.function(int(s), clock.n_steps) for s in step]
-        factors = np.asarray(factors, dtype=np.float64)
+            returned = [self.function(int(s), clock.n_steps) for s in step]
+        try:
+            factors = np.asarray(returned, dtype=np.float64)
+        except (TypeError, ValueError):
+            factors = np.array(np.nan)
         if factors.shape not in ((), step.shape) or not np.all(np.isfinite(factors)) or np.any(factors < 0):
-            name = getattr(self.function, "__name__", self.function)
-            raise ValueError(f"learning_rate={name}: a schedule must return finite factors >= 0, one for each step.")
+            raise ValueError(
+                f"learning_rate={self.function.__name__}: a schedule must return finite factors >= 0, one for each "
+                f"step, got {returned!r}."
+            )
         return np.broadcast_to(factors, step.shape)
 
 

@@ -155,7 +155,11 @@ class NumberTargets:
 
     def encode(self, y, output, dtype):
         """The matrix, (n_samples, n_outputs), that the net learns."""
-        return np.ascontiguousarray(np.asarray(y).reshape(len(y), -1), dtype=dtype)
+        with np.errstate(over="ignore"):
+            Y = np.ascontiguousarray(np.asarray(y).reshape(len(y), -1), dtype=dtype)
+        if not np.isfinite(Y).all():
+            raise ValueError(f"y contains values too large for {Y.dtype}; scale it, or set dtype='float64'.")
+        return Y
 
     def strata(self, Y):
         """What a validation split is stratified by: nothing, so None."""

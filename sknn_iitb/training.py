@@ -43,6 +43,12 @@ class State:
     step: int = 0
     scale: float = 1.0
     order: np.ndarray | None = None
+    optimizer: str = ""
+
+    def writable(self):
+        """Self, or a copy if its arrays are read-only, as those that joblib has memory-mapped are."""
+        arrays = (self.slots, self.order)
+        return self if all(a is None or a.flags.writeable for a in arrays) else self.copy()
 
     def copy(self):
         """A copy that shares nothing which training changes."""
@@ -266,8 +272,9 @@ def _judge(history, score, tol):
         history.best_loss = min(history.best_loss, history.loss)
     else:
         history.validation_scores.append(score)
-        stalls, is_best = score < history.best_score + tol, score > history.best_score
-        history.best_score = max(history.best_score, score)
+        # a NaN, of predictions that overflow, is no improvement
+        stalls, is_best = not score >= history.best_score + tol, score > history.best_score
+        history.best_score = score if is_best else history.best_score
     history.stalled = history.stalled + 1 if stalls else 0
     return is_best
 
