@@ -46,7 +46,8 @@ batch_size : int, 'auto' or 'full', default='auto'
 
 learning_rate : {schedules}, Schedule or callable, default='constant'
     How the learning rate changes, with every solver but lbfgs: a name, an object of :mod:`sknn_iitb.schedules`, or a
-    function ``f(step, n_steps)`` of your own. A decay that is given by name extends over `max_iter` epochs.
+    function ``f(step, n_steps)`` of your own. A decay that is given by name extends over `max_iter` epochs; one that
+    ends there gives no ConvergenceWarning when it does.
     'invscaling' takes `power_t`.
 
 learning_rate_init : float, default=0.001

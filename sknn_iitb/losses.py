@@ -130,15 +130,16 @@ def softmax_log_loss(score, target, weight, gradient, hyper):
     total = 0.0
     for i in range(score.shape[0]):
         z, y, g = score[i], target[i], gradient[i]
-        mass, in_target, named = z.dtype.type(0), z.dtype.type(0), z.dtype.type(0)
+        mass, in_target, below = z.dtype.type(0), z.dtype.type(0), z.dtype.type(0)
         largest = z[0]
-        for j in range(z.size):
+        for j in range(1, z.size):
             largest = max(largest, z[j])
+        for j in range(z.size):
             mass += g[j]
             in_target += y[j]
-            named += y[j] * z[j]
-        # sum_j y_j (log sum_k e**z_k - z_j)
-        total += weight[i, 0] * (in_target * (largest + np.log(mass)) - named)
+            below += y[j] * (largest - z[j])
+        # sum_j y_j (log sum_k e**z_k - z_j), both relative to the largest z: scores may be large
+        total += weight[i, 0] * (in_target * np.log(mass) + below)
         inverse = weight[i, 0] / mass
         for j in range(z.size):
             g[j] = g[j] * inverse - weight[i, 0] * y[j]

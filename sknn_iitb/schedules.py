@@ -45,7 +45,15 @@ _FACTOR = [Interval(Real, 0, 1, closed="neither")]
 
 
 class Schedule(Part):
-    """Base of the schedules: a constant factor, and no rule."""
+    """Base of the schedules: a constant factor, and no rule.
+
+    Attributes
+    ----------
+    ends : bool
+        Whether the schedule leads down to the last of the planned updates: to reach it is no failure to converge.
+    """
+
+    ends = False
 
     def factors(self, step, clock):
         """The factor of each update.
@@ -200,6 +208,7 @@ class Polynomial(Schedule):
     """end + (1 - end) * (1 - t)**power over the part t of the training that is done."""
 
     names = ("polynomial",)
+    ends = True
     _parameter_constraints = {"power": [Interval(Real, 0, None, closed="neither")], "end": _FRACTION}
 
     def __init__(self, power=2.0, end=0.0):
@@ -215,6 +224,7 @@ class Linear(Schedule):
     """end + (1 - end) * (1 - t) over the part t of the training that is done."""
 
     names = ("linear",)
+    ends = True
     _parameter_constraints = {"end": _FRACTION}
 
     def __init__(self, end=0.0):
@@ -229,6 +239,7 @@ class Cosine(Schedule):
     """end + (1 - end) * (1 + cos(pi t)) / 2 over the part t of the training that is done (arXiv:1608.03983)."""
 
     names = ("cosine",)
+    ends = True
     _parameter_constraints = {"end": _FRACTION}
 
     def __init__(self, end=0.0):
@@ -243,6 +254,7 @@ class CosineRestarts(Schedule):
     """`cycles` cosine descents, each `growth` times as long as the one before (SGDR, arXiv:1608.03983, eq. 5)."""
 
     names = ("cosine_restarts",)
+    ends = True
     _parameter_constraints = {
         "cycles": [Interval(Integral, 1, None, closed="left")],
         "growth": [Interval(Real, 1, None, closed="left")],
@@ -268,6 +280,7 @@ class OneCycle(Schedule):
     """
 
     names = ("one_cycle",)
+    ends = True
     _parameter_constraints = {"rise": _FACTOR, "start": _FRACTION, "end": _FRACTION}
 
     def __init__(self, rise=0.3, start=0.04, end=1e-4):
@@ -287,6 +300,7 @@ class Coslog(Schedule):
     """(1 - cos(2 pi log2(1 + (2**cycles - 1) t))) / 2: cycles that double in length (arXiv:2407.04491, section 3)."""
 
     names = ("coslog",)
+    ends = True
     _parameter_constraints = {"cycles": [Interval(Integral, 1, None, closed="left")]}
 
     def __init__(self, cycles=4):
@@ -344,6 +358,11 @@ class WarmUp(Schedule):
 
     def instead_of_stopping(self, scale, rate):
         return self._inner().instead_of_stopping(scale, rate)
+
+    @property
+    def ends(self):
+        """Whether the schedule that is warmed up leads down to the last of the planned updates."""
+        return self._inner().ends
 
     def validate(self):
         super().validate()

@@ -210,7 +210,7 @@ def descend(objective, theta, state, history, plan, validate=None):
                 if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, score):
                     break
             else:
-                if plan.complete:
+                if plan.complete and not plan.schedule.ends:
                     warnings.warn(
                         f"Stochastic Optimizer: Maximum iterations ({plan.n_epochs}) "
                         "reached and the optimization hasn't converged yet.",
@@ -359,6 +359,7 @@ def minimize(objective, theta, history, plan, max_fun):
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
     theta[:] = best
-    history.loss = objective.reported(*objective.evaluate(theta))
+    with single_threaded():
+        history.loss = objective.reported(*objective.evaluate(theta))
     if not (np.isfinite(history.loss) and np.isfinite(theta).all()):
         raise ValueError(f"{NON_FINITE} (solver='lbfgs', which has no learning rate.)")

@@ -1,0 +1,1 @@
+"""Measurements of speed: plain scripts, one table each."""

@@ -1,0 +1,82 @@
+"""What compilation costs: the first fit with an empty cache, and a process's start with a filled one.
+
+``python -m benchmarks.start``. Each measurement is a process of its own. The warm start is compared with that of a
+process that imports scikit-learn and numba and runs one trivial function from numba's cache.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+FIRST_FIT = """
+import time, warnings
+import numpy as np
+from sknn_iitb import MLPClassifier
+warnings.simplefilter("ignore")
+rng = np.random.RandomState(0)
+X, y = rng.normal(size=(150, 4)), rng.randint(3, size=150)
+start = time.perf_counter()
+MLPClassifier(max_iter=5).fit(X, y)
+print(time.perf_counter() - start)
+"""
+
+REFERENCE = """
+import numba
+import {module}
+
+@numba.njit(cache=True)
+def add_one(x):
+    return x + 1
+
+add_one(1.0)
+"""
+
+
+def run(script, cache):
+    """Run a file; return the seconds that the process took, and what it printed."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(Path(__file__).parents[1])}
+    start = perf_counter()
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
+    return perf_counter() - start, done.stdout
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description="Cold and warm starts.")
+    parser.add_argument("--quick", action="store_true", help="one turn, to try the script")
+    n_turns = 1 if parser.parse_args().quick else 5
+
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        scripts = {
+            "fit": FIRST_FIT,
+            "scikit-learn": REFERENCE.format(module="sklearn"),
+            "its MLP": REFERENCE.format(module="sklearn.neural_network"),
+        }
+        for script, text in scripts.items():
+            (directory / f"{script}.py").write_text(text, encoding="utf-8")
+        cold = median(
+            float(run(directory / "fit.py", directory / f"cache {turn}")[1]) for turn in range(min(n_turns, 3))
+        )
+        cache = directory / "cache 0"
+        for script in scripts:
+            run(directory / f"{script}.py", cache)
+        turns = [[run(directory / f"{script}.py", cache)[0] for script in scripts] for _ in range(n_turns)]
+
+    warm, bare, mlp = map(median, zip(*turns, strict=True))
+    row = "{:66} {:>8} {:>8}".format
+    print(row("", "seconds", "target"))
+    print(row("first fit, empty cache", f"{cold:.2f}", "8.00"))
+    print(row("process that imports sknn_iitb and fits, filled cache", f"{warm:.2f}", ""))
+    print(row("process that imports sklearn, numba, runs a cached function", f"{bare:.2f}", ""))
+    print(row("  difference", f"{warm - bare:.2f}", "0.30"))
+    print(row("process that imports sklearn.neural_network, numba, runs the same", f"{mlp:.2f}", ""))
+    print(row("  difference", f"{warm - mlp:.2f}", ""))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Configuration of Sphinx. Build with ``python -m sphinx -W docs docs/_build/html``."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from sknn_iitb import __version__  # noqa: E402
+
+os.environ.setdefault("MPLBACKEND", "agg")
+
+project = "sknn_iitb"
+author = "The sknn_iitb developers"
+copyright = "2026, The sknn_iitb developers"
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "auto_examples/*.ipynb"]
+templates_path = ["_templates"]
+
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autodoc_inherit_docstrings = False
+numpydoc_show_class_members = False
+myst_heading_anchors = 3
+
+sphinx_gallery_conf = {
+    "examples_dirs": str(ROOT / "examples"),
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",  # the others are shown and not run
+    "download_all_examples": False,
+    "show_memory": False,
+}
+
+html_theme = "alabaster"
+html_theme_options = {"description": "Neural networks for tables, on a CPU", "page_width": "1060px"}
+html_show_sourcelink = False

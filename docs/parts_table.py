@@ -1,0 +1,84 @@
+"""Tables of the parts, written from the registries into README.md and docs/user_guide.md.
+
+Run it after adding a part: ``python docs/parts_table.py``. A table stands between ``<!-- name -->`` and
+``<!-- end name -->``; a test compares the files with what this script would write.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from sknn_iitb.activations import ACTIVATIONS  # noqa: E402
+from sknn_iitb.initializers import INITIALIZERS  # noqa: E402
+from sknn_iitb.losses import LOSSES  # noqa: E402
+from sknn_iitb.optimizers import OPTIMIZERS  # noqa: E402
+from sknn_iitb.schedules import SCHEDULES  # noqa: E402
+
+FILES = "README.md", "docs/user_guide.md"
+
+
+def table(header, rows):
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def names(classes):
+    """The names of parts, with their aliases."""
+    return ", ".join(f"{own} (= {', '.join(also)})" if also else own for own, *also in (cls.names for cls in classes))
+
+
+def parts():
+    """For each parameter what can be given: a name, an object of a module, or a function."""
+    selections = [
+        ("`activation`", ACTIVATIONS, lambda cls: cls.hidden, ""),
+        ("`output_activation`", ACTIVATIONS, lambda cls: cls.output, "auto, "),
+        ("`loss`, classifier", LOSSES, lambda cls: cls.classifier_outputs, "auto, "),
+        ("`loss`, regressor", LOSSES, lambda cls: cls.regressor_outputs, ""),
+        ("`solver`", OPTIMIZERS, lambda cls: True, ""),
+        ("`learning_rate`", SCHEDULES, lambda cls: True, ""),
+        ("`init`", INITIALIZERS, lambda cls: True, ""),
+    ]
+    function = {registry: f"`{registry.custom.form}`" for _, registry, _, _ in selections if registry.custom}
+    rows = [
+        [
+            parameter,
+            auto + names(filter(condition, registry)),
+            f"`{registry.base.__module__}`",
+            function.get(registry, "") if parameter != "`output_activation`" else "",
+        ]
+        for parameter, registry, condition, auto in selections
+    ]
+    return table(["parameter", "names", "objects of", "your own function"], rows)
+
+
+def combinations(kind):
+    """For each loss of an estimator the output activations that are legal with it."""
+    rows = [
+        [" = ".join(loss.names), ", ".join(getattr(loss, f"{kind}_outputs"))]
+        for loss in LOSSES
+        if getattr(loss, f"{kind}_outputs")
+    ]
+    return table(["loss", "legal output_activation, the default first"], rows)
+
+
+def updated(text):
+    """The text with its tables as they should be."""
+    tables = {
+        "parts": parts,
+        "classifier": lambda: combinations("classifier"),
+        "regressor": lambda: combinations("regressor"),
+    }
+    for name, make in tables.items():
+        block = f"<!-- {name} -->\n\n{make()}\n\n<!-- end {name} -->"
+        text = re.sub(f"<!-- {name} -->.*?<!-- end {name} -->", lambda _, block=block: block, text, flags=re.DOTALL)
+    return text
+
+
+if __name__ == "__main__":
+    for file in FILES:
+        path = ROOT / file
+        path.write_text(updated(path.read_text(encoding="utf-8")), encoding="utf-8")

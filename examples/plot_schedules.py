@@ -1,0 +1,58 @@
+"""
+Schedules
+=========
+
+The factor by which every schedule of the package scales the learning rate, at its default parameters, over 60 epochs of
+10 updates. It acts with every solver that takes steps, so not with lbfgs.
+
+Two rules look at the training itself: for them, the loss is taken to improve until epoch 20, and no more from there.
+Plateau then halves the rate whenever four more epochs have passed; adaptive waits until training would stop, and takes
+a fifth. The fall of invscaling depends on the number of samples alone, 200 here.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from sknn_iitb.schedules import SCHEDULES, Clock, WarmUp
+
+N_EPOCHS, N_STEPS, N_SAMPLES, N_ITER_NO_CHANGE = 60, 10, 200, 10
+LAST_IMPROVEMENT = 20
+
+
+def curve(schedule):
+    """The factor of every update."""
+    clock = Clock(n_steps=N_EPOCHS * N_STEPS, steps_per_epoch=N_STEPS)
+    scale, waited, result = 1.0, 0, []
+    for epoch in range(N_EPOCHS):
+        steps = np.arange(epoch * N_STEPS, (epoch + 1) * N_STEPS)
+        result.append(scale * schedule.factors(steps, clock))
+        waited = waited + 1 if epoch > LAST_IMPROVEMENT else 0
+        scale = schedule.after_epoch(scale, (epoch + 1) * N_SAMPLES, waited)
+        if waited > N_ITER_NO_CHANGE:
+            lowered = schedule.instead_of_stopping(scale, scale)
+            scale, waited = (scale, waited) if lowered is None else (lowered, 0)
+    return np.concatenate(result)
+
+
+curves = {cls.names[0]: curve(cls()) for cls in SCHEDULES}
+curves["cosine, warmed up"] = curve(WarmUp("cosine", duration=0.1))
+
+n_columns = 3
+n_rows = -(-len(curves) // n_columns)
+figure, axes = plt.subplots(
+    n_rows, n_columns, figsize=(9, 1.7 * n_rows), sharex=True, sharey=True, layout="constrained"
+)
+epochs = np.arange(N_EPOCHS * N_STEPS) / N_STEPS
+for ax, (name, factor) in zip(axes.flat, curves.items(), strict=False):
+    ax.plot(epochs, factor, linewidth=2)
+    ax.fill_between(epochs, factor, alpha=0.15)
+    ax.set_title(name, fontsize="medium")
+    ax.set_ylim(0, 1.08)
+for ax in axes.flat[len(curves) :]:
+    ax.axis("off")
+for ax in axes.flat[len(curves) - n_columns : len(curves)]:
+    ax.tick_params(labelbottom=True)
+figure.supxlabel("epoch")
+figure.supylabel("factor of the learning rate")
+
+plt.show()

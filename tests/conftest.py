@@ -1,0 +1,55 @@
+"""Small real tables, standardised, that several test modules train on."""
+
+import numpy as np
+import pytest
+from sklearn import datasets
+from sklearn.preprocessing import scale
+
+
+@pytest.fixture(scope="session")
+def cancer():
+    """Two classes."""
+    X, y = datasets.load_breast_cancer(return_X_y=True)
+    return scale(X), y
+
+
+@pytest.fixture(scope="session")
+def iris():
+    """Three classes."""
+    X, y = datasets.load_iris(return_X_y=True)
+    return scale(X), y
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Ten classes."""
+    X, y = datasets.load_digits(return_X_y=True)
+    return scale(X[:500]), y[:500]
+
+
+@pytest.fixture(scope="session")
+def bits(digits):
+    """Four labels for each sample: the binary digits of a digit."""
+    X, y = digits
+    return X, y[:, None] >> np.arange(4) & 1
+
+
+@pytest.fixture(scope="session")
+def diabetes():
+    """A number, standardised too."""
+    X, y = datasets.load_diabetes(return_X_y=True)
+    return scale(X), scale(y)
+
+
+@pytest.fixture(scope="session")
+def counts():
+    """A count."""
+    X, y = datasets.load_diabetes(return_X_y=True)
+    return scale(X), np.floor(y / 50)
+
+
+@pytest.fixture(scope="session")
+def wine():
+    """Three numbers, to be found from ten others."""
+    X = scale(datasets.load_wine(return_X_y=True)[0])
+    return X[:, 3:], X[:, :3]

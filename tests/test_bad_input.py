@@ -1,0 +1,611 @@
+"""What cannot be trained on: a clear error before training, and a fitted model that stays exactly as it was."""
+
+import _thread
+import copy
+import threading
+import time
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb.activations import ACTIVATIONS, LeakyReLU, Softmax
+from sknn_iitb.initializers import INITIALIZERS
+from sknn_iitb.losses import LOSSES, Hinge, Huber, Quantile
+from sknn_iitb.optimizers import OPTIMIZERS, Adam, RMSprop, Rprop
+from sknn_iitb.schedules import SCHEDULES, Cosine, StepDecay, WarmUp
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+FIRST_ORDER = [cls.names[0] for cls in OPTIMIZERS if cls.kernel is not None]
+BOTH = pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+
+
+@pytest.fixture
+def data(cancer):
+    X, y = cancer
+    return X[:60, :3], y[:60]
+
+
+def _net(cls, **parameters):
+    return cls(**{"hidden_layer_sizes": 4, "max_iter": 3, "random_state": 0, **parameters})
+
+
+def _content(value):
+    """All that an attribute consists of, in a form that can be compared."""
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.shape, value.tobytes()
+    if isinstance(value, np.random.RandomState):
+        return _content(value.get_state())
+    if isinstance(value, (list, tuple)):
+        return [_content(each) for each in value]
+    if hasattr(value, "__dict__"):
+        return type(value), {name: _content(each) for name, each in vars(value).items()}
+    return repr(value)  # equal for two NaN as well
+
+
+def _fitted_state(net):
+    parameters = net.get_params(deep=False)
+    return {name: _content(value) for name, value in vars(net).items() if name not in parameters}
+
+
+def _assert_refused(net, data, match, *, call=None, error=(ValueError, TypeError)):
+    """`net`, fitted or not, raises and is afterwards what it was."""
+    X, _ = data
+    fitted = hasattr(net, "coefs_")
+    if fitted:
+        weights, predictions = net.parameters_, net.predict(X)
+    before = _fitted_state(net)
+    with pytest.raises(error, match=match):
+        (call or (lambda: net.fit(*data)))()
+    assert _fitted_state(net) == before
+    assert hasattr(net, "coefs_") == fitted
+    if fitted:
+        assert net.parameters_ is weights  # a view that the user holds is still one
+        np.testing.assert_array_equal(net.predict(X), predictions)
+
+
+# --- parameters -----------------------------------------------------------------------------------------------------
+
+# parameter, illegal value, what the error says besides the parameter's name
+OUT_OF_RANGE = [
+    ("hidden_layer_sizes", 0, r"\[1, inf\)"),
+    ("hidden_layer_sizes", (5, 0), "integers > 0"),
+    ("hidden_layer_sizes", (5, -1), "integers > 0"),
+    ("hidden_layer_sizes", (5.0,), "integers > 0"),
+    ("hidden_layer_sizes", 5.0, "int"),
+    ("hidden_layer_sizes", ("5",), "integers > 0"),
+    ("hidden_layer_sizes", [[5, 5]], "integers > 0"),
+    ("hidden_layer_sizes", [[5], 5], "integers > 0"),
+    ("hidden_layer_sizes", None, "array-like"),
+    ("alpha", -1, r"\[0"),
+    ("alpha", np.nan, r"\[0"),
+    ("batch_size", 0, "'full'|'auto'"),
+    ("batch_size", -3, "'full'|'auto'"),
+    ("batch_size", 2.5, "'full'|'auto'"),
+    ("batch_size", "all", "'full'|'auto'"),
+    ("learning_rate_init", 0, r"\(0"),
+    ("learning_rate_init", -0.1, r"\(0"),
+    ("learning_rate_init", np.inf, r"\(0"),
+    ("power_t", -1, r"\[0"),
+    ("max_iter", 0, r"\[1"),
+    ("tol", -1e-3, r"\[0"),
+    ("momentum", 1.0, r"1\.0\)"),
+    ("momentum", 1, r"1\.0\)"),
+    ("momentum", -0.1, r"\[0"),
+    ("validation_fraction", 1.0, r"1\.0\)"),
+    ("validation_fraction", -0.1, r"0"),
+    ("beta_1", 1.0, r"1\.0\)"),
+    ("beta_2", 1.0, r"1\.0\)"),
+    ("epsilon", 0, r"\(0"),
+    ("n_iter_no_change", 0, r"\[1"),
+    ("max_fun", 0, r"\[1"),
+    ("dtype", "float16", "float32"),
+    ("dtype", int, "float32"),
+    ("shuffle", "yes", "bool"),
+    ("warm_start", "yes", "bool"),
+    ("early_stopping", None, "bool"),
+    ("nesterovs_momentum", "yes", "bool"),
+    ("random_state", "seed", "RandomState"),
+    ("init", 1.0, "zeros"),
+    ("init", ([np.ones((3, 4))], [np.ones(4)]), "2 arrays"),
+    ("init", ([np.ones((4, 3)), np.ones((4, 1))], [np.ones(4), np.ones(1)]), r"\(3, 4\)"),
+    ("init", ([np.full((3, 4), np.nan), np.ones((4, 1))], [np.ones(4), np.ones(1)]), "finite"),
+    ("init", (1, 2), r"\(coefs, intercepts\)"),
+    ("init", (1, 2, 3), r"\(coefs, intercepts\)"),
+]
+
+
+@BOTH
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize(("name", "value", "legal"), OUT_OF_RANGE)
+def test_a_parameter_out_of_its_range(data, cls, name, value, legal, fitted):
+    net = _net(cls)
+    if fitted:
+        net.fit(*data)
+    net.set_params(**{name: value})
+    _assert_refused(net, data, f"(?s)(?=.*{name})(?=.*({legal}))")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("solver", "no such"),
+        ("learning_rate", "no such"),
+        ("alpha", "much"),
+        ("batch_size", 0),
+        ("learning_rate_init", -1),
+        ("momentum", 1.0),
+        ("activation", "no such"),
+        ("hidden_layer_sizes", (4.0,)),
+    ],
+)
+def test_a_parameter_that_is_changed_between_calls_of_partial_fit(data, cls, name, value):
+    net = _net(cls)
+    net.partial_fit(*data, **({"classes": [0, 1]} if cls is MLPClassifier else {}))
+    net.set_params(**{name: value})
+    _assert_refused(net, data, name, call=lambda: net.partial_fit(*data))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "registry", [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS], ids=lambda r: r.parameter
+)
+def test_an_unknown_name_is_answered_with_the_legal_ones(data, cls, registry):
+    condition = {
+        "activation": lambda part: part.hidden,
+        "loss": lambda part: part.classifier_outputs if cls is MLPClassifier else part.regressor_outputs,
+    }.get(registry.parameter, lambda part: True)
+    for value in ("no such", 3):
+        net = _net(cls, **{registry.parameter: value})
+        with pytest.raises(ValueError, match=f"'{registry.parameter}' parameter of {cls.__name__}") as caught:
+            net.fit(*data)
+        for name in registry.names(condition):
+            assert repr(name) in str(caught.value)
+        assert not hasattr(net, "coefs_")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "value"), [("solver", RMSprop), ("learning_rate", Cosine), ("activation", LeakyReLU), ("loss", Huber)]
+)
+def test_a_class_in_place_of_an_object(data, cls, name, value):
+    _assert_refused(_net(cls, **{name: value}), data, rf"{name}={value.__name__}.*{value.__name__}\(\)")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"solver": RMSprop(rho=1.0)}, "rho"),
+        ({"solver": Adam(beta_1=-0.1)}, "beta_1"),
+        ({"activation": LeakyReLU(negative_slope=-1)}, "negative_slope"),
+        ({"learning_rate": StepDecay(factor=2)}, "factor"),
+        ({"learning_rate": WarmUp(StepDecay(factor=2))}, "factor"),
+        ({"learning_rate": WarmUp("no such")}, "schedule"),
+        ({"learning_rate": WarmUp(duration=0)}, "duration"),
+    ],
+)
+def test_a_parameter_of_a_part_out_of_its_range(data, cls, parameters, name):
+    part = next(iter(parameters.values()))
+    _assert_refused(_net(cls, **parameters), data, f"'{name}' parameter of (StepDecay|{type(part).__name__})")
+
+
+def test_a_parameter_of_a_loss_out_of_its_range(data):
+    _assert_refused(_net(MLPRegressor, loss=Quantile(quantile=1)), data, "'quantile' parameter of Quantile")
+
+
+@pytest.mark.parametrize(("cls", "loss"), [(MLPClassifier, Huber()), (MLPRegressor, Hinge())])
+def test_a_loss_of_the_other_kind_of_estimator(data, cls, loss):
+    _assert_refused(_net(cls, loss=loss), data, "loss")
+
+
+@BOTH
+@pytest.mark.parametrize("name", ACTIVATIONS.names(lambda part: not part.output))
+def test_an_output_activation_that_is_for_hidden_layers_only(data, cls, name):
+    legal = "logistic" if cls is MLPClassifier else "identity"
+    for value in (name, ACTIVATIONS[name]()):
+        match = f"(?s)output_activation=.*hidden layers only.*not legal.*{legal}"
+        _assert_refused(_net(cls, output_activation=value), data, match)
+
+
+@pytest.mark.parametrize("output", ACTIVATIONS.names(lambda part: part.output))
+def test_an_output_activation_that_is_not_legal_with_the_loss(data, output):
+    X, y = data
+    canonical = ACTIVATIONS[output].names[0]
+    for cls, attribute in ((MLPClassifier, "classifier_outputs"), (MLPRegressor, "regressor_outputs")):
+        for loss in LOSSES:
+            legal = getattr(loss, attribute)
+            if legal and canonical not in legal:
+                net = _net(cls, output_activation=output, loss=loss.names[0])
+                match = f"output_activation='{output}'.*not legal with loss='{loss.names[0]}'"
+                _assert_refused(net, (X, y + 1), match + "".join(f".*'{name}'" for name in legal))
+
+
+@BOTH
+@pytest.mark.parametrize("value", ["softmax", Softmax()])
+def test_softmax_is_no_activation_of_a_hidden_layer(data, cls, value):
+    _assert_refused(_net(cls, activation=value), data, "activation")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("flat", "value"),
+    [("momentum", 0.5), ("nesterovs_momentum", False), ("beta_1", 0.5), ("beta_2", 0.5), ("epsilon", 1e-3)],
+)
+def test_a_flat_parameter_beside_an_object_would_be_ignored(data, cls, flat, value):
+    net = _net(cls, solver=RMSprop(), **{flat: value})
+    _assert_refused(net, data, rf"{flat}={value}.*solver=RMSprop\(\)")
+    net.set_params(solver="sgd").fit(*data)
+
+
+@BOTH
+def test_a_flat_parameter_beside_a_schedule_would_be_ignored(data, cls):
+    net = _net(cls, learning_rate=Cosine(), power_t=0.3)
+    _assert_refused(net, data, r"power_t=0.3.*learning_rate=Cosine\(\)")
+    net.set_params(learning_rate="invscaling").fit(*data)
+
+
+def test_a_flat_parameter_reaches_the_part_that_is_given_by_name(data):
+    by_name = _net(MLPClassifier, solver="rmsprop", epsilon=0.01).fit(*data)
+    np.testing.assert_array_equal(
+        by_name.parameters_, _net(MLPClassifier, solver=RMSprop(epsilon=0.01)).fit(*data).parameters_
+    )
+
+
+@BOTH
+def test_a_nested_parameter_of_a_name(data, cls):
+    net = cls(solver="rmsprop")
+    with pytest.raises(ValueError, match=r"solver__rho.*solver='rmsprop'.*RMSprop\(\)"):
+        net.set_params(solver__rho=0.8)
+    with pytest.raises(ValueError, match=r"learning_rate__factor.*StepDecay\(\)"):
+        net.set_params(learning_rate__factor=0.8)
+    with pytest.raises(ValueError, match=r"activation__negative_slope.*LeakyReLU\(\)"):
+        net.set_params(activation__negative_slope=0.8)
+    with pytest.raises(ValueError, match=r"solver__rho.*RMSprop\(\)"):
+        make_pipeline(StandardScaler(), net).set_params(**{f"{cls.__name__.lower()}__solver__rho": 0.8})
+    with pytest.raises(ValueError, match=r"RMSprop\(\)"):
+        GridSearchCV(net, {"solver__rho": [0.8]}, cv=2, error_score="raise").fit(*data)
+    assert net.solver == "rmsprop"
+
+
+# --- data -----------------------------------------------------------------------------------------------------------
+
+
+def _replaced(values, value):
+    values = np.array(values, dtype=complex if isinstance(value, complex) else float)
+    values[4] = value
+    return values
+
+
+BAD_X = {
+    "NaN": (lambda X: _replaced(X, np.nan), "NaN"),
+    "infinity": (lambda X: _replaced(X, np.inf), "infinity"),
+    "no rows": (lambda X: X[:0], "0 sample"),
+    "no columns": (lambda X: X[:, :0], r"0 feature|has 0 features"),
+    "one dimension": (lambda X: X[:, 0], "Expected 2D array"),
+    "three dimensions": (lambda X: X[None], "dim 3|3D array"),
+    "text": (lambda X: np.where(X > 0, "a", "b"), "convert string to float"),
+    "objects": (lambda X: np.where(X > 0, "a", "b").astype(object), "convert string to float"),
+    "complex": (lambda X: _replaced(X, 1j), "Complex data"),
+    "sparse": (sparse.csr_matrix, "dense data is required"),
+    "None": (lambda X: None, "None|got 0D|scalar"),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("method", ["fit", "fit again", "warm start", "partial_fit", "predict", "loss_and_gradient"])
+@pytest.mark.parametrize("kind", BAD_X)
+def test_bad_x(data, cls, method, kind):
+    X, y = data
+    net = _net(cls, warm_start=method == "warm start")
+    if method != "fit":
+        net.fit(X, y)
+    bad, match = BAD_X[kind][0](X), BAD_X[kind][1]
+    target = y[: bad.shape[0]] if hasattr(bad, "shape") else y
+    calls = {
+        "partial_fit": lambda: net.partial_fit(bad, target),
+        "predict": lambda: net.predict(bad),
+        "loss_and_gradient": lambda: net.loss_and_gradient(bad, target),
+    }
+    _assert_refused(net, data, match, call=calls.get(method, lambda: net.fit(bad, target)))
+
+
+@BOTH
+@pytest.mark.parametrize("method", ["predict", "partial_fit", "warm start", "loss_and_gradient"])
+@pytest.mark.parametrize("n_features", [2, 4])
+def test_another_number_of_features(data, cls, method, n_features):
+    X, y = data
+    net = _net(cls, warm_start=True).fit(X, y)
+    other = np.ones((60, n_features))
+    calls = {
+        "predict": lambda: net.predict(other),
+        "partial_fit": lambda: net.partial_fit(other, y),
+        "warm start": lambda: net.fit(other, y),
+        "loss_and_gradient": lambda: net.loss_and_gradient(other, y),
+    }
+    _assert_refused(net, data, f"X has {n_features} features.*expecting 3", call=calls[method])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, in scikit-learn's validation
+@BOTH
+def test_x_that_float32_cannot_hold(data, cls):
+    X, y = data
+    _assert_refused(_net(cls, dtype="float32"), (1e300 * X, y), "X contains infinity or a value too large")
+
+
+def test_y_that_float32_cannot_hold(data):
+    X, y = data
+    _assert_refused(_net(MLPRegressor, dtype="float32"), (X, 1e300 * (y + 1.0)), r"\by\b.*too large")
+
+
+BAD_Y = {
+    "short": (MLPRegressor, {}, lambda y: y[:-1], "inconsistent numbers of samples"),
+    "NaN": (MLPRegressor, {}, lambda y: _replaced(y, np.nan), "y contains NaN"),
+    "infinity": (MLPRegressor, {}, lambda y: _replaced(y, np.inf), "y contains infinity"),
+    "text": (MLPRegressor, {}, lambda y: np.where(y > 0, "a", "b"), "convert string to float"),
+    "complex": (MLPRegressor, {}, lambda y: _replaced(y, 1j), "Complex data"),
+    "None": (MLPRegressor, {}, lambda y: None, "requires y"),
+    "three dimensions": (MLPRegressor, {}, lambda y: y[:, None, None], "dim 3|3D"),
+    "negative counts": (MLPRegressor, {"loss": "poisson"}, lambda y: y - 2.0, "loss='poisson' requires y >= 0"),
+    "zeros": (MLPRegressor, {"loss": "gamma"}, lambda y: y * 1.0, "loss='gamma' requires y > 0"),
+    "short labels": (MLPClassifier, {}, lambda y: y[:-1], "inconsistent numbers of samples"),
+    "no labels": (MLPClassifier, {}, lambda y: None, "requires y"),
+    "numbers for labels": (
+        MLPClassifier,
+        {},
+        lambda y: y + np.linspace(0, 1, len(y)),
+        "Unknown label type: continuous",
+    ),
+    "NaN for a label": (MLPClassifier, {}, lambda y: _replaced(y, np.nan), "y contains NaN"),
+    "columns of several classes": (MLPClassifier, {}, lambda y: np.column_stack([y, 2 * y, 3 * y]), "Multioutput"),
+    "a third label for tanh": (
+        MLPClassifier,
+        {"output_activation": "tanh"},
+        lambda y: np.arange(len(y)) % 3,
+        "tanh.*two classes.*3.*softmax.*logistic",
+    ),
+    "several labels for softmax": (
+        MLPClassifier,
+        {"output_activation": "softmax"},
+        lambda y: np.column_stack([y, 1 - y]),
+        "softmax.*multilabel.*logistic",
+    ),
+}
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("kind", BAD_Y)
+def test_bad_y(data, kind, fitted):
+    cls, parameters, change, match = BAD_Y[kind]
+    X, y = data
+    net = _net(cls, **parameters)
+    if fitted:
+        net.fit(X, y + 1)
+    _assert_refused(net, (X, change(y)), match)
+
+
+@pytest.mark.parametrize(("loss", "match"), [("poisson", "y >= 0"), ("gamma", "y > 0")])
+def test_targets_out_of_the_loss_domain_in_later_calls(data, loss, match):
+    X, y = data
+    net = _net(MLPRegressor, loss=loss).partial_fit(X, y + 1.0)
+    _assert_refused(net, data, match, call=lambda: net.partial_fit(X, y - 1.0))
+    _assert_refused(net, data, match, call=lambda: net.loss_and_gradient(X, y - 1.0))
+
+
+BAD_WEIGHTS = {
+    "short": (np.ones(59), r"sample_weight.shape == \(59,\), expected \(60,\)"),
+    "negative": (-np.ones(60), "Negative values.*sample_weight"),
+    "NaN": (np.full(60, np.nan), "sample_weight contains NaN"),
+    "infinity": (np.full(60, np.inf), "sample_weight contains infinity"),
+    "zeros": (np.zeros(60), "(?i)sample.weight"),
+    "matrix": (np.ones((60, 2)), "(?i)sample.weights"),
+    "text": (np.full(60, "a"), "convert string to float"),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("method", ["fit", "fit again", "partial_fit", "loss_and_gradient"])
+@pytest.mark.parametrize("kind", BAD_WEIGHTS)
+def test_bad_sample_weight(data, cls, method, kind):
+    weight, match = BAD_WEIGHTS[kind]
+    net = _net(cls)
+    if method != "fit":
+        net.fit(*data)
+    call = getattr(net, "fit" if method == "fit again" else method)
+    _assert_refused(net, data, match, call=lambda: call(*data, sample_weight=weight))
+
+
+@BOTH
+def test_a_net_that_is_not_fitted(data, cls):
+    for method in ("predict", "decision_function", "predict_proba", "predict_log_proba"):
+        if hasattr(cls(), method):
+            with pytest.raises(NotFittedError):
+                getattr(cls(), method)(data[0])
+    with pytest.raises(NotFittedError):
+        cls().loss_and_gradient(*data)
+
+
+def test_partial_fit_of_labels_that_were_not_announced(data):
+    X, y = data
+    _assert_refused(_net(MLPClassifier), data, "classes must be passed", call=lambda: MLPClassifier().partial_fit(X, y))
+    net = _net(MLPClassifier)
+    _assert_refused(net, data, "classes not in", call=lambda: net.partial_fit(X, y, classes=[0, 5]))
+    net.partial_fit(X, y, classes=[0, 1])
+    for call, match in [
+        (lambda: net.partial_fit(X, y + 1), r"classes not in.*\n?.*2"),
+        (lambda: net.partial_fit(X, y, classes=[0, 1, 2]), "not the same as on last call"),
+        (lambda: net.partial_fit(X, np.where(y == 1, "a", "b")), "classes not in"),
+        (lambda: net.partial_fit(X, np.column_stack([y, y, 1 - y])), "1d array"),
+    ]:
+        _assert_refused(net, data, match, call=call)
+
+
+@BOTH
+def test_partial_fit_has_no_validation_rows(data, cls):
+    classes = {"classes": [0, 1]} if cls is MLPClassifier else {}
+    net = _net(cls, early_stopping=True)
+    _assert_refused(net, data, "early_stopping", call=lambda: net.partial_fit(*data, **classes))
+
+
+@BOTH
+@pytest.mark.parametrize("solver", ["lbfgs", OPTIMIZERS["lbfgs"]()])
+def test_lbfgs_has_no_partial_fit(data, cls, solver):
+    net = _net(cls, solver=solver)
+    assert not hasattr(net, "partial_fit")
+    with pytest.raises(AttributeError, match="partial_fit"):
+        _ = net.partial_fit
+
+
+@BOTH
+@pytest.mark.parametrize("fraction", [0, 0.01])
+def test_too_few_rows_for_validation(data, cls, fraction):
+    net = _net(cls, early_stopping=True, validation_fraction=fraction)
+    _assert_refused(net, data, "validation_fraction")
+
+
+@BOTH
+@pytest.mark.parametrize("change", [{"hidden_layer_sizes": 5}, {"hidden_layer_sizes": ()}])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_fitted_net_cannot_change_its_layers(data, cls, change, method):
+    net = _net(cls, warm_start=True).fit(*data).set_params(**change)
+    _assert_refused(net, data, "hidden_layer_sizes", call=lambda: getattr(net, method)(*data))
+
+
+def test_a_warm_start_cannot_change_classes_or_outputs(data):
+    X, y = data
+    net = _net(MLPClassifier, warm_start=True).fit(X, y)
+    _assert_refused(net, data, "same classes", call=lambda: net.fit(X, y + 1))
+    net = _net(MLPRegressor, warm_start=True).fit(X, y)
+    _assert_refused(net, data, "outputs", call=lambda: net.fit(X, np.column_stack([y, y])))
+
+
+# --- divergence -----------------------------------------------------------------------------------------------------
+
+NON_FINITE = (
+    r"Solver produced non-finite parameter weights\. The input data may contain large values and need to be "
+    r"preprocessed\. .*epoch {} .*learning rate of {}"
+)
+
+
+def _explodes(step, n_steps):
+    return np.where(step < n_steps // 2, 1.0, 1e200)
+
+
+def _unbounded(solver):
+    """Rprop limits its steps whatever the rate is."""
+    return Rprop(max_step=1e300) if solver == "rprop" else solver
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("solver", FIRST_ORDER)
+def test_divergence_is_an_error_of_the_epoch_in_which_it_happens(data, capsys, cls, solver, fitted, dtype):
+    net = _net(cls, solver=_unbounded(solver), batch_size=20, dtype=dtype)
+    if fitted:
+        net.fit(*data)
+    net.set_params(max_iter=4, learning_rate=_explodes, verbose=True)
+    _assert_refused(net, data, NON_FINITE.format(3, r"1e\+197"))
+    assert capsys.readouterr().out.count("Iteration") == 2
+
+
+@BOTH
+def test_divergence_in_partial_fit_changes_nothing_that_training_goes_on_with(data, cls):
+    classes = {"classes": [0, 1]} if cls is MLPClassifier else {}
+    net = _net(cls, batch_size=20).partial_fit(*data, **classes)
+    twin = copy.deepcopy(net)
+    net.set_params(learning_rate_init=1e300)
+    _assert_refused(net, data, NON_FINITE.format(1, r"1e\+300"), call=lambda: net.partial_fit(*data))
+    net.set_params(learning_rate_init=twin.learning_rate_init)
+    for _ in range(2):
+        net.partial_fit(*data)
+        twin.partial_fit(*data)
+    np.testing.assert_array_equal(net.parameters_, twin.parameters_)
+
+
+@BOTH
+@pytest.mark.parametrize("solver", FIRST_ORDER)
+def test_divergence_under_early_stopping_returns_to_the_best_epoch(data, cls, solver):
+    parameters = {"solver": _unbounded(solver), "batch_size": 20, "early_stopping": True, "random_state": 1}
+    net = _net(cls, max_iter=8, learning_rate=_explodes, **parameters)
+    with pytest.warns(ConvergenceWarning, match=r"epoch 5 with a learning rate of 1e\+197"):
+        net.fit(*data)
+    assert len(net.validation_scores_) == net.n_iter_ == 5
+    assert np.isfinite(net.validation_scores_[:4]).all()
+    assert np.isnan(net.validation_scores_[4])
+    assert net.best_validation_score_ == max(net.validation_scores_[:4])
+    stopped_before = _net(cls, max_iter=4, **parameters).fit(*data)
+    np.testing.assert_array_equal(net.parameters_, stopped_before.parameters_)
+    assert np.isfinite(net.predict(data[0])).all()
+
+
+@BOTH
+def test_divergence_in_the_first_epoch_is_an_error_under_early_stopping_too(data, cls):
+    net = _net(cls, solver="sgd", batch_size=20, learning_rate_init=1e300, early_stopping=True)
+    _assert_refused(net, data, NON_FINITE.format(1, r"1e\+300"))
+
+
+@pytest.mark.parametrize("scale", ["X", "y"])
+def test_divergence_of_lbfgs(data, scale):
+    X, y = data
+    bad = (1e200 * X, y) if scale == "X" else (X, 1e200 * (y + 1))
+    net = _net(MLPRegressor, solver="lbfgs").fit(*data)
+    weights = net.parameters_.copy()
+    with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
+        net.fit(*bad)
+    np.testing.assert_array_equal(net.parameters_, weights)
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"batch_size": 200},
+        {"batch_size": 1, "hidden_layer_sizes": (300, 300)},  # an epoch takes seconds
+        {"batch_size": "full"},
+        {"early_stopping": True},
+        {"solver": "lbfgs"},
+    ],
+    ids=str,
+)
+def test_ctrl_c_keeps_the_weights_so_far_within_a_second(cls, parameters):
+    X = np.random.RandomState(0).normal(size=(15_000, 30))
+    y = (X[:, 0] > 0).astype(int)
+    forever = {"max_iter": 10**8, "max_fun": 10**8, "n_iter_no_change": np.inf, "tol": 0}
+    net = cls(**{"hidden_layer_sizes": (100, 100), "warm_start": True, "random_state": 0, **forever, **parameters})
+    net.set_params(max_iter=1).fit(X[:500], y[:500])  # so that nothing is left to compile
+    net.set_params(max_iter=10**8)
+    weights, start = net.parameters_, net.parameters_.copy()
+    pressed = []
+
+    def press():
+        # time is the processor's, which other processes may want as well
+        while np.array_equal(weights, start):
+            time.sleep(0.01)
+        begin = time.process_time()
+        while time.process_time() < begin + 0.3:
+            time.sleep(0.01)
+        pressed.append(time.process_time())
+        _thread.interrupt_main()
+
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        net.fit(X, y)
+    assert time.process_time() - pressed[0] < 1
+    assert np.isfinite(net.parameters_).all()
+    assert not np.array_equal(net.parameters_, start)
+    assert np.isfinite(net.score(X, y))
+    if "batch_size" in parameters:
+        assert (net.n_iter_ == 0) == (parameters["batch_size"] == 1)
+    if "early_stopping" in parameters:
+        assert net.best_validation_score_ == max(net.validation_scores_)

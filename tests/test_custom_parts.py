@@ -1,0 +1,443 @@
+"""Parts that a user writes: plain functions, which train like the package's own."""
+
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba import cloudpickle
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+
+from sknn_iitb import MLPClassifier, MLPRegressor, _jit
+from sknn_iitb.optimizers import SGD
+from sknn_iitb.schedules import WarmUp
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+DTYPES = ["float32", "float64"]
+
+
+# twins of parts that the package has
+def own_tanh(z):
+    t = np.tanh(z)
+    return t, 1.0 - t * t
+
+
+def own_leaky_relu(z):
+    return (z, 1.0) if z > 0 else (0.01 * z, 0.01)
+
+
+def own_squared_error(value, target):
+    return 0.5 * (value - target) ** 2, value - target
+
+
+def own_sgd(theta, gradient, slots, hyper, rate, decay, step):
+    for i in range(theta.size):
+        theta[i] -= rate * gradient[i]
+
+
+def own_rmsprop(theta, gradient, slots, hyper, rate, decay, step):
+    for i in range(theta.size):
+        slots[0, i] = 0.9 * slots[0, i] + 0.1 * gradient[i] * gradient[i]
+        theta[i] -= rate * gradient[i] / (np.sqrt(slots[0, i]) + 1e-8)
+
+
+def own_linear(step, n_steps):
+    return 1 - step / n_steps
+
+
+def own_step(step, n_steps):
+    # for one number at a time
+    if step < n_steps / 2:
+        return 1.0
+    return 0.1
+
+
+# parts that the package does not have
+def bent_identity(z):
+    root = np.sqrt(z * z + 1.0)
+    return 0.5 * (root - 1.0) + z, 0.5 * z / root + 1.0
+
+
+def quartic(value, target):
+    residual = value - target
+    return 0.25 * residual**4, residual**3
+
+
+def sign_descent(theta, gradient, slots, hyper, rate, decay, step):
+    for i in range(theta.size):
+        slots[0, i] = 0.9 * slots[0, i] + 0.1 * gradient[i]
+        theta[i] -= rate * np.sign(slots[0, i])
+
+
+def saw(step, n_steps):
+    return 1.0 - (step % 10) / 10
+
+
+TWINS = [
+    ("activation", own_tanh, "tanh"),
+    ("activation", own_leaky_relu, "leaky_relu"),
+    ("loss", own_squared_error, "squared_error"),
+    ("solver", own_sgd, SGD(momentum=0)),
+    ("solver", own_rmsprop, "rmsprop"),
+    ("learning_rate", own_linear, "linear"),
+]
+
+NEW = [("activation", bent_identity), ("loss", quartic), ("solver", sign_descent), ("learning_rate", saw)]
+
+
+def _regressor(**parameters):
+    return MLPRegressor(**{"hidden_layer_sizes": 6, "max_iter": 10, "batch_size": 50, "random_state": 0, **parameters})
+
+
+def _classifier(**parameters):
+    return MLPClassifier(**{"hidden_layer_sizes": 6, "max_iter": 10, "batch_size": 50, "random_state": 0, **parameters})
+
+
+def _from_a_cell(source, name, **namespace):
+    """A function as a notebook defines it: in __main__, from a source that is in no file."""
+    namespace = {"np": np, "__name__": "__main__", **namespace}
+    exec(compile(textwrap.dedent(source), "<cell>", "exec"), namespace)
+    return namespace[name]
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("parameter", "function", "twin"), TWINS, ids=lambda value: getattr(value, "__name__", None))
+def test_a_function_trains_like_the_part_that_it_repeats(diabetes, parameter, function, twin, dtype):
+    X, y = diabetes
+    X, y = X[:100], y[:100]
+    own = _regressor(**{parameter: function}, dtype=dtype, max_iter=3).fit(X, y)
+    packaged = _regressor(**{parameter: twin}, dtype=dtype, max_iter=3).fit(X, y)
+    assert own.parameters_.dtype == dtype
+    rtol = 1e-10 if dtype == "float64" else 1e-4
+    np.testing.assert_allclose(own.parameters_, packaged.parameters_, rtol=rtol, atol=rtol / 100)
+    np.testing.assert_allclose(own.loss_curve_, packaged.loss_curve_, rtol=rtol)
+    np.testing.assert_allclose(own.learning_rate_curve_, packaged.learning_rate_curve_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("output", ["logistic", "tanh", "identity"])
+def test_a_loss_trains_a_classifier_like_the_loss_that_it_repeats(cancer, output):
+    own = _classifier(loss=own_squared_error, output_activation=output).fit(*cancer)
+    packaged = _classifier(loss="squared_error", output_activation=output).fit(*cancer)
+    np.testing.assert_allclose(own.parameters_, packaged.parameters_, rtol=1e-9, atol=1e-12)
+    assert hasattr(own, "predict_proba") == (output != "identity")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("parameter", "function"), NEW, ids=lambda value: getattr(value, "__name__", None))
+def test_a_part_that_the_package_does_not_have_trains(cancer, diabetes, parameter, function, dtype):
+    net = _classifier(**{parameter: function}, learning_rate_init=0.01, max_iter=60, dtype=dtype)
+    assert net.fit(*cancer).score(*cancer) > 0.95  # 0.63 by chance
+    assert net.loss_curve_[-1] < net.loss_curve_[0]
+    net = _regressor(**{parameter: function}, learning_rate_init=0.01, max_iter=60, dtype=dtype)
+    assert net.fit(*diabetes).score(*diabetes) > 0.4  # 0 by chance
+
+
+def test_all_four_together(cancer):
+    net = _classifier(**dict(NEW), learning_rate_init=0.01, max_iter=60)
+    assert cross_val_score(net, *cancer, cv=3).mean() > 0.93
+
+
+# --- what a part is given -------------------------------------------------------------------------------------------
+
+
+def test_a_schedule_sees_every_update_and_their_number(iris):
+    seen = []
+
+    def spy(step, n_steps):
+        seen.append((step.copy(), n_steps))
+        return np.ones(len(step))
+
+    net = _regressor(learning_rate=spy, max_iter=7, batch_size=40, n_iter_no_change=100).fit(
+        iris[0][:, :3], iris[0][:, 3]
+    )
+    assert net.n_iter_ == 7
+    np.testing.assert_array_equal(np.concatenate([step for step, _ in seen]), np.arange(7 * 4))
+    assert {n_steps for _, n_steps in seen} == {7 * 4}
+
+
+def test_a_schedule_may_be_written_for_one_number(diabetes):
+    net = _regressor(learning_rate=own_step, learning_rate_init=0.02, max_iter=4).fit(*diabetes)
+    np.testing.assert_allclose(net.learning_rate_curve_, [0.02, 0.02, 0.002, 0.002])
+
+
+def test_a_schedule_warms_up(diabetes):
+    net = _regressor(learning_rate=WarmUp(own_linear, duration=18), max_iter=4).fit(*diabetes)
+    first = np.arange(4) * 9  # batches in an epoch
+    np.testing.assert_allclose(net.learning_rate_curve_, 0.001 * np.minimum(1, (first + 1) / 18) * (1 - first / 36))
+
+
+def test_an_optimizer_has_two_slots_a_decay_of_weights_only_and_counts_from_1(diabetes):
+    def bookkeeping(theta, gradient, slots, hyper, rate, decay, step):
+        # each sees its own, zero before the first step
+        for i in range(theta.size):
+            slots[0, i] += 1.0
+            slots[1, i] += step
+            theta[i] = 1000.0 * decay + 100.0 * slots.shape[0] + 10.0 * slots[0, i] + slots[1, i]
+
+    net = _regressor(solver=bookkeeping, max_iter=3, batch_size="full", n_iter_no_change=100).fit(*diabetes)
+    expected = 200 + 30 + (1 + 2 + 3)
+    for weights, biases in zip(net.coefs_, net.intercepts_, strict=True):
+        np.testing.assert_array_equal(weights, 1000 + expected)
+        np.testing.assert_array_equal(biases, expected)
+
+
+# --- copies of functions --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("parameter", "function"), NEW, ids=lambda value: getattr(value, "__name__", None))
+def test_functions_survive_clone_and_pickle(diabetes, parameter, function):
+    X, y = diabetes
+    net = _regressor(**{parameter: function})
+    assert getattr(clone(net), parameter) is function
+    whole = clone(net).partial_fit(X, y)
+    other = pickle.loads(pickle.dumps(whole))
+    np.testing.assert_array_equal(other.predict(X), whole.predict(X))
+    for each in (whole, other):
+        each.partial_fit(X, y)
+    np.testing.assert_array_equal(other.parameters_, whole.parameters_)
+
+
+SOURCES = {
+    "activation": """
+        def part(z):
+            return (z, 1.0) if z > 0 else (SLOPE * z, SLOPE)
+    """,
+    "loss": """
+        def part(value, target):
+            residual = value - target
+            return SLOPE * residual**2, 2 * SLOPE * residual
+    """,
+    "solver": """
+        def part(theta, gradient, slots, hyper, rate, decay, step):
+            for i in range(theta.size):
+                theta[i] -= SLOPE * rate * gradient[i]
+    """,
+}
+
+
+@pytest.mark.parametrize("parameter", SOURCES)
+def test_an_unpickled_copy_is_not_compiled_again(diabetes, parameter):
+    X, y = diabetes
+    function = _from_a_cell(SOURCES[parameter], "part", SLOPE=0.1)
+    first = _regressor(**{parameter: function}, max_iter=2).fit(X, y)
+    n_compiled = len(_jit._memo)
+    for _ in range(3):
+        other = cloudpickle.loads(cloudpickle.dumps(clone(first)))
+        assert getattr(other, parameter) is not function
+        np.testing.assert_array_equal(other.fit(X, y).parameters_, first.parameters_)
+    assert len(_jit._memo) == n_compiled
+
+
+@pytest.mark.parametrize("parameter", SOURCES)
+def test_functions_that_differ_in_what_they_refer_to_are_told_apart(diabetes, parameter):
+    def trained(function):
+        return _regressor(**{parameter: function}, max_iter=2).fit(*diabetes).parameters_
+
+    functions = [_from_a_cell(SOURCES[parameter], "part", SLOPE=slope) for slope in (0.25, 0.5, 1, 1.0)]
+    results = [trained(function) for function in functions]
+    assert not np.array_equal(results[0], results[1])
+    assert not np.array_equal(results[1], results[2])
+    np.testing.assert_array_equal(results[2], results[3])
+    # a cell that is run again with another value
+    functions[0].__globals__["SLOPE"] = 0.5
+    np.testing.assert_array_equal(trained(functions[0]), results[1])
+
+
+def test_closures_and_defaults_are_told_apart(diabetes):
+    def with_closure(slope):
+        def g(z):
+            return (z, 1.0) if z > 0 else (slope * z, slope)
+
+        return g
+
+    results = [_regressor(activation=with_closure(slope), max_iter=2).fit(*diabetes) for slope in (0.01, 0.5, 0.01)]
+    packaged = _regressor(activation="leaky_relu", max_iter=2).fit(*diabetes)
+    np.testing.assert_allclose(results[0].parameters_, packaged.parameters_, rtol=1e-10)
+    np.testing.assert_array_equal(results[2].parameters_, results[0].parameters_)
+    assert not np.array_equal(results[1].parameters_, results[0].parameters_)
+
+
+def test_grid_search_over_names_and_functions(cancer):
+    grid = {"activation": ["relu", bent_identity], "learning_rate": ["cosine", saw], "solver": ["adam", sign_descent]}
+    search = GridSearchCV(_classifier(learning_rate_init=0.01), grid, cv=3).fit(*cancer)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    for parameters, score in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True):
+        direct = _classifier(learning_rate_init=0.01, **parameters)
+        assert cross_val_score(direct, *cancer, cv=3).mean() == score
+
+
+NOTEBOOK = """
+    import pickle
+    import warnings
+
+    import numpy as np
+    from sklearn.datasets import load_diabetes
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.preprocessing import scale
+
+    from sknn_iitb import MLPRegressor, _jit
+
+    def activation(z):
+        return (z, 1.0) if z > 0 else (SLOPE * z, SLOPE)
+
+    SLOPE = 0.1
+
+    CELL = '''
+    def loss(value, target):
+        residual = value - target
+        return 0.25 * residual**4, residual**3
+
+    def solver(theta, gradient, slots, hyper, rate, decay, step):
+        for i in range(theta.size):
+            slots[0, i] = 0.9 * slots[0, i] + 0.1 * gradient[i]
+            theta[i] -= rate * np.sign(slots[0, i])
+
+    def learning_rate(step, n_steps):
+        return 1 - step / n_steps
+    '''
+    exec(compile(CELL, "<cell>", "exec"))
+
+    def n_compiled(net, X, y):
+        return len([key for key in _jit._memo if key[0] in ("activation", "loss", "optimizer")])
+
+    if __name__ == "__main__":
+        warnings.simplefilter("ignore")
+        X, y = load_diabetes(return_X_y=True)
+        X, y = scale(X), scale(y)
+        parts = {"activation": activation, "loss": loss, "solver": solver, "learning_rate": learning_rate}
+        net = MLPRegressor(hidden_layer_sizes=5, max_iter=5, random_state=0, **parts)
+        grid = {"alpha": [0.0, 0.1, 1.0, 10.0]}
+        scoring = {"r2": "r2", "compiled": n_compiled}
+        search = GridSearchCV(net, grid, cv=3, n_jobs=2, scoring=scoring, refit="r2", error_score="raise").fit(X, y)
+        alone = GridSearchCV(net, grid, cv=3, error_score="raise").fit(X, y)
+        assert np.array_equal(search.cv_results_["mean_test_r2"], alone.cv_results_["mean_test_score"])
+        counts = {n for split in range(3) for n in search.cv_results_[f"split{split}_test_compiled"]}
+        assert counts == {3}, counts  # each once in a worker, however many tasks it has
+        again = pickle.loads(pickle.dumps(search.best_estimator_))
+        assert np.array_equal(again.predict(X), search.predict(X))
+        print("done")
+"""
+
+
+def test_functions_of_a_notebook_reach_the_workers_of_a_grid_search(tmp_path):
+    script = tmp_path / "notebook.py"
+    script.write_text(textwrap.dedent(NOTEBOOK))
+    package = str(Path(_jit.__file__).parents[1])  # need not be installed
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])}
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, env=environment)
+    assert (run.returncode, run.stdout) == (0, "done\n"), run.stderr
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+
+
+def no_slope(z):
+    return z * 2.0  # the marked line
+
+
+def no_such_function(value, target):
+    return np.no_such_function(value - target), 1.0  # the marked line
+
+
+def calls_python(theta, gradient, slots, hyper, rate, decay, step):
+    theta[:] = print()  # the marked line
+
+
+@pytest.mark.parametrize(
+    ("parameter", "function", "family"),
+    [
+        ("activation", no_slope, "activation"),
+        ("loss", no_such_function, "loss"),
+        ("solver", calls_python, "optimizer"),
+    ],
+)
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_function_that_cannot_be_compiled_is_quoted(diabetes, parameter, function, family, fitted):
+    X, y = diabetes
+    net = _regressor()
+    if fitted:
+        before = net.fit(X, y).predict(X)
+    net.set_params(**{parameter: function})
+    with pytest.raises(ValueError, match=f"custom {family} '{function.__name__}'") as caught:
+        net.fit(X, y)
+    assert "the marked line" in str(caught.value)
+    assert hasattr(net, "coefs_") == fitted
+    if fitted:
+        np.testing.assert_array_equal(net.predict(X), before)
+
+
+def test_a_function_without_a_source_is_named(diabetes):
+    function = _from_a_cell("def from_a_cell(z):\n    return z.no_such_attribute, 1.0", "from_a_cell")
+    with pytest.raises(ValueError, match="custom activation 'from_a_cell'"):
+        _regressor(activation=function).fit(*diabetes)
+
+
+class Callable:
+    def __call__(self, z):
+        return z, 1.0
+
+
+FORMS = {
+    "activation": r"activation.*g\(z\)",
+    "loss": r"loss.*f\(value, target\)",
+    "solver": r"solver.*f\(theta, gradient, slots, hyper, rate, decay, step\)",
+    "learning_rate": r"learning_rate.*f\(step, n_steps\)",
+}
+
+
+@pytest.mark.parametrize("function", [lambda: 1.0, lambda a, b, c: (a, b), np.sin, Callable(), pow])
+@pytest.mark.parametrize("parameter", FORMS)
+def test_something_of_another_form_is_answered_with_the_form(diabetes, parameter, function):
+    with pytest.raises(ValueError, match=FORMS[parameter]):
+        _regressor(**{parameter: function}).fit(*diabetes)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda step, n_steps: -1.0,
+        lambda step, n_steps: np.nan,
+        lambda step, n_steps: np.inf,
+        lambda step, n_steps: np.ones(3),
+        lambda step, n_steps: 1.0 - 2.0 * (step >= 60),  # negative only late in training
+        lambda step, n_steps: "fast",
+        lambda step, n_steps: None,
+    ],
+)
+def test_a_schedule_must_return_factors(diabetes, schedule):
+    X, y = diabetes
+    net = _regressor().fit(X, y)
+    before = net.predict(X)
+    net.set_params(learning_rate=schedule)
+    with pytest.raises(ValueError, match=r"learning_rate=.*finite factors >= 0"):
+        net.fit(X, y)
+    np.testing.assert_array_equal(net.predict(X), before)
+
+
+@pytest.mark.parametrize("solver", [own_sgd, SGD()])
+def test_a_flat_parameter_beside_a_function_would_be_ignored(diabetes, solver):
+    with pytest.raises(ValueError, match=r"momentum=0.5.*solver="):
+        _regressor(solver=solver, momentum=0.5).fit(*diabetes)
+
+
+def raises(z):
+    if z < 1e9:
+        raise ValueError("raised by the user")
+    return z, 1.0
+
+
+@pytest.mark.nojit
+def test_what_a_function_raises_reaches_the_user(diabetes):
+    net = _regressor().fit(*diabetes)
+    before = net.parameters_.copy()
+    net.set_params(activation=raises)
+    with pytest.raises(ValueError, match="raised by the user"):
+        net.fit(*diabetes)
+    np.testing.assert_array_equal(net.parameters_, before)

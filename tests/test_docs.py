@@ -1,0 +1,130 @@
+"""What a newcomer reads and copies is true: snippets and examples run, tables and paths are those of the package."""
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import sknn_iitb
+from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb.initializers import INITIALIZERS
+from sknn_iitb.losses import LOSSES
+from sknn_iitb.optimizers import OPTIMIZERS
+from sknn_iitb.schedules import SCHEDULES
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+TEXTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+}
+
+
+def snippets(text):
+    return re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def set_up_commands():
+    section = re.search(r"^## Set-up\n(.*?)^## ", TEXTS["README.md"], flags=re.DOTALL | re.MULTILINE)[1]
+    return re.findall(r"^    (python .*)$", section, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if snippets(text)])
+def test_snippets_run_one_after_the_other(name):
+    namespace = {}
+    for number, snippet in enumerate(snippets(TEXTS[name])):
+        exec(compile(snippet, f"{name}, snippet {number}", "exec"), namespace)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/user_guide.md"])
+def test_tables_are_what_the_registries_say(name):
+    tables = runpy.run_path(str(ROOT / "docs" / "parts_table.py"))
+    assert name in tables["FILES"]
+    assert "| --- |" in tables["parts"]()
+    assert tables["updated"](TEXTS[name]) == TEXTS[name], "run: python docs/parts_table.py"
+
+
+@pytest.mark.parametrize(
+    "registry", [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS], ids=lambda r: r.parameter
+)
+def test_every_part_is_named_in_the_readme(registry):
+    cells = "".join(line for line in TEXTS["README.md"].splitlines() if line.startswith("| `"))
+    words = set(re.findall(r"\w+", cells))
+    assert words.issuperset(registry.names())
+
+
+@pytest.mark.parametrize(
+    "registry", [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS], ids=lambda r: r.parameter
+)
+def test_every_family_has_its_page_in_the_api(registry):
+    assert f"   {registry.base.__module__}\n" in TEXTS["docs/api.md"]
+
+
+def test_set_up_is_two_commands_that_name_what_is_there():
+    first, second = set_up_commands()
+    script = re.fullmatch(r"python -m pip install \. && python (\S+)", first)[1]
+    assert (ROOT / script).is_file()
+    extras = re.fullmatch(r'python -m pip install -e "\.\[([\w,]+)\]" && python -m pytest( -n \d+)?', second)[1]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(extras.split(",")) <= project["optional-dependencies"].keys()
+    assert "test" in extras.split(",")
+
+
+def test_changelog_has_the_version():
+    assert f"## [{sknn_iitb.__version__}]" in TEXTS["CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_links_and_included_files_exist(name):
+    text, folder = TEXTS[name], (ROOT / name).parent
+    for link in re.findall(r"\]\((?!https?:)([^)#\s]+)\)", text):
+        gallery = re.fullmatch(r"auto_examples/(\w+)", link)
+        target = EXAMPLES / f"{gallery[1]}.py" if gallery else folder / link
+        assert target.is_file() or target.with_suffix(".md").is_file(), link
+    for file, options in re.findall(r"^```\{literalinclude\} (\S+)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE):
+        lines = (folder / file).read_text(encoding="utf-8").splitlines()
+        for marker in re.findall(r':(?:start-after|end-before): "(.*)"', options):
+            assert lines.count(marker) == 1, marker
+
+
+def test_parts_of_ones_own_learn():
+    example = runpy.run_path(str(EXAMPLES / "custom_parts.py"))
+    assert example["accuracy_with_own_activation"]() > 0.95
+    assert example["share_below_with_own_loss"]() > 0.65  # with a symmetric loss about a half
+    assert example["accuracy_with_own_optimizer"]() > 0.9
+    search = example["search_with_own_schedule"]()
+    assert min(search.cv_results_["mean_test_score"]) > 0.95
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("plot_*.py")), ids=lambda path: path.stem)
+def test_pictures_are_drawn(path, monkeypatch):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    drawn = []
+    monkeypatch.setattr(pyplot, "show", lambda: drawn.extend(pyplot.get_fignums()))
+    try:
+        figure = runpy.run_path(str(path))["figure"]
+        figure.canvas.draw()
+        assert len(drawn) == 1
+        for ax in figure.axes:
+            assert ax.has_data() == ax.axison  # a panel with a curve, or an empty one that is hidden
+    finally:
+        pyplot.close("all")
+
+
+@pytest.mark.slow
+def test_quick_start_takes_under_a_minute_and_agrees_with_scikit_learn(capsys):
+    runpy.run_path(str(EXAMPLES / "quickstart.py"), run_name="__main__")
+    out, err = capsys.readouterr()
+    assert err == ""
+    scores = dict.fromkeys(["scikit-learn", "sknn_iitb, the same settings"])
+    for label in scores:
+        scores[label] = re.findall(rf"^  {label} +(\S+ \+- \S+)", out, flags=re.MULTILINE)
+    theirs, ours = scores.values()
+    assert len(theirs) == 3
+    assert ours == theirs
+    assert int(re.search(r"all of it: (\d+) s", out)[1]) < 60

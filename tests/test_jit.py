@@ -1,0 +1,598 @@
+"""Compilation: the cache on disk, what is compiled when, calls by address, processes and threads, BLAS's limit."""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from numba import cloudpickle  # what workers of joblib pickle with
+from numba.core import errors, event
+from threadpoolctl import ThreadpoolController
+
+import sknn_iitb
+from sknn_iitb import MLPClassifier, MLPRegressor, _jit, _kernels, layers
+from sknn_iitb._blas import single_threaded
+from sknn_iitb._jit import SIGNATURES, call, compiled
+from sknn_iitb.activations import ReLU, elementwise
+
+DTYPES = sorted(map(str, SIGNATURES))
+
+pytestmark = [
+    pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="is about compiled code"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),  # a few epochs do
+]
+
+# --- other processes --------------------------------------------------------------------------------------------
+
+# What every process starts with. It waits before it compiles, so that several can do so at the same time.
+PRELUDE = """
+import json, os, pickle, sys, warnings
+import numpy as np
+from numba.core import event
+compilations = event.RecordingListener()
+event.register("numba:compile", compilations)
+from sknn_iitb import MLPRegressor, _jit
+
+def n_compiled():
+    return sum(e.is_start for _, e in compilations.buffer)
+
+X = np.random.RandomState(0).normal(size=(50, 3))
+y = X[:, 0] > 0
+
+def network(dtype, solver="sgd", max_iter=5):
+    return MLPRegressor(hidden_layer_sizes=5, activation="logistic", output_activation="logistic", solver=solver,
+                        batch_size=20, max_iter=max_iter, random_state=0, dtype=dtype)
+
+def trained(dtype, **parameters):
+    net = network(dtype, **parameters)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it does not converge
+        return net.fit(X, y)
+
+def results(net):
+    return {"losses": net.loss_curve_, "weights": net.parameters_.tolist(), "outputs": net.predict(X).tolist()}
+
+def at_zero(net):
+    # where all weights are zero, the output is that of a logistic neuron at zero: 1/2
+    net.parameters_ = np.zeros_like(net.parameters_)
+    return net.predict(X[:1]).item()
+
+print("ready", flush=True)
+input()
+"""
+
+
+def run(root, cache, *bodies, meanwhile=lambda: None, **environment):
+    """Run scripts at the same time, each in a process of its own; return what each leaves in `report`.
+
+    They import the package from `root` and have their compiled functions in `cache`; `meanwhile` is called when all
+    have imported it and none has compiled anything.
+    """
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", f"{PRELUDE}{body}\nprint(json.dumps(report))"],
+            cwd=root,
+            # less optimised code takes less time to compile, and is stored in the same way
+            env={**inherited, "NUMBA_OPT": "0", "NUMBA_CACHE_DIR": str(cache), **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for body in bodies
+    ]
+    try:
+        for process in processes:
+            assert process.stdout.readline() == "ready\n", process.communicate()[1]
+        meanwhile()
+        for process in processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        reports = []
+        for process in processes:
+            out, err = process.communicate(timeout=300)
+            assert process.returncode == 0, f"ended with {process.returncode}: {err}"
+            reports.append(json.loads(out))
+        return reports
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def fits(*dtypes):
+    """The script that trains a network for each dtype."""
+    return f"report = {{dtype: results(trained(dtype)) for dtype in {dtypes!r}}} | {{'n_compiled': n_compiled()}}"
+
+
+def copy_of_package(root):
+    """Copy the sources; tests edit them, and the package may be edited while tests run."""
+    source = Path(sknn_iitb.__file__).parent
+    shutil.copytree(source, root / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+def halve_sigmoid(package):
+    """Edit an elementary function, which is compiled into activations, whose file is left as it is."""
+    path = package / "sknn_iitb" / "_math.py"
+    source = path.read_text(encoding="utf-8")
+    assert source.count("return one / (one + (scale") == 1
+    path.write_text(source.replace("return one / (one + (scale", "return half / (one + (scale"), encoding="utf-8")
+
+
+def cached_files(directory):
+    return {path.relative_to(directory): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory):
+    """The directory that holds a copy of the package."""
+    return copy_of_package(tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture(scope="session")
+def alone(package):
+    """What a process computes that has no cache to share with others, by dtype: a file is where it would be."""
+    reports = run(package, package / "sknn_iitb" / "py.typed" / "cache", *map(fits, DTYPES))
+    return dict(zip(DTYPES, reports, strict=True))
+
+
+@pytest.fixture(scope="session")
+def raced(package, tmp_path_factory):
+    """An empty cache that three processes have filled at the same time, and their reports by dtype."""
+    cache = tmp_path_factory.mktemp("cache")
+    dtypes = [*DTYPES, DTYPES[-1]]
+    return cache, list(zip(dtypes, run(package, cache, *map(fits, dtypes)), strict=True))
+
+
+@pytest.fixture
+def cache(raced, tmp_path):
+    """A cache that holds both dtypes, for one test to change."""
+    return shutil.copytree(raced[0], tmp_path / "cache")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_where_no_cache_can_be_written_functions_are_compiled_in_memory(package, alone, dtype):
+    assert alone[dtype]["n_compiled"] > 0
+    assert np.isfinite(alone[dtype][dtype]["losses"]).all()
+    assert (package / "sknn_iitb" / "py.typed").is_file()
+    assert not list(package.rglob("*.nbc"))
+
+
+def test_processes_that_race_on_an_empty_cache_compute_what_one_alone_does(alone, raced):
+    for dtype, report in raced[1]:
+        assert report[dtype] == alone[dtype][dtype]
+
+
+def test_a_race_leaves_a_cache_from_which_nothing_has_to_be_compiled(package, alone, cache):
+    before = cached_files(cache)
+    (report,) = run(package, cache, fits(*DTYPES))
+    assert report.pop("n_compiled") == 0
+    assert report == {dtype: alone[dtype][dtype] for dtype in DTYPES}
+    assert cached_files(cache) == before
+
+
+def test_a_cache_holds_one_file_per_function_and_dtype_and_nothing_else(cache):
+    files = [path for path in cache.rglob("*") if path.is_file()]
+    names = {path.stem.rpartition(".")[0] for path in files}
+    assert sorted(path.name for path in files) == sorted(f"{name}.{dtype}.nbc" for name in names for dtype in DTYPES)
+    assert len({path.parent for path in files}) == 1
+
+
+def test_an_edited_callee_in_another_file_is_compiled_anew(cache, tmp_path):
+    edited = copy_of_package(tmp_path)
+    halve_sigmoid(edited)
+    assert run(edited, cache, 'report = at_zero(trained("float64", solver="lbfgs"))') == [0.25]
+
+
+def test_sources_that_are_edited_after_their_import_do_not_pass_for_what_was_compiled(cache, tmp_path):
+    # an upgrade under a running notebook: what it compiles from the old sources in memory is not what new ones mean
+    edited = copy_of_package(tmp_path)
+    sigmoid_at_zero = """
+from sknn_iitb.activations import Logistic, elementwise
+value, slope = np.zeros((1, 1)), np.zeros((1, 1))
+_jit.compiled("activation", Logistic.function, "float64", elementwise).function(value, np.zeros(1), slope, np.zeros(0))
+report = value.item()
+"""
+    assert run(edited, cache, sigmoid_at_zero, meanwhile=lambda: halve_sigmoid(edited)) == [0.5]
+    assert run(edited, cache, sigmoid_at_zero) == [0.25]
+
+
+def _cut_short(content):
+    return content[: len(content) // 2]
+
+
+def _emptied(content):
+    return b""
+
+
+def _noise(content):
+    return np.random.RandomState(0).bytes(len(content))
+
+
+def _with_a_lost_block(content):
+    # what a power failure leaves of a file whose length has reached the disk before all of its blocks
+    return content[:4096] + bytes(4096) + content[8192:]
+
+
+@pytest.mark.parametrize(
+    "damages", [[_emptied, _cut_short, _noise], [_with_a_lost_block]], ids=["unreadable", "lost block"]
+)
+def test_damaged_files_are_compiled_anew_and_mended(package, alone, cache, damages):
+    for damage, path in zip(damages, sorted(cache.rglob("*.float64.nbc")), strict=False):
+        path.write_bytes(damage(path.read_bytes()))
+    (report,) = run(package, cache, fits("float64"))
+    assert 0 < report.pop("n_compiled") < alone["float64"]["n_compiled"]
+    assert report["float64"] == alone["float64"]["float64"]
+    (report,) = run(package, cache, fits("float64"))
+    assert report["n_compiled"] == 0
+    assert report["float64"] == alone["float64"]["float64"]
+
+
+def test_a_filled_cache_that_is_read_only_is_read(package, alone, cache):
+    # permissions do not bind an administrator, so every attempt to write is turned down before the system sees it
+    body = f"""
+def read_only(name, arguments):
+    path = str(arguments[0]) if arguments else ""
+    writes = name in ("os.mkdir", "os.rename", "os.remove") or (
+        name == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+    if writes and path.startswith({str(cache)!r}):
+        raise PermissionError(path)
+
+sys.addaudithook(read_only)
+report = results(trained("float64")) | {{"n_compiled": n_compiled()}}
+from sknn_iitb.activations import Softsign, elementwise
+_jit.compiled("activation", Softsign.function, "float64", elementwise)  # is not in the cache
+report["not_cached"] = n_compiled()
+"""
+    before = cached_files(cache)
+    (report,) = run(package, cache, body)
+    assert report.pop("n_compiled") == 0
+    assert report.pop("not_cached") > 0
+    assert report == alone["float64"]["float64"]
+    assert cached_files(cache) == before
+
+
+def test_without_the_jit_losses_are_the_same(package, alone, cache):
+    (report,) = run(package, cache, fits("float64"), NUMBA_DISABLE_JIT="1")
+    assert report["n_compiled"] == 0
+    np.testing.assert_allclose(report["float64"]["losses"], alone["float64"]["float64"]["losses"], rtol=1e-10)
+    np.testing.assert_allclose(report["float64"]["outputs"], alone["float64"]["float64"]["outputs"], rtol=1e-10)
+
+
+def test_with_bounds_checks_our_kernels_pass_and_a_callee_that_leaves_its_array_raises(package, alone, cache):
+    body = """
+report = results(trained("float64"))
+
+def beyond(theta, gradient, slots, hyper, rate, decay, step):
+    theta[0] = gradient[theta.size]
+
+net = network("float64", solver=beyond)
+try:
+    net.fit(X, y)
+except IndexError as error:
+    report["raised"] = str(error)
+report["fitted"] = hasattr(net, "coefs_")
+"""
+    (report,) = run(package, cache, body, NUMBA_BOUNDSCHECK="1")
+    assert "out of bounds" in report.pop("raised")
+    assert report.pop("fitted") is False
+    np.testing.assert_allclose(report["losses"], alone["float64"]["float64"]["losses"], rtol=1e-12)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_predicts_and_fits(package, alone, cache):
+    body = """
+net = trained("float64")
+reader, writer = os.pipe()
+child = os.fork()
+if child == 0:
+    # the other dtype is new to this process
+    done = {dtype: results(trained(dtype)) for dtype in ("float32", "float64")}
+    with os.fdopen(writer, "w") as pipe:
+        json.dump(done | {"outputs": net.predict(X).tolist()}, pipe)
+    os._exit(0)
+os.close(writer)
+with os.fdopen(reader) as pipe:
+    report = json.load(pipe)
+report["status"] = os.waitpid(child, 0)[1]
+"""
+    (report,) = run(package, cache, body)
+    assert report["status"] == 0
+    assert report["outputs"] == alone["float64"]["float64"]["outputs"]
+    for dtype in DTYPES:
+        assert report[dtype] == alone[dtype][dtype]
+
+
+# --- what is kept on an estimator -------------------------------------------------------------------------------
+
+
+def _holds(payload, addresses):
+    # a pickle holds an integer, and an array its items, with the lowest byte first
+    return any(address.to_bytes(8, "little").rstrip(b"\0") in payload for address in addresses)
+
+
+def test_a_pickled_network_holds_no_address_and_predicts_in_another_process(package, cache, cancer, tmp_path):
+    X, y = cancer
+    common = {"hidden_layer_sizes": (5,), "activation": "logistic", "max_iter": 5, "random_state": 0}
+    nets = [MLPClassifier(early_stopping=True, **common).fit(X, y), MLPClassifier(solver="lbfgs", **common).fit(X, y)]
+    addresses = {entry.address for entry in _jit._memo.values()}
+    table, _ = nets[0]._network.tables(X.dtype, activate_output=True)
+    assert _holds(pickle.dumps(table), addresses)  # this is how one would be seen
+    payload = pickle.dumps(nets)
+    assert not _holds(payload, addresses)
+    (tmp_path / "nets.pickle").write_bytes(payload)
+    np.save(tmp_path / "X.npy", X)
+    body = f"""
+X = np.load({str(tmp_path / "X.npy")!r})
+with open({str(tmp_path / "nets.pickle")!r}, "rb") as file:
+    report = [net.predict_proba(X).tolist() for net in pickle.load(file)]
+"""
+    (report,) = run(package, cache, body)
+    for net, probabilities in zip(nets, report, strict=True):
+        np.testing.assert_allclose(probabilities, net.predict_proba(X), rtol=1e-12)
+
+
+# --- what is compiled, and how often ----------------------------------------------------------------------------
+
+
+# what every network is made of, as arguments of `compiled`
+_MEMBERS = [
+    ("activation", ReLU.function, elementwise),
+    *zip(("layer_forward", "layer_backward"), layers.DENSE, (None, None), strict=True),
+    *((name, getattr(_kernels, name), None) for name in ("forward", "backward", "gradient", "train", "predict")),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("family", "function", "template"), _MEMBERS)
+def test_a_compiled_function_has_one_signature_and_takes_nothing_else(family, function, template, dtype):
+    entry = compiled(family, function, dtype, template)
+    assert entry.function.signatures == [SIGNATURES[np.dtype(dtype)][family].args]
+    assert compiled(family, function, np.dtype(dtype), template) is entry
+    other = np.zeros((2, 2), next(name for name in DTYPES if name != dtype))
+    with pytest.raises(TypeError, match="No matching definition"):
+        entry.function(*[other] * len(entry.function.signatures[0]))
+    assert len(entry.function.signatures) == 1
+
+
+_FORM = "def g(theta, gradient, slots, hyper, rate, decay, step):"
+
+
+def _defined(source, **constants):
+    """The function g of a source, as a notebook's cell defines it: there is no module to import it from."""
+    namespace = {"__name__": "__main__", **constants}
+    exec(source, namespace)
+    return namespace["g"]
+
+
+def _step(optimizer, dtype="float64"):
+    """Where a user's optimizer takes a weight."""
+    theta, one = np.ones(1, dtype), np.ones(1, dtype)[0]
+    compiled("optimizer", optimizer, dtype).function(theta, theta, np.ones((2, 1), dtype), np.ones(0), one, one, 1)
+    return theta.item()
+
+
+def _n_compiled(recorder):
+    return sum(e.is_start and e.data["dispatcher"].py_func.__name__ == "g" for _, e in recorder.buffer)
+
+
+def test_a_users_function_is_compiled_once_for_each_dtype():
+    g = _defined(f"{_FORM} theta[0] = 2.0")
+    with event.install_recorder("numba:compile") as recorder:
+        assert [_step(g, dtype) for dtype in DTYPES * 2] == [2.0] * 2 * len(DTYPES)
+    assert _n_compiled(recorder) == len(DTYPES)
+
+
+_CLOSURE = f"def make(constant):\n  {_FORM} theta[0] = constant\n  return g\ng = make(constant)"
+
+
+@pytest.mark.parametrize("source", [f"{_FORM} theta[0] = constant", _CLOSURE], ids=["global", "closure"])
+def test_a_users_function_that_comes_back_from_a_pickle_is_not_compiled_again(source):
+    g = _defined(source, constant=5.0)
+    returned = cloudpickle.loads(cloudpickle.dumps(g))
+    assert returned is not g
+    with event.install_recorder("numba:compile") as recorder:
+        assert _step(g) == 5
+        assert _step(returned) == 5
+        assert _step(_defined(source, constant=6.0)) == 6
+    assert _n_compiled(recorder) == 2
+
+
+@pytest.mark.parametrize(
+    ("expression", "before", "after"),
+    [
+        ("constant", 2, 3),
+        ("constant", 2.0, 3.0),
+        ("constant", np.float32(2), np.float32(3)),
+        ("constant[0]", (2.0,), (3.0,)),
+        ("constant[0]", np.array([2.0]), np.array([3.0])),
+        ("2.0 if constant else 3.0", True, False),
+    ],
+)
+def test_a_users_function_whose_global_constant_has_changed_is_compiled_anew(expression, before, after):
+    g = _defined(f"{_FORM} theta[0] = {expression}", constant=before)
+    assert _step(g) == 2
+    g.__globals__["constant"] = after
+    assert _step(g) == 3
+
+
+def test_a_users_function_that_has_no_module_is_compiled():
+    namespace = {}
+    exec(f"{_FORM} theta[0] = 2.0", namespace)
+    assert namespace["g"].__module__ is None
+    assert _step(namespace["g"]) == 2
+
+
+# --- calls by address -------------------------------------------------------------------------------------------
+
+
+def _check_call(family, argument_types):
+    """Compile a kernel that calls a member of `family` with such arguments; it is never run."""
+    by_address = call[family]
+    numba.njit(lambda address, arguments: by_address(address, arguments)).compile(
+        (numba.types.int64, numba.types.Tuple(argument_types))
+    )
+
+
+_OTHER = {numba.types.float32: numba.types.float64, numba.types.float64: numba.types.float32}
+_WRONG = {
+    "another dtype": lambda a: a.copy(dtype=_OTHER[a.dtype]),
+    "integers": lambda a: a.copy(dtype=numba.types.int64),
+    "another number of dimensions": lambda a: a.copy(ndim=3 - a.ndim),
+    "not contiguous": lambda a: a.copy(layout="A"),
+    "read-only where it is written to": lambda a: a.copy(readonly=True),
+    "a number": lambda a: a.dtype,
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("family", SIGNATURES[np.dtype("float64")])
+def test_a_call_by_address_takes_the_arguments_of_its_family(family, dtype):
+    right = SIGNATURES[np.dtype(dtype)][family].args
+    _check_call(family, right)
+    for wrong in (right[:-1], (*right, right[-1])):
+        with pytest.raises(errors.TypingError, match=f"{family} takes"):
+            _check_call(family, wrong)
+
+
+@pytest.mark.parametrize("wrong", _WRONG.values(), ids=_WRONG)
+@pytest.mark.parametrize("family", SIGNATURES[np.dtype("float64")])
+def test_a_call_by_address_with_an_argument_of_another_type_does_not_compile(family, wrong):
+    arguments = list(SIGNATURES[np.dtype("float64")][family].args)
+    written = [isinstance(a, numba.types.Array) and a.mutable and a.dtype in _OTHER for a in arguments]
+    place = written.index(True)
+    arguments[place] = wrong(arguments[place])
+    with pytest.raises(errors.TypingError, match=f"{family} takes"):
+        _check_call(family, arguments)
+
+
+def test_a_call_by_address_without_a_float_array_does_not_compile():
+    with pytest.raises(errors.TypingError, match="activation takes"):
+        _check_call("activation", [numba.types.int64] * 4)
+
+
+# --- threads ----------------------------------------------------------------------------------------------------
+
+
+def test_threads_that_fit_at_once_get_what_one_gets_after_the_other(cancer):
+    X, y = cancer
+    g = _defined("def g(z): return 0.5 * z * z, z")  # is compiled while all are at it
+    common = {"max_iter": 15, "solver": "rmsprop"}
+    settings = [
+        {"hidden_layer_sizes": (30,), "dtype": "float32", "activation": g, "random_state": 0, **common},
+        {"hidden_layer_sizes": (30,), "dtype": "float32", "activation": g, "random_state": 1, **common},
+        {"hidden_layer_sizes": (20, 10), "dtype": "float64", "activation": "tanh", "early_stopping": True, **common},
+        {"hidden_layer_sizes": (25,), "dtype": "float64", "max_iter": 15, "solver": "lbfgs"},
+    ]
+    nets = [MLPClassifier(**{"random_state": 2, **setting}) for setting in settings]
+    start = threading.Barrier(len(nets))
+
+    def fit(net):
+        start.wait(60)
+        return net.fit(X, y)
+
+    with event.install_recorder("numba:compile") as recorder, ThreadPoolExecutor(len(nets)) as pool:
+        at_once = list(pool.map(fit, nets))
+    assert _n_compiled(recorder) == 1
+    for net, setting in zip(at_once, settings, strict=True):
+        alone = MLPClassifier(**{"random_state": 2, **setting}).fit(X, y)
+        np.testing.assert_array_equal(net.parameters_, alone.parameters_)
+        np.testing.assert_array_equal(net.predict_proba(X), alone.predict_proba(X))
+
+
+@pytest.fixture
+def blas_threads():
+    """BLAS set to two threads; a function that tells the number of each BLAS library."""
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    before = [library.num_threads for library in libraries]
+    for library in libraries:
+        library.set_num_threads(2)
+    if {library.num_threads for library in libraries} != {2}:
+        pytest.skip("there is no BLAS whose threads can be set")
+    yield lambda: {library.num_threads for library in libraries}
+    for library, n_threads in zip(libraries, before, strict=True):
+        library.set_num_threads(n_threads)
+
+
+def test_the_limit_on_blas_nests_and_is_lifted_at_the_end(blas_threads):
+    with single_threaded():
+        assert blas_threads() == {1}
+        with single_threaded():
+            assert blas_threads() == {1}
+        assert blas_threads() == {1}
+    assert blas_threads() == {2}
+
+
+def test_the_limit_on_blas_is_lifted_after_an_exception(blas_threads):
+    with pytest.raises(KeyboardInterrupt), single_threaded():
+        raise KeyboardInterrupt
+    assert blas_threads() == {2}
+
+
+def test_the_limit_on_blas_holds_until_the_last_thread_is_done(blas_threads):
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold():
+        with single_threaded():
+            entered.set()
+            leave.wait(60)
+
+    other = threading.Thread(target=hold)
+    with single_threaded():
+        other.start()
+        assert entered.wait(60)
+    assert blas_threads() == {1}
+    leave.set()
+    other.join()
+    assert blas_threads() == {2}
+
+
+def test_the_limit_on_blas_holds_in_a_thread_whatever_another_has_set(blas_threads):
+    # blas_threads has set a number in this thread, as a user does with threadpool_limits
+    def limited():
+        with single_threaded():
+            return blas_threads()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(limited).result() == {1}
+    assert blas_threads() == {2}
+
+
+def test_training_runs_on_one_blas_thread_and_gives_the_others_back(blas_threads, cancer):
+    seen = []
+
+    def constant(step, n_steps):
+        seen.append(blas_threads())
+        return np.ones(len(step))
+
+    X, y = cancer
+    net = MLPClassifier((5,), learning_rate=constant, max_iter=2).fit(X, y)
+    assert seen[0] == {1}
+    assert blas_threads() == {2}
+    net.set_params(solver="lbfgs", learning_rate="constant").fit(X, y)
+    assert blas_threads() == {2}
+    net.predict(X)
+    assert blas_threads() == {2}
+    net.loss_and_gradient(X, y)
+    assert blas_threads() == {2}
+
+
+def test_a_fit_that_fails_gives_the_blas_threads_back(blas_threads, diabetes):
+    def broken(step, n_steps):
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        MLPRegressor(hidden_layer_sizes=(5,), learning_rate=broken).fit(*diabetes)
+    assert blas_threads() == {2}
+    with pytest.raises(ValueError, match="diverged"):
+        MLPRegressor(hidden_layer_sizes=(5,), solver="sgd", learning_rate_init=1e30).fit(*diabetes)
+    assert blas_threads() == {2}

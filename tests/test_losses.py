@@ -1,0 +1,264 @@
+"""Losses: gradients against finite differences, values against metrics, special numbers."""
+
+import naive
+import numpy as np
+import pytest
+from scipy.special import expit, huber, softmax
+from sklearn import metrics
+
+from sknn_iitb.activations import ACTIVATIONS, Identity, Step, Tanh
+from sknn_iitb.losses import LOSSES, Gamma, Hinge, Huber, LogCosh, LogLoss, Perceptron, Poisson, Quantile, SquaredError
+from sknn_iitb.network import Network
+from sknn_iitb.training import Objective
+
+ALL = [cls() for cls in LOSSES]
+# hyperparameters other than the default ones
+ALL += [
+    type(part)(**{name: 0.7 * value for name, value in part.get_params().items()}) for part in ALL if part.get_params()
+]
+COMBINATIONS = [
+    (loss, ACTIVATIONS.resolve(name))
+    for loss in ALL
+    for name in dict.fromkeys(loss.classifier_outputs + loss.regressor_outputs)
+]
+SMOOTH = [cls() for cls in ACTIVATIONS if cls.hidden and cls is not Step]
+
+combinations = pytest.mark.parametrize(
+    ("loss", "output"), COMBINATIONS, ids=[f"{loss!r}-{output.names[0]}" for loss, output in COMBINATIONS]
+)
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def targets(rng, loss, output, shape):
+    """Random targets that the loss admits."""
+    if isinstance(loss, (Hinge, Perceptron)):
+        return rng.choice([-1.0, 1.0], size=shape)
+    if isinstance(loss, LogLoss):
+        # probabilities, not only 0 and 1: the formulas hold for them as well
+        several = output.names[0] == "softmax"
+        return rng.dirichlet(np.ones(shape[1]), shape[0]) if several else rng.uniform(0, 1, shape)
+    if isinstance(loss, Poisson):
+        return rng.poisson(2, shape).astype(float)
+    return rng.uniform(0.1, 3, shape) * (1 if isinstance(loss, Gamma) else rng.choice([-1, 1], size=shape))
+
+
+def random_problem(loss, output, hidden, n_rows=6, n_outputs=3, seed=0):
+    """A net, parameters, data and sample weights."""
+    rng = np.random.default_rng(seed)
+    network = Network((2, *(3 for _ in hidden), n_outputs), hidden, output)
+    theta = rng.normal(0, 0.8, network.n_parameters)
+    X = rng.normal(size=(n_rows, 2))
+    return network, theta, X, targets(rng, loss, output, (n_rows, n_outputs)), rng.uniform(0.5, 2, n_rows)
+
+
+def of_scores(loss, output, score, y, weight=None):
+    """Loss that is reported and gradient of the biases: through a net whose weighted sums are its inputs."""
+    score, y = np.atleast_2d(score), np.atleast_2d(y).astype(score.dtype)
+    n = score.shape[1]
+    theta = np.concatenate([np.eye(n).ravel(), np.zeros(n)]).astype(score.dtype)
+    objective = Objective(Network((n, n), [], output), loss, score, y, weight, 0.0, len(score))
+    return objective.reported(*objective.evaluate(theta)), objective.gradient[n * n :]
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["equal-weights", "weights"])
+@pytest.mark.parametrize("alpha", [0.0, 0.3], ids=["no-l2", "l2"])
+@combinations
+@pytest.mark.parametrize("activation", SMOOTH, ids=lambda part: part.names[0])
+def test_gradient_is_the_derivative_by_finite_differences(activation, loss, output, alpha, weighted):
+    network, theta, X, Y, weight = random_problem(loss, output, [activation])
+    objective = Objective(network, loss, X, Y, weight if weighted else None, alpha, len(X))
+    objective.evaluate(theta)
+    gradient = objective.gradient.copy()
+    # five points: the error is of the order of h**4
+    h, derivative = 1e-4, np.empty_like(theta)
+    for i in range(theta.size):
+        at = {}
+        for k in (-2, -1, 1, 2):
+            moved = theta.copy()
+            moved[i] += k * h
+            at[k] = sum(objective.evaluate(moved))
+        derivative[i] = (8 * (at[1] - at[-1]) - (at[2] - at[-2])) / (12 * h)
+    # the rounding error of the loss is 1e-16 of it, divided by h
+    rounding = 1e-11 * max(1, sum(objective.evaluate(theta)))
+    np.testing.assert_allclose(gradient, derivative, rtol=1e-6, atol=rounding)
+
+
+@pytest.mark.nojit
+@dtypes
+@combinations
+def test_loss_and_gradient_are_those_of_the_naive_net(loss, output, dtype):
+    network, *arrays = random_problem(loss, output, [Tanh()], n_rows=9)
+    theta, X, Y, weight = (a.astype(dtype) for a in arrays)
+    objective = Objective(network, loss, X, Y, weight, 0.3, len(X))
+    found = *objective.evaluate(theta), objective.gradient
+    net = naive.Net(network.units, network.hidden, output, loss, 0.3)
+    expected = naive.loss_and_gradient(net, *(a.astype(np.float64) for a in (theta, X, Y, weight)))
+    # the sums' terms are of size 10
+    tolerance = 100 * np.finfo(dtype).eps
+    for actual, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=tolerance, atol=tolerance)
+
+
+METRICS = {
+    "squared_error": lambda y, value, w: metrics.mean_squared_error(y, value, sample_weight=w) / 2,
+    "absolute_error": lambda y, value, w: metrics.mean_absolute_error(y, value, sample_weight=w),
+    "huber": lambda y, value, w, delta: np.average(huber(delta, y - value).mean(axis=1), weights=w),
+    "quantile": lambda y, value, w, quantile: metrics.mean_pinball_loss(y, value, sample_weight=w, alpha=quantile),
+    "log_cosh": lambda y, value, w: np.average(np.log(np.cosh(y - value)).mean(axis=1), weights=w),
+    "poisson": lambda y, value, w: sum(
+        metrics.mean_poisson_deviance(*column, sample_weight=w) / 2 for column in zip(y.T, value.T, strict=True)
+    ),
+    "gamma": lambda y, value, w: sum(
+        metrics.mean_gamma_deviance(*column, sample_weight=w) / 2 for column in zip(y.T, value.T, strict=True)
+    ),
+}
+LINKS = {
+    "identity": lambda z: z,
+    "tanh": np.tanh,
+    "logistic": expit,
+    "exponential": np.exp,
+    "softplus": lambda z: np.log(1 + np.exp(z)),
+    "softmax": lambda z: softmax(z, axis=1),
+}
+REGRESSION = [(loss, output) for loss, output in COMBINATIONS if output.names[0] in loss.regressor_outputs]
+
+
+@pytest.mark.nojit
+@dtypes
+@pytest.mark.parametrize("weighted", [False, True], ids=["equal-weights", "weights"])
+@pytest.mark.parametrize(
+    ("loss", "output"), REGRESSION, ids=[f"{loss!r}-{output.names[0]}" for loss, output in REGRESSION]
+)
+def test_reported_loss_of_a_regressor_is_the_metric(loss, output, weighted, dtype):
+    rng = np.random.default_rng(1)
+    score = rng.normal(size=(20, 3)).astype(dtype)
+    y = targets(rng, loss, output, score.shape).astype(dtype)
+    weight = rng.uniform(0.5, 2, 20) if weighted else None
+    reported, _ = of_scores(loss, output, score, y, weight)
+    metric = METRICS[loss.names[0]]
+    expected = metric(y, LINKS[output.names[0]](score.astype(np.float64)), weight, **loss.get_params())
+    assert reported == pytest.approx(expected, rel=100 * float(np.finfo(dtype).eps))
+
+
+@pytest.mark.nojit
+@dtypes
+@pytest.mark.parametrize("weighted", [False, True], ids=["equal-weights", "weights"])
+def test_reported_loss_of_a_classifier_is_the_metric(weighted, dtype):
+    rng = np.random.default_rng(2)
+    rel = 100 * float(np.finfo(dtype).eps)
+    score, label = rng.normal(size=(20, 3)).astype(dtype), np.append(rng.permutation(3), rng.integers(0, 3, 17))
+    weight = rng.uniform(0.5, 2, 20) if weighted else None
+    one_hot = np.eye(3)[label]
+
+    reported, _ = of_scores(LogLoss(), ACTIVATIONS.resolve("softmax"), score, one_hot, weight)
+    p = softmax(score.astype(np.float64), axis=1)
+    assert reported == pytest.approx(metrics.log_loss(label, p, sample_weight=weight), rel=rel)
+    reported, _ = of_scores(SquaredError(), ACTIVATIONS.resolve("softmax"), score, one_hot, weight)
+    assert reported == pytest.approx(metrics.mean_squared_error(one_hot, p, sample_weight=weight) / 2, rel=rel)
+
+    # two classes: one column
+    score, label = score[:, :1].copy(), (label > 0).astype(int)
+    sign = 2 * label[:, None] - 1
+    reported, _ = of_scores(LogLoss(), ACTIVATIONS.resolve("logistic"), score, label[:, None], weight)
+    p = expit(score[:, 0].astype(np.float64))
+    assert reported == pytest.approx(metrics.log_loss(label, p, sample_weight=weight), rel=rel)
+    reported, _ = of_scores(Hinge(), Identity(), score, sign, weight)
+    assert reported == pytest.approx(metrics.hinge_loss(label, score[:, 0], sample_weight=weight), rel=rel)
+    expected = np.average(np.where(score * sign < 0, abs(score), 0)[:, 0], weights=weight)
+    for output in (Identity(), Step()):
+        assert of_scores(Perceptron(), output, score, sign, weight)[0] == pytest.approx(expected, rel=rel)
+
+
+@dtypes
+@pytest.mark.parametrize("size", [100, 1000])
+@combinations
+def test_extreme_scores_neither_overflow_nor_become_nan(loss, output, size, dtype):
+    rng = np.random.default_rng(3)
+    # exp(100) is not a float32 and exp(1000) no float64; squares must fit as well
+    fits = output.names[0] != "exponential" or 2 * size < np.log(np.finfo(dtype).max)
+    for score in np.array([[-size, size, 0], [size, size, -size], [-size, -size, -size]], dtype):
+        for y in targets(rng, loss, output, (5, 3)):
+            reported, delta = of_scores(loss, output, score, y)
+            assert np.isfinite(reported) if fits else not np.isnan(reported)
+            assert np.isfinite(delta).all() if fits else not np.isnan(delta).any()
+
+
+@dtypes
+@pytest.mark.parametrize(
+    ("loss", "output", "y", "limit", "slope"),
+    [
+        (LogLoss(), "logistic", [0, 1, 1, 0], 2000, [0, 0, -1, 1]),
+        (LogLoss(), "softmax", [1, 0, 0, 0], 2000 + np.log(2), [-1, 0.5, 0, 0.5]),
+        (LogLoss(), "softmax", [0, 1, 0, 0], np.log(2), [0, -0.5, 0, 0.5]),
+        (SquaredError(), "logistic", [0, 1, 1, 0], 1 / 4, [0, 0, 0, 0]),
+        (SquaredError(), "softmax", [0, 1, 0, 0], 1 / 16, [0, -0.25, 0, 0.25]),
+        (SquaredError(), "tanh", [-1, 1, 1, -1], 1, [0, 0, 0, 0]),
+        (Hinge(), "identity", [-1, 1, 1, -1], 2002, [0, 0, -1, 1]),
+        (Perceptron(), "identity", [-1, 1, 1, -1], 2000, [0, 0, -1, 1]),
+        (Perceptron(), "step", [-1, 1, 1, -1], 2000, [0, 0, -1, 1]),
+        (LogCosh(), "identity", [0, 0, 0, 0], 1000 - np.log(2), [-1, 1, -1, 1]),
+        (Huber(delta=2), "identity", [0, 0, 0, 0], 1998, [-2, 2, -2, 2]),
+        (Quantile(quantile=0.3), "identity", [0, 0, 0, 0], 500, [-0.3, 0.7, -0.3, 0.7]),
+    ],
+)
+def test_loss_of_extreme_scores_is_the_limit(loss, output, y, limit, slope, dtype):
+    reported, delta = of_scores(loss, ACTIVATIONS.resolve(output), np.array([-1000, 1000, -1000, 1000], dtype), y)
+    assert reported == pytest.approx(limit, rel=1e-6)
+    np.testing.assert_allclose(delta, slope, rtol=1e-6, atol=1e-6)
+
+
+@dtypes
+def test_deviance_of_a_tiny_prediction_is_the_limit(dtype):
+    # y log(y / p) - y + p at p = e**-1000
+    exponential = ACTIVATIONS.resolve("exponential")
+    reported, delta = of_scores(Poisson(), exponential, np.array([-1000, -1000], dtype), [0, 2])
+    assert reported == pytest.approx(2 * (np.log(2) + 1000) - 2, rel=1e-6)
+    np.testing.assert_allclose(delta, [0, -2], rtol=1e-6, atol=1e-6)
+
+
+@dtypes
+@combinations
+def test_a_nan_among_the_scores_makes_the_loss_nan(loss, output, dtype):
+    y = targets(np.random.default_rng(4), loss, output, (1, 3))
+    reported, _ = of_scores(loss, output, np.array([0.5, np.nan, 0.5], dtype), y)
+    assert np.isnan(reported)
+
+
+@pytest.mark.nojit
+def test_slopes_at_the_kinks():
+    # Rosenblatt updates in full at score 0; a median, like relu, has slope 0 there
+    assert of_scores(Perceptron(), Step(), np.zeros(1), [1])[1] == -1
+    assert of_scores(Perceptron(), Identity(), np.zeros(1), [-1])[1] == 1
+    assert of_scores(Hinge(), Identity(), np.ones(1), [1])[1] == 0
+    assert of_scores(LOSSES.resolve("absolute_error"), Identity(), np.ones(1), [1])[1] == 0
+    assert of_scores(Quantile(quantile=0.3), Identity(), np.ones(1), [1])[1] == 0
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize(
+    ("loss", "y"),
+    [(Poisson(), [2.0, -1.0]), (Gamma(), [2.0, 0.0]), (Gamma(), [-1.0])],
+    ids=["poisson", "zero", "gamma"],
+)
+def test_target_outside_the_domain_is_an_error(loss, y):
+    with pytest.raises(ValueError, match=f"loss='{loss.names[0]}' requires y"):
+        loss.check_target(np.array(y))
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("loss", ALL, ids=repr)
+def test_target_inside_the_domain_is_none(loss):
+    loss.check_target(np.array([0.5, 3.0]))
+
+
+@pytest.mark.nojit
+def test_zero_count_has_the_loss_p():
+    for output, p in (("exponential", np.exp(0.5)), ("softplus", np.log(1 + np.exp(0.5)))):
+        reported, _ = of_scores(Poisson(), ACTIVATIONS.resolve(output), np.array([0.5]), [0])
+        assert reported == pytest.approx(p, rel=1e-15)
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("name", LOSSES.names())
+def test_every_name_and_alias_resolves_to_its_class(name):
+    assert name in type(LOSSES.resolve(name)).names

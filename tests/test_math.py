@@ -1,0 +1,113 @@
+"""The elementary functions as kernels compute them, against NumPy in extended precision."""
+
+import numpy as np
+import pytest
+
+from sknn_iitb import _math
+from sknn_iitb._jit import compiled
+from sknn_iitb.activations import elementwise
+
+
+# a member of the family of activations, so that the package's own options and loop compile it
+def exp(z):
+    return _math.exp(z), 0.0
+
+
+def sigmoid(z):
+    return _math.sigmoid(z), 0.0
+
+
+def tanh(z):
+    return _math.tanh(z), 0.0
+
+
+def log1p_unit(z):
+    return _math.log1p_unit(z), 0.0
+
+
+DTYPES = ["float32", "float64"]
+
+
+def evaluate(function, x):
+    value = x.copy()[:, None]
+    kernel = compiled("activation", function, x.dtype, elementwise).function
+    kernel(value, np.zeros(1, x.dtype), np.empty_like(value), np.empty(0, x.dtype))
+    return value[:, 0]
+
+
+def both_signs_of_all_sizes(dtype, largest):
+    """Numbers from far below the rounding error of 1 to `largest`, evenly spread and evenly spread in logarithm."""
+    rng = np.random.default_rng(0)
+    sizes = np.concatenate([rng.uniform(0, largest, 100_000), largest * 10.0 ** -rng.uniform(0, 25, 100_000)])
+    return np.concatenate([sizes, -sizes]).astype(dtype)
+
+
+def assert_within_ulps(actual, exact, n):
+    spacing = np.spacing(abs(exact).astype(actual.dtype))
+    error = abs(actual.astype(np.longdouble) - exact) / spacing
+    worst = error.argmax()
+    assert error[worst] <= n, f"{error[worst]:.1f} ulp: {actual[worst]!r} instead of {exact[worst]!r}"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("function", "formula", "largest"),
+    [
+        (exp, np.exp, {"float32": 87, "float64": 708}),
+        (sigmoid, lambda x: 1 / (1 + np.exp(-x)), {"float32": 87, "float64": 708}),
+        (tanh, np.tanh, {"float32": 100, "float64": 1000}),
+    ],
+    ids=["exp", "sigmoid", "tanh"],
+)
+def test_function_is_accurate_to_a_few_ulp(function, formula, largest, dtype):
+    x = both_signs_of_all_sizes(dtype, largest[dtype])
+    assert_within_ulps(evaluate(function, x), formula(x.astype(np.longdouble)), 4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_log1p_is_accurate_to_a_few_ulp_on_the_unit_interval(dtype):
+    x = np.append(abs(both_signs_of_all_sizes(dtype, 1.0)), np.array([0, 1], dtype))
+    assert_within_ulps(evaluate(log1p_unit, x), np.log1p(x.astype(np.longdouble)), 4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("function", [exp, sigmoid, tanh, log1p_unit])
+def test_nan_stays_nan(function, dtype):
+    # one alone and one among many: the scalar and the vector code
+    assert np.isnan(evaluate(function, np.array([np.nan], dtype))).all()
+    x = np.full(1000, 0.5, dtype)
+    x[::7] = np.nan
+    np.testing.assert_array_equal(np.isnan(evaluate(function, x)), np.isnan(x))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_is_clamped_to_the_normal_numbers(dtype):
+    info = np.finfo(dtype)
+    low, one, high = evaluate(exp, np.array([-np.inf, 0, np.inf], dtype))
+    # the clamp is at a whole number, within a factor e of the last normal number
+    assert info.tiny <= low <= np.e * info.tiny
+    assert one == 1
+    assert info.max / np.e <= high <= info.max
+    np.testing.assert_array_equal(evaluate(exp, np.array([-1000, 1000], dtype)), [low, high])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sigmoid_goes_from_zero_to_one(dtype):
+    low, half, high = evaluate(sigmoid, np.array([-np.inf, 0, np.inf], dtype))
+    assert 0 <= low <= np.finfo(dtype).tiny
+    assert (half, high) == (0.5, 1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tanh_goes_from_minus_one_to_one_and_is_odd(dtype):
+    np.testing.assert_array_equal(evaluate(tanh, np.array([-np.inf, -30, 0, 30, np.inf], dtype)), [-1, -1, 0, 1, 1])
+    x = both_signs_of_all_sizes(dtype, 10)
+    np.testing.assert_array_equal(evaluate(tanh, -x), -evaluate(tanh, x))
+
+
+def test_from_python_they_are_numpys_functions():
+    x = np.linspace(0, 1, 7)
+    np.testing.assert_array_equal(_math.exp(x), np.exp(x))
+    np.testing.assert_array_equal(_math.tanh(x), np.tanh(x))
+    np.testing.assert_array_equal(_math.log1p_unit(x), np.log1p(x))
+    np.testing.assert_allclose(_math.sigmoid(x), np.exp(x) / (1 + np.exp(x)), rtol=1e-15)

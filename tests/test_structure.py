@@ -1,0 +1,270 @@
+"""The house: which module may import which, what is public and documented, and that the registries are sound."""
+
+import ast
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import sknn_iitb
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb.initializers import INITIALIZERS
+from sknn_iitb.losses import LOSSES
+from sknn_iitb.optimizers import OPTIMIZERS
+from sknn_iitb.schedules import SCHEDULES
+
+ESTIMATORS = [MLPClassifier, MLPRegressor]
+REGISTRIES = [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS]
+PARTS = [cls for registry in REGISTRIES for cls in registry]
+
+PACKAGE = Path(sknn_iitb.__file__).parent
+PROJECT = Path(__file__).parents[1]
+SOURCES = {path.stem: path for path in PACKAGE.rglob("*.py")}
+PUBLIC = [name for name in SOURCES if not name.startswith("_")]
+
+# a module imports only from floors below its own
+PART_MODULES = {registry.base.__module__.rpartition(".")[2] for registry in REGISTRIES}
+FLOORS = [
+    {"__init__"},
+    {"estimators"},
+    {"_base", "_docstrings"},
+    {"training"},
+    {"network", "targets"},
+    PART_MODULES,
+    {"_kernels"},
+    {"layers"},
+    {"_parts", "_math"},
+    {"_jit", "_blas"},
+]
+
+
+def _imports(path):
+    """Full names of the modules that a source imports, wherever in it; of ours also those that it takes by name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} has a relative import"
+            if node.module == PACKAGE.name:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def _ours(path):
+    return {name.split(".")[1] for name in _imports(path) if name.startswith(f"{PACKAGE.name}.")}
+
+
+def _top_level(path):
+    return {name.partition(".")[0] for name in _imports(path)} - {PACKAGE.name}
+
+
+def test_every_module_has_its_floor():
+    assert sorted(name for floor in FLOORS for name in floor) == sorted(SOURCES)
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_a_module_imports_only_from_floors_below(module):
+    (floor,) = (number for number, names in enumerate(FLOORS) if module in names)
+    assert _ours(SOURCES[module]) <= set().union(*FLOORS[floor + 1 :])
+
+
+@pytest.mark.parametrize("module", sorted(PART_MODULES))
+def test_parts_import_nothing_of_the_package_but_what_parts_are_made_of(module):
+    assert _ours(SOURCES[module]) <= {"_parts", "_math", "_jit"}
+
+
+def test_one_module_knows_numba():
+    users = {name for name, path in SOURCES.items() if _top_level(path) & {"numba", "llvmlite"}}
+    assert users == {"_jit"}
+
+
+def test_the_package_imports_only_what_it_depends_on():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = {re.match(r"[\w-]+", line)[0] for line in project["dependencies"]}
+    assert required == {"numba", "numpy", "scikit-learn", "scipy"}
+    # the last two are dependencies of numba and of scikit-learn
+    importable = {"numba", "numpy", "sklearn", "scipy", "llvmlite", "threadpoolctl"}
+    imported = set().union(*map(_top_level, SOURCES.values()))
+    assert imported - sys.stdlib_module_names <= importable
+
+
+def test_importing_the_package_compiles_nothing_and_needs_no_other_package():
+    # scikit-learn itself imports pandas where it is installed
+    script = """
+import sys
+sys.modules["pandas"] = sys.modules["matplotlib"] = None
+from numba.core import event
+with event.install_recorder("numba:compile") as compilations:
+    import sknn_iitb
+print(len(compilations.buffer))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0"]
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_files_are_short(module):
+    assert len(SOURCES[module].read_text(encoding="utf-8").splitlines()) < 450
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (PACKAGE / "py.typed").is_file()
+
+
+# --- documentation ----------------------------------------------------------------------------------------------
+
+
+def _public_objects():
+    for module in PUBLIC:
+        namespace = importlib.import_module(f"{PACKAGE.name}.{module}")
+        for name in namespace.__all__:
+            thing = getattr(namespace, name)
+            if inspect.isfunction(thing) or inspect.isclass(thing):
+                yield pytest.param(thing, id=f"{module}.{name}")
+
+
+PUBLIC_OBJECTS = list(_public_objects())
+
+
+def _public_methods(cls):
+    return [f for name, f in inspect.getmembers(cls, inspect.isfunction) if not name.startswith("_")]
+
+
+def _section(thing, title):
+    """The entries of a section of a numpydoc text, with their types."""
+    lines = inspect.cleandoc(thing.__doc__).splitlines()
+    if title not in lines:
+        return {}
+    start = lines.index(title)
+    assert lines[start + 1] == "-" * len(title)
+    entries = {}
+    for line, below in zip(lines[start + 2 :], [*lines[start + 3 :], ""], strict=True):
+        if below and set(below) == {"-"}:
+            break
+        if line and not line.startswith(" "):
+            names, _, kind = line.partition(" : ")
+            entries |= dict.fromkeys(names.split(", "), kind)
+    return entries
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_a_module_says_what_it_is_and_what_it_offers(module):
+    name = PACKAGE.name if module == "__init__" else f"{PACKAGE.name}.{module}"
+    namespace = importlib.import_module(name)
+    assert inspect.getdoc(namespace).partition("\n\n")[0].endswith((".", ":"))
+    assert len(set(namespace.__all__)) == len(namespace.__all__)
+    assert all(hasattr(namespace, public) for public in namespace.__all__)
+
+
+@pytest.mark.parametrize("thing", PUBLIC_OBJECTS)
+def test_a_public_name_has_a_docstring_of_its_own_that_starts_with_a_summary(thing):
+    doc = vars(thing).get("__doc__") if inspect.isclass(thing) else thing.__doc__
+    assert doc
+    assert inspect.cleandoc(doc).partition("\n\n")[0].endswith((".", ":"))
+
+
+@pytest.mark.parametrize("thing", PUBLIC_OBJECTS)
+def test_documented_parameters_are_those_of_the_signature(thing):
+    for function in [thing, *(_public_methods(thing) if inspect.isclass(thing) else [])]:
+        documented = _section(function, "Parameters") if function.__doc__ else {}
+        if documented:
+            parameters = inspect.signature(function).parameters.values()
+            names = {str(p).partition(":")[0] if p.kind is p.VAR_KEYWORD else p.name for p in parameters}
+            assert set(documented) == names - {"self"}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_public_method_of_an_estimator_says_what_it_takes_and_returns(estimator):
+    methods = [f for f in _public_methods(estimator) if f.__module__.startswith(PACKAGE.name)]
+    assert {"fit", "partial_fit", "predict", "loss_and_gradient"} <= {f.__name__ for f in methods}
+    for method in methods:
+        if len(inspect.signature(method).parameters) > 1:
+            assert _section(method, "Parameters"), method
+        assert _section(method, "Returns") or len(method.__doc__.splitlines()) == 1, method
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_documented_attributes_are_those_of_a_fitted_estimator(estimator, iris):
+    X, y = iris
+    net = estimator(hidden_layer_sizes=(3,), max_iter=1, early_stopping=True).fit(X, y)
+    own = {name for name in dir(net) if name.endswith("_") and not name.startswith("_")}
+    assert set(_section(estimator, "Attributes")) - {"feature_names_in_"} == own
+
+
+def _options(estimator, parameter):
+    """The names in braces at the head of a parameter's documentation."""
+    kind = _section(estimator, "Parameters")[parameter]
+    return re.findall(r"'(\w+)'", kind[kind.index("{") : kind.index("}")])
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_documented_options_are_those_of_the_registries(estimator):
+    outputs = "classifier_outputs" if estimator is MLPClassifier else "regressor_outputs"
+    assert _options(estimator, "activation") == ACTIVATIONS.names(lambda cls: cls.hidden)
+    assert _options(estimator, "loss") == LOSSES.names(lambda cls: getattr(cls, outputs))
+    assert _options(estimator, "solver") == OPTIMIZERS.names()
+    assert _options(estimator, "learning_rate") == SCHEDULES.names()
+    assert _options(estimator, "init") == INITIALIZERS.names()
+    output = _section(estimator, "Parameters")["output_activation"]
+    assert re.findall(r"'(\w+)'", output.rpartition(",")[0]) == ["auto", *ACTIVATIONS.names(lambda cls: cls.output)]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_documentation_lists_every_legal_output_of_every_loss(estimator):
+    attribute = "classifier_outputs" if estimator is MLPClassifier else "regressor_outputs"
+    legal = {}
+    for losses, outputs in re.findall(r"^ *- loss (.*): (.*)$", estimator.__doc__, re.MULTILINE):
+        legal |= dict.fromkeys(re.findall(r"'(\w+)'", losses), tuple(re.findall(r"'(\w+)'", outputs)))
+    assert legal == {name: getattr(LOSSES[name], attribute) for name in LOSSES.names(lambda c: getattr(c, attribute))}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_registered_part_has_a_docstring_of_its_own(part):
+    assert vars(part).get("__doc__")
+
+
+# --- registries -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.parameter)
+def test_a_name_belongs_to_one_part(registry):
+    names = [name for cls in registry for name in cls.names]
+    assert sorted(names) == sorted(set(names)) == sorted(registry.names())
+    assert all(registry[name] is cls for cls in registry for name in cls.names)
+    for name in names:
+        with pytest.raises(ValueError, match="registered already"):
+            registry.add(type("Another", (registry.base,), {"names": (name,)}))
+
+
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.parameter)
+def test_every_public_part_of_a_module_can_be_had_by_name_or_wraps_one_that_can(registry):
+    namespace = importlib.import_module(registry.base.__module__)
+    classes = [getattr(namespace, name) for name in namespace.__all__]
+    parts = {cls for cls in classes if inspect.isclass(cls) and issubclass(cls, registry.base)} - {registry.base}
+    wrappers = {cls for cls in parts if not cls.names}
+    assert parts - wrappers == set(registry)
+    assert all("schedule" in cls().get_params(deep=False) for cls in wrappers)
+
+
+def _functions(part):
+    """The functions of a part that are compiled, with the family that they belong to."""
+    if issubclass(part, LOSSES.base):
+        functions = [part.function, *part.fused.values(), *part.rowwise.values()]
+    else:
+        functions = [getattr(part, "function", None), getattr(part, "kernel", None)]
+    return [f for f in functions if f is not None]
+
+
+@pytest.mark.parametrize("registry", REGISTRIES[:3], ids=lambda registry: registry.parameter)
+def test_functions_of_one_family_differ_in_name_as_their_files_in_the_cache_must(registry):
+    functions = {function for part in registry for function in _functions(part)}
+    assert len(functions) > 1
+    assert len({(function.__module__, function.__name__) for function in functions}) == len(functions)
