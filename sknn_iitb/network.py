@@ -160,6 +160,11 @@ class Views(list):
         else:
             self._assign([index], [value])
 
+    def _refuse(self, *args, **kwargs):
+        raise TypeError(f"{self._name} has one array for each layer; assign to its items to change the weights.")
+
+    append = extend = insert = pop = remove = clear = sort = reverse = __delitem__ = __iadd__ = __imul__ = _refuse
+
     def assign(self, values):
         """Copy one array into each."""
         self._assign(range(len(self)), values)

@@ -371,3 +371,13 @@ def test_loss_and_gradient_checks_what_it_is_given(iris, X, y, sample_weight):
     net = _classifier().fit(*iris)
     with pytest.raises(ValueError, match=r"."):
         net.loss_and_gradient(X, y, sample_weight)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda c: c.append(c[0]), lambda c: c.pop(), lambda c: c.reverse(), lambda c: c.clear()]
+)
+def test_the_list_of_weights_keeps_its_length_and_order(iris, change):
+    net = _classifier().fit(*iris)
+    with pytest.raises(TypeError, match="coefs_ has one array for each layer"):
+        change(net.coefs_)
+    assert len(net.coefs_) == net.n_layers_ - 1
