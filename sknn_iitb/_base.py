@@ -93,9 +93,9 @@ class BaseMLP(BaseEstimator):
             value = params.get(name, getattr(self, name, None))
             if inner and name in _REGISTRIES and isinstance(value, str):
                 have_it = [f"{name}={c.__name__}()" for c in _REGISTRIES[name] if inner in parameter_defaults(c)]
+                advice = f"pass an object: {' or '.join(have_it)}" if have_it else f"no {name} has a {inner!r}"
                 raise ValueError(
-                    f"{key} cannot be set: {name}={value!r} is a name, which has no parameters of its own; "
-                    f"pass an object: {' or '.join(have_it) or f'no {name} has a parameter {inner!r}'}."
+                    f"{key} cannot be set: {name}={value!r} is a name, which has no parameters of its own; {advice}."
                 )
         return super().set_params(**params)
 
@@ -248,6 +248,9 @@ class BaseMLP(BaseEstimator):
         name = targets.default_output(legal) if parts.output is None else parts.output.names[0]
         if name not in legal:
             why = "" if parts.output.output else " (it is for hidden layers only)"
+            if self.loss == "auto":  # other outputs would have had other losses
+                outputs = (cls for cls in ACTIVATIONS if cls.output)
+                legal = [o.names[0] for o in outputs if o.names[0] in self._legal_outputs(self._default_loss(o))]
             raise ValueError(
                 f"output_activation={self.output_activation!r}{why} is not legal with loss={self.loss!r}; "
                 f"legal are {', '.join(map(repr, legal))}."

@@ -200,7 +200,7 @@ def descend(objective, theta, state, history, plan, validate=None):
                 _run_epoch(objective, theta, rates, state, history, plan)
                 score = None if validate is None else validate(theta)
                 if not math.isfinite(history.loss):
-                    _diverge(history, best)
+                    _diverge(history, best, rates.max())
                     break
                 if _judge(history, score, plan.tol) and score is not None:
                     best = theta.copy()
@@ -299,9 +299,8 @@ def _stop(state, history, plan, score):
     return scale is None
 
 
-def _diverge(history, best):
-    """Say that training has diverged: an error, unless there is an epoch to return to."""
-    rate = history.learning_rate_curve[-1]
+def _diverge(history, best, rate):
+    """Say that training has diverged at rates up to `rate`: an error, unless there is an epoch to return to."""
     advice = f"Training diverged at epoch {history.n_iter} with a learning rate of {rate:g}; try a smaller one."
     if best is None:
         raise ValueError(f"{NON_FINITE} {advice}")

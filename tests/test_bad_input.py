@@ -228,6 +228,16 @@ def test_an_output_activation_that_is_not_legal_with_the_loss(data, output):
                 _assert_refused(net, (X, y + 1), match + "".join(f".*'{name}'" for name in legal))
 
 
+def test_with_loss_auto_every_output_is_named_that_some_loss_is_chosen_for(data):
+    outputs = ("softmax", "logistic", "tanh", "identity", "step")
+    with pytest.raises(ValueError, match="loss='auto'") as error:
+        _net(MLPClassifier, output_activation="exponential").fit(*data)
+    legal = str(error.value).partition("legal are")[2]
+    assert {name for name in ACTIVATIONS.names() if repr(name) in legal} == set(outputs)
+    for output in outputs:
+        _net(MLPClassifier, output_activation=output, max_iter=1).fit(*data)
+
+
 @BOTH
 @pytest.mark.parametrize("value", ["softmax", Softmax()])
 def test_softmax_is_no_activation_of_a_hidden_layer(data, cls, value):
@@ -266,6 +276,8 @@ def test_a_nested_parameter_of_a_name(data, cls):
         net.set_params(solver__rho=0.8)
     with pytest.raises(ValueError, match=r"learning_rate__factor.*StepDecay\(\)"):
         net.set_params(learning_rate__factor=0.8)
+    with pytest.raises(ValueError, match=r"learning_rate__rho.*no learning_rate has a 'rho'\.$"):
+        net.set_params(learning_rate__rho=0.8)
     with pytest.raises(ValueError, match=r"activation__negative_slope.*LeakyReLU\(\)"):
         net.set_params(activation__negative_slope=0.8)
     with pytest.raises(ValueError, match=r"solver__rho.*RMSprop\(\)"):
@@ -514,6 +526,15 @@ def test_divergence_is_an_error_of_the_epoch_in_which_it_happens(data, capsys, c
     net.set_params(max_iter=4, learning_rate=_explodes, verbose=True)
     _assert_refused(net, data, NON_FINITE.format(3, r"1e\+197"))
     assert capsys.readouterr().out.count("Iteration") == 2
+
+
+@BOTH
+def test_divergence_names_the_largest_rate_of_the_epoch(data, cls):
+    net = _net(cls, batch_size=20, learning_rate=lambda step, n_steps: 1e300 * step)
+    n_steps = -(-len(data[0]) // 20)
+    _assert_refused(
+        net, data, NON_FINITE.format(1, rf"{net.learning_rate_init * 1e300 * (n_steps - 1):g}".replace("+", r"\+"))
+    )
 
 
 @BOTH
