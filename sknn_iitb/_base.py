@@ -334,7 +334,7 @@ class BaseMLP(BaseEstimator):
         return State(
             rng=rng,
             optimizer=optimizer,
-            slots=np.zeros(plan.optimizer.n_slots * network.n_parameters, dtype),
+            slots=np.zeros(plan.optimizer.n_slots * network.n_trained, dtype),
             clock=Clock(self.max_iter * steps_per_epoch, steps_per_epoch),
             learning_rate=plan.learning_rate_init,
         )

@@ -16,7 +16,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._jit import first, inlined
+from sknn_iitb._intrinsics import first, inlined
 from sknn_iitb._math import exp, log1p_unit, sigmoid, tanh
 from sknn_iitb._parts import Custom, Part, Registry
 
@@ -46,7 +46,7 @@ class Loss(Part):
     fused : dict of str to function
         The same for the raw score in place of the value, by the name of the output activation that it contains.
     rowwise : dict of str to function
-        ``loop(score, target, weight, gradient, hyper)`` over matrices, by the name of the output activation.
+        ``loop(score, target, weight, gradient, hyper, blocks)`` over matrices, by the name of the output activation.
     classifier_outputs, regressor_outputs : tuple of str
         The legal ``output_activation`` for each kind of estimator, the default first; empty if it cannot be used there.
     mean_over_outputs : bool
@@ -77,7 +77,7 @@ def pointwise(function, n_arguments):
 
     parameters_in = first(n_arguments - 2)
 
-    def batch_loss(value, target, weight, gradient, hyper):
+    def batch_loss(value, target, weight, gradient, hyper, blocks):
         v, y, w, g = value.ravel(), target.ravel(), weight.ravel(), gradient.ravel()
         parameters = parameters_in(hyper)
         total = 0.0
@@ -109,14 +109,15 @@ LOSSES = Registry("loss", Loss, CustomLoss)
 # --- classification ---------------------------------------------------------------------------------------------
 
 
-def exponentials(score, out):
-    """Write e**(z - the largest z of the row) into `out`."""
+def exponentials(score, out, blocks):
+    """Write e**(z - the largest z of its block) into `out`."""
     for i in range(score.shape[0]):
-        largest = score[i, 0]
-        for j in range(1, score.shape[1]):
-            largest = max(largest, score[i, j])
-        for j in range(score.shape[1]):
-            out[i, j] = score[i, j] - largest
+        for b in range(blocks.size - 1):
+            largest = score[i, blocks[b]]
+            for j in range(blocks[b] + 1, blocks[b + 1]):
+                largest = max(largest, score[i, j])
+            for j in range(blocks[b], blocks[b + 1]):
+                out[i, j] = score[i, j] - largest
     flat = out.ravel()  # rows are short: exp is vector code only over all of them
     for i in range(flat.size):
         flat[i] = exp(flat[i])
@@ -125,24 +126,25 @@ def exponentials(score, out):
 exponentials = inlined(exponentials)
 
 
-def softmax_log_loss(score, target, weight, gradient, hyper):
-    exponentials(score, gradient)
+def softmax_log_loss(score, target, weight, gradient, hyper, blocks):
+    exponentials(score, gradient, blocks)
     total = 0.0
     for i in range(score.shape[0]):
         z, y, g = score[i], target[i], gradient[i]
-        mass, in_target, below = z.dtype.type(0), z.dtype.type(0), z.dtype.type(0)
-        largest = z[0]
-        for j in range(1, z.size):
-            largest = max(largest, z[j])
-        for j in range(z.size):
-            mass += g[j]
-            in_target += y[j]
-            below += y[j] * (largest - z[j])
-        # sum_j y_j (log sum_k e**z_k - z_j), both relative to the largest z: scores may be large
-        total += weight[i, 0] * (in_target * np.log(mass) + below)
-        inverse = weight[i, 0] / mass
-        for j in range(z.size):
-            g[j] = g[j] * inverse - weight[i, 0] * y[j]
+        for b in range(blocks.size - 1):
+            mass, in_target, below = z.dtype.type(0), z.dtype.type(0), z.dtype.type(0)
+            largest = z[blocks[b]]
+            for j in range(blocks[b] + 1, blocks[b + 1]):
+                largest = max(largest, z[j])
+            for j in range(blocks[b], blocks[b + 1]):
+                mass += g[j]
+                in_target += y[j]
+                below += y[j] * (largest - z[j])
+            # sum_j y_j (log sum_k e**z_k - z_j), both relative to the largest z: scores may be large
+            total += weight[i, 0] * (in_target * np.log(mass) + below)
+            inverse = weight[i, 0] / mass
+            for j in range(blocks[b], blocks[b + 1]):
+                g[j] = g[j] * inverse - weight[i, 0] * y[j]
     return total
 
 
@@ -199,23 +201,24 @@ def squared_error(value, y):
     return 0.5 * residual * residual, residual
 
 
-def softmax_squared_error(score, target, weight, gradient, hyper):
+def softmax_squared_error(score, target, weight, gradient, hyper, blocks):
     half = score.dtype.type(0.5)
-    exponentials(score, gradient)
+    exponentials(score, gradient, blocks)
     total = 0.0
     for i in range(score.shape[0]):
-        y, g = target[i], gradient[i]
-        mass = g.sum()
-        row, inner = y.dtype.type(0), y.dtype.type(0)
-        for j in range(g.size):
-            p = g[j] / mass
-            g[j] = p
-            row += half * (p - y[j]) * (p - y[j])
-            inner += p * (p - y[j])
-        for j in range(g.size):
-            # the Jacobian diag(p) - p p' applied to p - y
-            g[j] = weight[i, 0] * g[j] * ((g[j] - y[j]) - inner)
-        total += weight[i, 0] * row
+        for b in range(blocks.size - 1):
+            y, g = target[i, blocks[b] : blocks[b + 1]], gradient[i, blocks[b] : blocks[b + 1]]
+            mass = g.sum()
+            row, inner = y.dtype.type(0), y.dtype.type(0)
+            for j in range(g.size):
+                p = g[j] / mass
+                g[j] = p
+                row += half * (p - y[j]) * (p - y[j])
+                inner += p * (p - y[j])
+            for j in range(g.size):
+                # the Jacobian diag(p) - p p' applied to p - y
+                g[j] = weight[i, 0] * g[j] * ((g[j] - y[j]) - inner)
+            total += weight[i, 0] * row
     return total
 
 

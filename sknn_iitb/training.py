@@ -12,8 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sknn_iitb import _kernels
 from sknn_iitb._blas import single_threaded
 from sknn_iitb._jit import compiled
-from sknn_iitb.network import PIECE, aligned
+from sknn_iitb.network import PIECE, Described, aligned
 from sknn_iitb.schedules import Clock
+from sknn_iitb.table import table_of
 
 __all__ = ["History", "Objective", "Plan", "State", "descend", "minimize"]
 
@@ -27,7 +28,10 @@ NON_FINITE = (
 )
 
 Plan = namedtuple(
-    "Plan", "optimizer schedule learning_rate_init batch_size shuffle n_epochs complete tol n_iter_no_change verbose"
+    "Plan",
+    "optimizer schedule learning_rate_init batch_size shuffle n_epochs complete tol n_iter_no_change verbose "
+    "adjustments",
+    defaults=[()],
 )
 Plan.__doc__ = """What the user has asked of the run; `complete` is False where one epoch of many is run by itself."""
 
@@ -44,6 +48,7 @@ class State:
     scale: float = 1.0
     order: np.ndarray | None = None
     optimizer: str = ""
+    seed: int = 0
 
     def writable(self):
         """Self, or a copy if its arrays are read-only, as those that joblib has memory-mapped are."""
@@ -80,8 +85,9 @@ class Objective:
     ----------
     network : Network
     loss : Loss
-    X : ndarray of shape (n_samples, n_features), C order
-    Y : ndarray of shape (n_samples, n_outputs), dtype of X
+    X : ndarray or CSR matrix of shape (n_samples, n_features), C order
+    Y : ndarray of shape (n_samples, n_outputs)
+        Its dtype is that of the parameters and of all arithmetic.
     weight : ndarray of shape (n_samples,) or None
         Sample weights, all positive. A batch's loss is sum(w_i l_i) / (rows * mean weight).
     alpha : float
@@ -90,69 +96,93 @@ class Objective:
         Rows of the largest batch.
     rows : ndarray of int64 or None
         The samples to train on; None for all.
+    l1 : float
+        Strength of the L1 penalty, l1 / (rows * mean weight) times the sum of the absolute weights.
+    blocks : sequence of int or None
+        Where the outputs begin that belong together, and their number in the end; None if all do.
+    dropout : bool
+        Whether inputs and neurons are left out.
     """
 
-    def __init__(self, network, loss, X, Y, weight, alpha, max_rows, rows=None):
-        dtype = X.dtype
+    def __init__(self, network, loss, X, Y, weight, alpha, max_rows, rows=None, l1=0.0, blocks=None, dropout=False):
+        dtype = Y.dtype
         self.network = network
-        self.n_samples = len(X) if rows is None else len(rows)
+        self.n_samples = len(Y) if rows is None else len(rows)
         self._rows = rows
         mean_weight = 1.0 if weight is None else float(np.mean(weight if rows is None else weight[rows]))
-        weight = np.ones(len(X), dtype) if weight is None else (weight / mean_weight).astype(dtype)
+        weight = np.ones(len(Y), dtype) if weight is None else (weight / mean_weight).astype(dtype)
         self._divisor = network.units[-1] if loss.mean_over_outputs else 1
 
         loop, template, on_scores = loss.loop(network.output.names[0])
-        table, hypers = network.tables(dtype, activate_output=not on_scores)
-        piece = min(PIECE, max_rows)
-        program = np.zeros(5, np.int64)
+        self._table = table_of(X, dtype)  # holds the memory that the kernels know by its address
+        chain = network.layers(self._table, activate_output=not on_scores, training=True, dropout=dropout)
+        described = Described(list(chain), dtype)
+        # the moments of batch normalization are those of a batch, not of a piece
+        piece = max_rows if network.batch_norm else min(PIECE, max_rows)
+        gradient = compiled("gradient", _kernels.gradient, dtype)
+        program = np.zeros(10, np.int64)
         program[_kernels.FORWARD_PASS] = compiled("forward", _kernels.forward, dtype).address
         program[_kernels.BACKWARD_PASS] = compiled("backward", _kernels.backward, dtype).address
         program[_kernels.LOSS] = compiled("loss", loop, dtype, template).address
-        gradient = compiled("gradient", _kernels.gradient, dtype)
         program[_kernels.GRADIENT] = gradient.address
+        program[_kernels.LOAD] = self._table.loader()
+        program[_kernels.N_LOADED] = self._table.n_loaded
+        program[_kernels.N_COEFS] = network.n_coefs
+        program[_kernels.N_TRAINED] = network.n_trained
+        program[_kernels.PIECE_ROWS] = piece
         self._gradient_kernel = gradient.function
         self._train_kernel = None
         self._program = program
         self.gradient = aligned(network.n_parameters, dtype)
         self._totals = np.zeros(4)
-        self._data = X, Y, weight
+        self._data = self._table.source, Y, weight
+        n_work = _kernels.work_size(
+            self._table.n_loaded, network.units[-1], described.n_values, described.n_kept, piece
+        )
         self._memory = (
             self.gradient,
             np.empty(network.n_parameters if max_rows > piece else 0, dtype),
-            aligned(_kernels.work_size(network.units, piece), dtype),
+            aligned(n_work, dtype),
             self._totals,
-            table,
-            hypers,
+            described.table,
+            described.hypers,
             loss.hyper_array(dtype),
+            np.array([0, network.units[-1]] if blocks is None else blocks, np.int64),
             program,
-            float(alpha / mean_weight),
-            network.n_coefs,
-            piece,
+            np.array([alpha / mean_weight, l1 / mean_weight, network.dropout[0] if dropout else 0.0]),
         )
 
     def evaluate(self, theta):
         """Compute the gradient on all samples into ``self.gradient``; return the loss and the penalty, as minimised."""
-        self._gradient_kernel(*self._data, self.order(None), theta, *self._memory)
+        self._gradient_kernel(*self._data, self.order(None), theta, *self._memory, 0)
         return self._totals[_kernels.BATCH_LOSS], self._totals[_kernels.BATCH_PENALTY]
 
-    def train(self, theta, order, rates, batch_size, state, optimizer):
+    def train(self, theta, order, rates, batch_size, state, plan):
         """Take ``len(rates)`` steps over the samples `order`; return the loss and the penalty, summed over them."""
         if self._train_kernel is None:
-            dtype = theta.dtype
-            self._train_kernel = compiled("train", _kernels.train, dtype).function
-            self._program[_kernels.UPDATE] = compiled("optimizer", optimizer.kernel, dtype).address
-            n_coefs = self.network.n_coefs
-            ranges = [(0, n_coefs), (n_coefs, theta.size)] if optimizer.decays else [(0, theta.size)]
-            self._update = (
-                optimizer.hyper_array(np.float64),
-                np.array(ranges, np.int64),
-                np.array([(1.0, 1.0), (1.0, 0.0)]),
-            )
+            self._prepare(theta.dtype, plan)
         self._totals[:] = 0
         self._train_kernel(
-            *self._data, order, theta, *self._memory, state.slots, rates, batch_size, state.step, *self._update
+            *(*self._data, order, theta, *self._memory, state.seed),
+            *(state.slots, rates, batch_size, state.step, *self._update),
         )
         return self._totals[_kernels.SUM_LOSS], self._totals[_kernels.SUM_PENALTY]
+
+    def _prepare(self, dtype, plan):
+        """Compile what only training by a first-order optimizer needs."""
+        self._train_kernel = compiled("train", _kernels.train, dtype).function
+        self._program[_kernels.UPDATE] = compiled("optimizer", plan.optimizer.kernel, dtype).address
+        n_coefs, n_trained = self.network.n_coefs, self.network.n_trained
+        ranges = [(0, n_coefs), (n_coefs, n_trained)] if plan.optimizer.decays else [(0, n_trained)]
+        adjust = [(compiled("adjustment", a.function, dtype).address, a.afterwards) for a, _ in plan.adjustments]
+        self._update = (
+            plan.optimizer.hyper_array(np.float64),
+            np.array(ranges, np.int64),
+            np.array([(1.0, 1.0), (1.0, 0.0)]),
+            self.network.matrices(),
+            np.array(adjust, np.int64).reshape(-1, 2),
+            np.array([bound for _, bound in plan.adjustments], np.float64),
+        )
 
     def order(self, permutation):
         """The samples to train on, permuted."""
@@ -244,7 +274,7 @@ def _run_epoch(objective, theta, rates, state, history, plan):
         for first in range(0, len(rates), stride):
             rows = order[first * batch_size : (first + stride) * batch_size]
             now = rates[first : first + stride]
-            sums = objective.train(theta, rows, now, batch_size, state, plan.optimizer)
+            sums = objective.train(theta, rows, now, batch_size, state, plan)
             loss, penalty = loss + sums[0], penalty + sums[1]
             n_done += len(rows)
             state.step += len(now)
