@@ -40,7 +40,8 @@ FLOORS = [
     {"_kernels"},
     {"layers"},
     {"_parts", "_math"},
-    {"_jit", "_blas"},
+    {"_jit", "_blas", "reporting"},
+    {"_patience"},
 ]
 
 
