@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from sknn_iitb._blas import single_threaded
 from sknn_iitb._parts import parameter_defaults
+from sknn_iitb._patience import announced
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.initializers import INITIALIZERS
 from sknn_iitb.losses import LOSSES
@@ -153,7 +154,8 @@ class BaseMLP(BaseEstimator):
         try:
             if continues and incremental:  # where scikit-learn's own check trusts the first call
                 self._validate_params()
-            self._train(X, y, sample_weight, continues, incremental, classes)
+            with announced(print if self.verbose else None):
+                self._train(X, y, sample_weight, continues, incremental, classes)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)

@@ -70,7 +70,8 @@ tol : float, default=1e-4
     For lbfgs the gradient's largest component at which it stops.
 
 verbose : bool or int, default=False
-    Whether to print a line for each epoch.
+    1 or True shows the progress in one live line in a terminal or a notebook, and prints a line for each epoch
+    elsewhere; 2 or more prints a line for each epoch everywhere.
 
 warm_start : bool, default=False
     Whether fit goes on from the weights that are there.

@@ -36,6 +36,8 @@ from numba.core import caching, cgutils, compiler, config, errors, serialize
 from numba.extending import intrinsic
 from numba.misc.appdirs import AppDirs
 
+from sknn_iitb._patience import clock
+
 __all__ = ["SIGNATURES", "call", "compiled", "n_required"]
 
 # "nnan" and "ninf" are left out: with them, checks for NaN and infinity lie. division by zero gives inf.
@@ -146,6 +148,8 @@ def _compile(family, function, dtype, template):
     dispatcher = numba.njit(**_OPTIONS)(member)
     if _is_ours(function):
         dispatcher._cache = _DiskCache(f"{function.__module__}.{function.__name__}.{family}.{dtype}")
+    else:
+        clock.start("Compiling a function of yours, once in each process.")
     try:
         dispatcher.compile(SIGNATURES[dtype][family])
     except Exception as error:  # numba passes on what it meets in looking up a name
@@ -155,6 +159,8 @@ def _compile(family, function, dtype, template):
             f"The custom {family} {function.__name__!r} cannot be compiled for {dtype}; see "
             f"docs/custom_parts for the form it must have:\n{_source(function)}\n{error}"
         ) from None
+    finally:
+        clock.stop()
     dispatcher.disable_compile()
     (result,) = dispatcher.overloads.values()
     return Compiled(dispatcher, result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
@@ -252,6 +258,7 @@ class _DiskCache(caching._Cache):
                 return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
             except Exception:  # missing, or not ours to read: compile
                 continue
+        clock.start("Compiling once; the result is kept on disk.")
         return None
 
     def save_overload(self, sig, data):

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections import namedtuple
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from sknn_iitb import _kernels
 from sknn_iitb._blas import single_threaded
 from sknn_iitb._jit import compiled
 from sknn_iitb.network import PIECE, Described, aligned
+from sknn_iitb.reporting import reporter
 from sknn_iitb.schedules import Clock
 from sknn_iitb.table import table_of
 
@@ -224,23 +226,25 @@ def descend(objective, theta, state, history, plan, validate=None):
     best = theta.copy() if np.isfinite(history.best_score) else None
     factors = _factors(objective.n_samples, state, plan)
     try:
-        with single_threaded():
+        with single_threaded(), closing(reporter(plan.verbose, plan.n_epochs)) as report:
             for _ in range(plan.n_epochs):
                 rates = plan.learning_rate_init * state.scale * next(factors)
                 _run_epoch(objective, theta, rates, state, history, plan)
                 score = None if validate is None else validate(theta)
                 if not math.isfinite(history.loss):
+                    report.close()
                     _diverge(history, best, rates.max())
                     break
                 if _judge(history, score, plan.tol) and score is not None:
                     best = theta.copy()
-                _report(history, score, plan)
+                report.epoch(history, score)
                 state.scale = plan.schedule.after_epoch(state.scale, history.n_samples, history.stalled)
                 state.learning_rate = plan.learning_rate_init * state.scale
-                if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, score):
+                if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, score, report):
                     break
             else:
                 if plan.complete and not plan.schedule.ends:
+                    report.close()
                     warnings.warn(
                         f"Stochastic Optimizer: Maximum iterations ({plan.n_epochs}) "
                         "reached and the optimization hasn't converged yet.",
@@ -309,14 +313,7 @@ def _judge(history, score, tol):
     return is_best
 
 
-def _report(history, score, plan):
-    if plan.verbose:
-        print(f"Iteration {history.n_iter}, loss = {history.loss:.8f}")
-        if score is not None:
-            print(f"Validation score: {score:f}")
-
-
-def _stop(state, history, plan, score):
+def _stop(state, history, plan, score, report):
     """Whether to stop, now that training has stalled; if not, go on at the rate that the schedule offers."""
     what = "Training loss" if score is None else "Validation score"
     message = f"{what} did not improve more than tol={plan.tol:f} for {plan.n_iter_no_change} consecutive epochs."
@@ -324,8 +321,7 @@ def _stop(state, history, plan, score):
     if scale is not None:
         state.scale, state.learning_rate, history.stalled = scale, plan.learning_rate_init * scale, 0
         message += f" Setting learning rate to {state.learning_rate:f}"
-    if plan.verbose:
-        print(message if scale is not None else f"{message} Stopping.")
+    report.say(message if scale is not None else f"{message} Stopping.")
     return scale is None
 
 
@@ -355,7 +351,7 @@ def minimize(objective, theta, history, plan, max_fun):
         best[:] = intermediate_result.x
         history.n_iter += 1
         history.loss = float(intermediate_result.fun)
-        _report(history, None, plan)
+        report.epoch(history)
 
     options = {
         "maxfun": max_fun,
@@ -367,7 +363,7 @@ def minimize(objective, theta, history, plan, max_fun):
         "maxcor": plan.optimizer.memory,
     }
     try:
-        with single_threaded():
+        with single_threaded(), closing(reporter(plan.verbose, plan.n_epochs)) as report:
             result = scipy.optimize.minimize(
                 loss_and_gradient,
                 theta.astype(np.float64),

@@ -41,7 +41,8 @@ FLOORS = [
     {"_kernels"},
     {"layers", "adjustments"},
     {"_parts", "_math"},
-    {"_jit", "_intrinsics", "_blas"},
+    {"_jit", "_intrinsics", "_blas", "reporting"},
+    {"_patience"},
 ]
 
 
