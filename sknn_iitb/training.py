@@ -24,6 +24,7 @@ __all__ = ["History", "Objective", "Plan", "State", "descend", "minimize"]
 _WORK_PER_CALL = 5e8
 
 _SCIPY_FTOL = 1e7 * np.finfo(float).eps  # its default
+_SCIPY_STOPPED = 99  # the status where a callback has asked to stop
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
@@ -31,11 +32,14 @@ NON_FINITE = (
 
 Plan = namedtuple(
     "Plan",
-    "optimizer schedule learning_rate_init batch_size shuffle n_epochs complete tol n_iter_no_change verbose "
-    "adjustments",
-    defaults=[()],
+    "optimizer schedule adjustments learning_rate_init batch_size shuffle n_epochs complete stops_early tol "
+    "n_iter_no_change verbose advise",
 )
-Plan.__doc__ = """What the user has asked of the run; `complete` is False where one epoch of many is run by itself."""
+Plan.__doc__ = """What the user has asked of the run.
+
+`complete` is False where one epoch of many is run by itself; `advise` is called for a sentence on what may be wrong
+with the data where training has failed.
+"""
 
 
 @dataclass
@@ -51,6 +55,9 @@ class State:
     order: np.ndarray | None = None
     optimizer: str = ""
     seed: int = 0
+    # under early stopping by partial_fit: the best parameters, which the user sees, and those to go on from
+    best: np.ndarray | None = None
+    current: np.ndarray | None = None
 
     def writable(self):
         """Self, or a copy if its arrays are read-only, as those that joblib has memory-mapped are."""
@@ -78,6 +85,7 @@ class History:
     loss_curve: list = field(default_factory=list)
     learning_rate_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
+    validation_loss_curve: list = field(default_factory=list)
 
 
 class Objective:
@@ -201,7 +209,7 @@ class Objective:
         return max(1, int(_WORK_PER_CALL / (6 * batch_size * self.network.n_parameters + 5000)))
 
 
-def descend(objective, theta, state, history, plan, validate=None):
+def descend(objective, theta, state, history, plan, validate=None, observers=()):
     """Train by a first-order optimizer.
 
     Parameters
@@ -215,7 +223,9 @@ def descend(objective, theta, state, history, plan, validate=None):
         Changed in place.
     plan : Plan
     validate : callable, optional
-        ``validate(theta)`` scores the parameters on held-out samples.
+        ``validate(theta)`` returns score and loss on held-out samples.
+    observers : sequence of callables
+        ``observer(history)`` after each epoch; training stops if one returns True.
 
     Raises
     ------
@@ -223,37 +233,46 @@ def descend(objective, theta, state, history, plan, validate=None):
         If the loss or a parameter becomes infinite or NaN, and there is no best epoch to return to.
     """
     # epochs of an earlier run count as well: the parameters that come in are its best
-    best = theta.copy() if np.isfinite(history.best_score) else None
+    best = theta.copy() if plan.stops_early and np.isfinite(history.best_score) else None
+    if not plan.complete and best is not None:
+        if history.stalled > plan.n_iter_no_change:  # has stopped
+            return
+        if state.current is not None and np.array_equal(theta, state.best):  # else the user has changed them
+            theta[:] = state.current
     factors = _factors(objective.n_samples, state, plan)
     try:
         with single_threaded(), closing(reporter(plan.verbose, plan.n_epochs)) as report:
             for _ in range(plan.n_epochs):
                 rates = plan.learning_rate_init * state.scale * next(factors)
                 _run_epoch(objective, theta, rates, state, history, plan)
-                score = None if validate is None else validate(theta)
+                score, loss = (None, None) if validate is None else validate(theta)
                 if not math.isfinite(history.loss):
                     report.close()
-                    _diverge(history, best, rates.max())
+                    _diverge(history, best, rates.max(), plan)
                     break
-                if _judge(history, score, plan.tol) and score is not None:
+                if _judge(history, score, loss, plan):
                     best = theta.copy()
                 report.epoch(history, score)
                 state.scale = plan.schedule.after_epoch(state.scale, history.n_samples, history.stalled)
                 state.learning_rate = plan.learning_rate_init * state.scale
-                if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, score, report):
+                wishes = [observer(history) for observer in observers]
+                if any(wishes):
+                    break
+                if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, report):
                     break
             else:
                 if plan.complete and not plan.schedule.ends:
                     report.close()
                     warnings.warn(
                         f"Stochastic Optimizer: Maximum iterations ({plan.n_epochs}) "
-                        "reached and the optimization hasn't converged yet.",
+                        f"reached and the optimization hasn't converged yet.{plan.advise()}",
                         ConvergenceWarning,
                         stacklevel=2,
                     )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
     if best is not None:
+        state.best, state.current = (None, None) if plan.complete else (best, theta.copy())
         theta[:] = best
 
 
@@ -299,23 +318,26 @@ def _next_order(state, n):
     return state.order
 
 
-def _judge(history, score, tol):
-    """Compare the epoch with the best so far: by the validation score, or else by the loss; True for a new best."""
-    if score is None:
-        stalls, is_best = history.loss > history.best_loss - tol, history.loss < history.best_loss
-        history.best_loss = min(history.best_loss, history.loss)
-    else:
+def _judge(history, score, loss, plan):
+    """Compare the epoch with the best so far, by validation score or loss; True if its parameters are to be kept."""
+    if score is not None:
         history.validation_scores.append(score)
+        history.validation_loss_curve.append(loss)
+    if plan.stops_early:
         # a NaN, of predictions that overflow, is no improvement
-        stalls, is_best = not score >= history.best_score + tol, score > history.best_score
-        history.best_score = score if is_best else history.best_score
+        stalls, keep = not score >= history.best_score + plan.tol, score > history.best_score
+    else:
+        stalls, keep = history.loss > history.best_loss - plan.tol, False
+        history.best_loss = min(history.best_loss, history.loss)
+    if score is not None and score > history.best_score:
+        history.best_score = score
     history.stalled = history.stalled + 1 if stalls else 0
-    return is_best
+    return keep
 
 
-def _stop(state, history, plan, score, report):
+def _stop(state, history, plan, report):
     """Whether to stop, now that training has stalled; if not, go on at the rate that the schedule offers."""
-    what = "Training loss" if score is None else "Validation score"
+    what = "Validation score" if plan.stops_early else "Training loss"
     message = f"{what} did not improve more than tol={plan.tol:f} for {plan.n_iter_no_change} consecutive epochs."
     scale = plan.schedule.instead_of_stopping(state.scale, state.learning_rate)
     if scale is not None:
@@ -325,33 +347,39 @@ def _stop(state, history, plan, score, report):
     return scale is None
 
 
-def _diverge(history, best, rate):
+def _diverge(history, best, rate, plan):
     """Say that training has diverged at rates up to `rate`: an error, unless there is an epoch to return to."""
     advice = f"Training diverged at epoch {history.n_iter} with a learning rate of {rate:g}; try a smaller one."
     if best is None:
-        raise ValueError(f"{NON_FINITE} {advice}")
+        raise ValueError(f"{NON_FINITE} {advice}{plan.advise()}")
     history.validation_scores.append(np.nan)
-    warnings.warn(f"{advice} The best epoch's weights are kept.", ConvergenceWarning, stacklevel=3)
+    history.validation_loss_curve.append(np.nan)
+    warnings.warn(f"{advice} The best epoch's weights are kept.{plan.advise()}", ConvergenceWarning, stacklevel=3)
 
 
-def minimize(objective, theta, history, plan, max_fun):
+def minimize(objective, theta, history, plan, max_fun, observers=()):
     """Train by SciPy's L-BFGS-B, on all samples at once.
 
     Takes what :func:`descend` takes; `max_fun` limits the evaluations of the loss.
     """
-    # the objective that is minimised is the one whose gradient is computed: the sum over outputs
-    best = theta.copy()
+    n_trained = objective.network.n_trained
+    trained, moments = theta[:n_trained], theta[n_trained:]
+    best = trained.copy()
 
+    # the objective that is minimised is the one whose gradient is computed: the sum over outputs
     def loss_and_gradient(vector):
-        theta[:] = vector
+        trained[:] = vector
         loss, penalty = objective.evaluate(theta)
-        return loss + penalty, objective.gradient.astype(np.float64)
+        return loss + penalty, objective.gradient[:n_trained].astype(np.float64)
 
     def after_iteration(intermediate_result):
         best[:] = intermediate_result.x
         history.n_iter += 1
         history.loss = float(intermediate_result.fun)
         report.epoch(history)
+        wishes = [observer(history) for observer in observers]
+        if any(wishes):
+            raise StopIteration
 
     options = {
         "maxfun": max_fun,
@@ -366,7 +394,7 @@ def minimize(objective, theta, history, plan, max_fun):
         with single_threaded(), closing(reporter(plan.verbose, plan.n_epochs)) as report:
             result = scipy.optimize.minimize(
                 loss_and_gradient,
-                theta.astype(np.float64),
+                trained.astype(np.float64),
                 method="L-BFGS-B",
                 jac=True,
                 callback=after_iteration,
@@ -374,17 +402,18 @@ def minimize(objective, theta, history, plan, max_fun):
             )
         best[:] = result.x
         history.n_iter = min(result.nit, plan.n_epochs)
-        if result.status != 0:
+        if result.status not in (0, _SCIPY_STOPPED):
             warnings.warn(
                 f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): {result.message}. "
-                "Increase max_iter or max_fun, or scale the data.",
+                f"Increase max_iter or max_fun, or scale the data.{plan.advise()}",
                 ConvergenceWarning,
                 stacklevel=2,
             )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
-    theta[:] = best
+    trained[:] = best
     with single_threaded():
         history.loss = objective.reported(*objective.evaluate(theta))
+        moments -= objective.gradient[n_trained:]  # those of all samples, at these weights
     if not (np.isfinite(history.loss) and np.isfinite(theta).all()):
-        raise ValueError(f"{NON_FINITE} (solver='lbfgs', which has no learning rate.)")
+        raise ValueError(f"{NON_FINITE} (solver='lbfgs', which has no learning rate.){plan.advise()}")
