@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sknn_iitb._blas import single_threaded
+from sknn_iitb._callbacks import CallbackSupport, observers_of
 from sknn_iitb._parts import parameter_defaults
 from sknn_iitb._patience import announced
 from sknn_iitb.activations import ACTIVATIONS
@@ -39,7 +40,7 @@ _FLAT = {
 _CURVES = ("loss_curve_", "best_loss_", "learning_rate_curve_", "validation_scores_", "best_validation_score_")
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(CallbackSupport, BaseEstimator):
     """Everything but what is particular to labels or to numbers.
 
     A subclass has ``_validate(X, y, reset)``, ``_find_targets(y, continues, incremental, classes)``,
@@ -143,6 +144,8 @@ class BaseMLP(BaseEstimator):
     # --- fitting ---
 
     def _fit(self, X, y, sample_weight, incremental=False, classes=None):
+        # first of all, as what it sets must outlast an error. partial_fit calls no callbacks: its caller has the loop
+        observers = () if incremental else observers_of(self, X, y, sample_weight)
         before = vars(self).copy()
         continues = "_parameters" in before and (incremental or self.warm_start)
         if continues:  # these are changed in place
@@ -155,7 +158,9 @@ class BaseMLP(BaseEstimator):
             if continues and incremental:  # where scikit-learn's own check trusts the first call
                 self._validate_params()
             with announced(print if self.verbose else None):
-                self._train(X, y, sample_weight, continues, incremental, classes)
+                self._train(X, y, sample_weight, continues, incremental, classes, observers)
+            for observer in observers:
+                observer.close()
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
@@ -164,7 +169,7 @@ class BaseMLP(BaseEstimator):
             raise
         return self
 
-    def _train(self, X, y, sample_weight, continues, incremental, classes):
+    def _train(self, X, y, sample_weight, continues, incremental, classes, observers):
         parts = self._resolve_parts()
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -205,15 +210,17 @@ class BaseMLP(BaseEstimator):
             n_iter_no_change=self.n_iter_no_change,
             verbose=self.verbose,
         )
+        self._network, self._parameters, self._targets, self._loss = network, parameters, targets, parts.loss
+        for observer in observers:
+            observer.expose = lambda fitted, history: fitted._expose(history, continues, first_order, parts.output)
         if first_order:
             state = self._begin_state(network, X.dtype, rng, plan, n_train, continues and incremental)
-            descend(objective, parameters.vector, state, history, plan, validate)
+            descend(objective, parameters.vector, state, history, plan, validate, observers)
             state.order = state.order if incremental else None
             self._optimizer = state
         else:
-            minimize(objective, parameters.vector, history, plan, self.max_fun)
+            minimize(objective, parameters.vector, history, plan, self.max_fun, observers)
             vars(self).pop("_optimizer", None)
-        self._network, self._parameters, self._targets, self._loss = network, parameters, targets, parts.loss
         self._expose(history, continues, first_order, parts.output)
 
     def _resolve_parts(self):

@@ -171,7 +171,7 @@ class Objective:
         return max(1, int(_WORK_PER_CALL / (6 * batch_size * self.network.n_parameters + 5000)))
 
 
-def descend(objective, theta, state, history, plan, validate=None):
+def descend(objective, theta, state, history, plan, validate=None, observers=()):
     """Train by a first-order optimizer.
 
     Parameters
@@ -186,6 +186,8 @@ def descend(objective, theta, state, history, plan, validate=None):
     plan : Plan
     validate : callable, optional
         ``validate(theta)`` scores the parameters on held-out samples.
+    observers : sequence, optional
+        Of each, ``begin()`` is called before an epoch and ``end(history)`` after it; True stops training.
 
     Raises
     ------
@@ -198,6 +200,8 @@ def descend(objective, theta, state, history, plan, validate=None):
     try:
         with single_threaded(), closing(reporter(plan.verbose, plan.n_epochs)) as report:
             for _ in range(plan.n_epochs):
+                for observer in observers:
+                    observer.begin()
                 rates = plan.learning_rate_init * state.scale * next(factors)
                 _run_epoch(objective, theta, rates, state, history, plan)
                 score = None if validate is None else validate(theta)
@@ -210,7 +214,8 @@ def descend(objective, theta, state, history, plan, validate=None):
                 report.epoch(history, score)
                 state.scale = plan.schedule.after_epoch(state.scale, history.n_samples, history.stalled)
                 state.learning_rate = plan.learning_rate_init * state.scale
-                if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, score, report):
+                stopped = max((observer.end(history) for observer in observers), default=False)
+                if stopped or (history.stalled > plan.n_iter_no_change and _stop(state, history, plan, score, report)):
                     break
             else:
                 if plan.complete and not plan.schedule.ends:
@@ -304,24 +309,31 @@ def _diverge(history, best, rate):
     warnings.warn(f"{advice} The best epoch's weights are kept.", ConvergenceWarning, stacklevel=3)
 
 
-def minimize(objective, theta, history, plan, max_fun):
+def minimize(objective, theta, history, plan, max_fun, observers=()):
     """Train by SciPy's L-BFGS-B, on all samples at once.
 
     Takes what :func:`descend` takes; `max_fun` limits the evaluations of the loss.
     """
     # the objective that is minimised is the one whose gradient is computed: the sum over outputs
     best = theta.copy()
+    stopped = False
 
     def loss_and_gradient(vector):
+        for observer in observers:
+            observer.begin()
         theta[:] = vector
         loss, penalty = objective.evaluate(theta)
         return loss + penalty, objective.gradient.astype(np.float64)
 
     def after_iteration(intermediate_result):
-        best[:] = intermediate_result.x
+        nonlocal stopped
+        theta[:] = best[:] = intermediate_result.x
         history.n_iter += 1
         history.loss = float(intermediate_result.fun)
         report.epoch(history)
+        stopped = max((observer.end(history) for observer in observers), default=False)
+        if stopped:
+            raise StopIteration
 
     options = {
         "maxfun": max_fun,
@@ -344,7 +356,7 @@ def minimize(objective, theta, history, plan, max_fun):
             )
         best[:] = result.x
         history.n_iter = min(result.nit, plan.n_epochs)
-        if result.status != 0:
+        if result.status != 0 and not stopped:
             warnings.warn(
                 f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): {result.message}. "
                 "Increase max_iter or max_fun, or scale the data.",

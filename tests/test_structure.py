@@ -40,7 +40,7 @@ FLOORS = [
     {"_kernels"},
     {"layers"},
     {"_parts", "_math"},
-    {"_jit", "_blas", "reporting", "diagnosis"},
+    {"_jit", "_blas", "_callbacks", "reporting", "diagnosis"},
     {"_patience"},
 ]
 
