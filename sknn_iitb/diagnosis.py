@@ -14,7 +14,7 @@ _LARGE = 10.0
 # A column that varies by this little might as well not be there. It is just under one of a picture's 256 levels, so
 # that pixels divided by 255 pass, those too that are almost always 0.
 _SMALL = 1 / 256
-_NOTHING = 10 * np.finfo(float).eps  # what scikit-learn's scalers take for zero
+_NOTHING = 20 * np.finfo(float).eps  # from -10 to 10 eps: scikit-learn's scalers take that for zero
 
 _NUMBERS_AT_A_TIME = 2**18
 _N_NAMED = 3

@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy import sparse
@@ -65,6 +65,7 @@ _WILD = npst.arrays(
 _FACTORS = npst.arrays(np.float64, (1, 4), elements=st.floats(-30, 30).map(lambda exponent: 10.0**exponent))
 
 
+@settings(deadline=None)
 @given(X=_WILD, factors=_FACTORS)
 def test_the_advised_scaler_leaves_nothing_to_say(X, factors):
     X = X * factors[:, : X.shape[1]]
