@@ -1,5 +1,6 @@
 """What the two estimators share: the way from data to a trained network, its attributes, and its use."""
 
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -8,10 +9,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sknn_iitb._blas import single_threaded
+from sknn_iitb._callbacks import CallbackSupport, observers_of
 from sknn_iitb._parameters import ParametersMixin
 from sknn_iitb._patience import announced
 from sknn_iitb._weights import WeightsMixin
 from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb.diagnosis import advice
 from sknn_iitb.network import Network, Parameters, aligned
 from sknn_iitb.optimizers import LBFGS
 from sknn_iitb.schedules import Clock
@@ -33,7 +36,9 @@ _CURVES = (
 _MANY_SAMPLES = 10_000
 
 
-class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseMLP(
+    ParametersMixin, WeightsMixin, CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Everything but what is particular to labels or to numbers.
 
     A subclass has ``_validate(X, y, reset)``, ``_find_targets(y, loss, continues, incremental, classes)``, and what
@@ -48,6 +53,8 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
     # --- fitting ---
 
     def _fit(self, X, y, sample_weight, given=None, incremental=False, classes=None):
+        # first of all, as what it sets must outlast an error. partial_fit calls no callbacks: its caller has the loop
+        observers = () if incremental else observers_of(self, X, y, sample_weight)
         before = vars(self).copy()
         continues = "_parameters" in before and (incremental or self.warm_start)
         if continues:  # these are changed in place
@@ -60,7 +67,9 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
             if continues and incremental:  # where scikit-learn's own check trusts the first call
                 self._validate_params()
             with announced(print if self.verbose else None):
-                self._train(X, y, sample_weight, given or Given(), continues, incremental, classes)
+                self._train(X, y, sample_weight, given or Given(), continues, incremental, classes, observers)
+            for observer in observers:
+                observer.close()
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
@@ -69,7 +78,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
             raise
         return self
 
-    def _train(self, X, y, sample_weight, given, continues, incremental, classes):
+    def _train(self, X, y, sample_weight, given, continues, incremental, classes, observers):
         parts = self._resolve_parts()
         if incremental and self.early_stopping and given.X_val is None:
             raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
@@ -91,16 +100,18 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
         stops_early = self._stops_early(len(samples.Y), given, incremental)
         rows, validation = self._hold_out(samples, parts, given, rng, stops_early)
         n_train = len(samples.Y) if rows is None else len(rows)
-        plan = self._plan(parts, n_train, stops_early, incremental)
+        plan = self._plan(parts, samples, n_train, stops_early, incremental)
         objective = self._objective(samples, plan.batch_size, rows, dropout=any(network.dropout))
         history = self._begin_history(continues, incremental)
+        for observer in observers:
+            observer.expose = lambda fitted, history: fitted._expose_history(history, plan, continues)
         if parts.optimizer.kernel is not None:
             state = self._begin_state(dtype, rng, plan, n_train, continues and incremental)
-            descend(objective, parameters.vector, state, history, plan, validation)
+            descend(objective, parameters.vector, state, history, plan, validation, observers)
             state.order = state.order if incremental else None
             self._optimizer = state
         else:
-            minimize(objective, parameters.vector, history, plan, self.max_fun)
+            minimize(objective, parameters.vector, history, plan, self.max_fun, observers)
             vars(self).pop("_optimizer", None)
         vars(self).pop("_by_hand", None)
         self._expose_history(history, plan, continues)
@@ -141,8 +152,8 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
             )
         return network
 
-    def _plan(self, parts, n_samples, stops_early, incremental):
-        batch_size = self._batch_size(n_samples, parts.optimizer)
+    def _plan(self, parts, samples, n_train, stops_early, incremental):
+        batch_size = self._batch_size(n_train, parts.optimizer)
         if self.batch_norm and batch_size < 2:
             raise ValueError("batch_norm=True needs batches of two samples at least; set another batch_size.")
         return Plan(
@@ -158,8 +169,19 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             verbose=self.verbose,
-            advise=str,
+            advise=partial(self._advise, samples),
         )
+
+    def _advise(self, samples):
+        """What may be wrong with the data, as a sentence to be added to another."""
+        # where the output is not linear, the size of y means something
+        scalable = self._targets.uses_values and self.out_activation_ == "identity"
+        found = advice(
+            samples.X,
+            samples.y.reshape(len(samples.y), -1) if scalable else None,
+            getattr(self, "feature_names_in_", None),
+        )
+        return f" {found}" if found else ""
 
     def _objective(self, samples, max_rows, rows=None, dropout=False):
         """What is minimised, on the samples `rows`, None for all."""

@@ -24,7 +24,6 @@ __all__ = ["History", "Objective", "Plan", "State", "descend", "minimize"]
 _WORK_PER_CALL = 5e8
 
 _SCIPY_FTOL = 1e7 * np.finfo(float).eps  # its default
-_SCIPY_STOPPED = 99  # the status where a callback has asked to stop
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
@@ -225,8 +224,8 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
     plan : Plan
     validate : callable, optional
         ``validate(theta)`` returns score and loss on held-out samples.
-    observers : sequence of callables
-        ``observer(history)`` after each epoch; training stops if one returns True.
+    observers : sequence, optional
+        Of each, ``begin()`` is called before an epoch and ``end(history)`` after it; True stops training.
 
     Raises
     ------
@@ -244,6 +243,8 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
     try:
         with single_threaded(), closing(reporter(plan.verbose, plan.n_epochs)) as report:
             for _ in range(plan.n_epochs):
+                for observer in observers:
+                    observer.begin()
                 rates = plan.learning_rate_init / state.divisor * next(factors)
                 _run_epoch(objective, theta, rates, state, history, plan)
                 score, loss = (None, None) if validate is None else validate(theta)
@@ -256,10 +257,8 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
                 report.epoch(history, score)
                 state.divisor = plan.schedule.after_epoch(state.divisor, history.n_samples, history.stalled)
                 state.learning_rate = plan.learning_rate_init / state.divisor
-                wishes = [observer(history) for observer in observers]
-                if any(wishes):
-                    break
-                if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, report):
+                stopped = max((observer.end(history) for observer in observers), default=False)
+                if stopped or (history.stalled > plan.n_iter_no_change and _stop(state, history, plan, report)):
                     break
             else:
                 if plan.complete and not plan.schedule.ends:
@@ -371,18 +370,23 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
     best = trained.copy()
 
     # the objective that is minimised is the one whose gradient is computed: the sum over outputs
+    stopped = False
+
     def loss_and_gradient(vector):
+        for observer in observers:
+            observer.begin()
         trained[:] = vector
         loss, penalty = objective.evaluate(theta)
         return loss + penalty, objective.gradient[:n_trained].astype(np.float64)
 
     def after_iteration(intermediate_result):
-        best[:] = intermediate_result.x
+        nonlocal stopped
+        trained[:] = best[:] = intermediate_result.x
         history.n_iter += 1
         history.loss = float(intermediate_result.fun)
         report.epoch(history)
-        wishes = [observer(history) for observer in observers]
-        if any(wishes):
+        stopped = max((observer.end(history) for observer in observers), default=False)
+        if stopped:
             raise StopIteration
 
     options = {
@@ -406,7 +410,7 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
             )
         best[:] = result.x
         history.n_iter = min(result.nit, plan.n_epochs)
-        if result.status not in (0, _SCIPY_STOPPED):
+        if result.status != 0 and not stopped:
             warnings.warn(
                 f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): {result.message}. "
                 f"Increase max_iter or max_fun, or scale the data.{plan.advise()}",

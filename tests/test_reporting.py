@@ -8,7 +8,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 import sklearn.neural_network
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
@@ -235,6 +235,7 @@ _EVENTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(events=_EVENTS)
 def test_messages_stand_above_the_live_line_and_nothing_of_older_lines_is_left(events):
     stream, messages, n_epochs = Terminal(), [], 0

@@ -41,7 +41,7 @@ FLOORS = [
     {"_kernels", "_softmax"},
     {"layers", "adjustments"},
     {"_parts", "_math"},
-    {"_jit", "_intrinsics", "_blas", "reporting"},
+    {"_jit", "_intrinsics", "_blas", "_callbacks", "reporting", "diagnosis"},
     {"_patience"},
 ]
 
@@ -178,7 +178,9 @@ def test_documented_parameters_are_those_of_the_signature(thing):
         documented = _section(function, "Parameters") if function.__doc__ else {}
         if documented:
             parameters = inspect.signature(function).parameters.values()
-            names = {str(p).partition(":")[0] if p.kind is p.VAR_KEYWORD else p.name for p in parameters}
+            names = {
+                str(p).partition(":")[0] if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) else p.name for p in parameters
+            }
             assert set(documented) == names - {"self"}
 
 
