@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from sknn_iitb import interop
 from sknn_iitb._blas import single_threaded
 from sknn_iitb._parts import parameter_defaults
 from sknn_iitb.activations import ACTIVATIONS
@@ -74,6 +75,10 @@ class BaseMLP(BaseEstimator):
         "init": [*INITIALIZERS.constraint(), tuple, list],
         "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
     }
+
+    # functions of a module of their own, as methods
+    to_sklearn = interop.to_sklearn
+    from_sklearn = classmethod(interop.from_sklearn)
 
     # --- parameters and attributes ---
 
