@@ -132,8 +132,8 @@ class Comparison:
             lines += [f"- {headline}" for headline in self.differences]
         else:
             lines.append(
-                "None of the documented differences acts here. Losses that part late, or in a long run of lbfgs, do so by "
-                "rounding, which training amplifies; losses that part early are a bug, which we should like to hear of."
+                "None of the documented differences acts here. Losses that part late, or in a long run of lbfgs, do so "
+                "by rounding, which training amplifies; those that part early are a bug: please report it."
             )
         return "\n".join(lines)
 
