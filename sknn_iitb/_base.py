@@ -1,152 +1,58 @@
-"""What the two estimators share: parameters, parts, the way from data to a trained network and its attributes."""
+"""What the two estimators share: the way from data to a trained network, its attributes, and its use."""
 
-import math
-import warnings
-from collections import namedtuple
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sknn_iitb import interop
 from sknn_iitb._blas import single_threaded
-from sknn_iitb._parts import parameter_defaults
+from sknn_iitb._parameters import ParametersMixin
+from sknn_iitb._patience import announced
+from sknn_iitb._weights import WeightsMixin
 from sknn_iitb.activations import ACTIVATIONS
-from sknn_iitb.initializers import INITIALIZERS
-from sknn_iitb.losses import LOSSES
 from sknn_iitb.network import Network, Parameters, aligned
-from sknn_iitb.optimizers import OPTIMIZERS
-from sknn_iitb.schedules import SCHEDULES, Clock
+from sknn_iitb.optimizers import LBFGS
+from sknn_iitb.schedules import Clock
 from sknn_iitb.training import History, Objective, Plan, State, descend, minimize
+from sknn_iitb.validation import Given, Validation, hold_out
 
-__all__ = ["BaseMLP"]
+__all__ = ["BaseMLP", "assign", "is_first_order"]
 
-Parts = namedtuple("Parts", "activation output loss optimizer schedule initializer")
-
-_REGISTRIES = {registry.parameter: registry for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS)}
-
-# the flat parameters that a part owns once it is given as an object
-_FLAT = {
-    "solver": ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon"),
-    "learning_rate": ("power_t",),
-}
+# types of X that are converted to the network's a batch at a time
+_WHOLE_NUMBERS = [np.bool_, *(np.dtype(f"{u}int{bits}").type for u in ("", "u") for bits in (8, 16, 32, 64))]
 
 # attributes of a run by a first-order solver, which a later fit with lbfgs does not have
-_CURVES = ("loss_curve_", "best_loss_", "learning_rate_curve_", "validation_scores_", "best_validation_score_")
+_CURVES = (
+    *("loss_curve_", "best_loss_", "learning_rate_curve_"),
+    *("validation_scores_", "validation_loss_curve_", "best_validation_score_"),
+)
+
+# early_stopping="auto" stops early from that many samples on, as scikit-learn's gradient boosting does
+_MANY_SAMPLES = 10_000
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Everything but what is particular to labels or to numbers.
 
-    A subclass has ``_validate(X, y, reset)``, ``_find_targets(y, continues, incremental, classes)``,
-    ``_default_loss(output)`` and ``_legal_outputs(loss)``.
+    A subclass has ``_validate(X, y, reset)``, ``_find_targets(y, loss, continues, incremental, classes)``, and what
+    ``ParametersMixin`` asks for.
     """
-
-    _parameter_constraints: dict = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": ACTIVATIONS.constraint(lambda cls: cls.hidden),
-        "solver": OPTIMIZERS.constraint(),
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto", "full"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": SCHEDULES.constraint(),
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="left")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        # an activation for hidden layers passes here, so that the error can say why it is not legal
-        "output_activation": [StrOptions({"auto", *ACTIVATIONS.names()}), ACTIVATIONS.base],
-        "init": [*INITIALIZERS.constraint(), tuple, list],
-        "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
-    }
 
     # functions of a module of their own, as methods
     to_sklearn = interop.to_sklearn
     from_sklearn = classmethod(interop.from_sklearn)
 
-    # --- parameters and attributes ---
-
-    def set_params(self, **params):
-        """Set parameters, those of nested parts too, as ``solver__rho=0.95``.
-
-        Parameters
-        ----------
-        **params : dict
-
-        Returns
-        -------
-        self : estimator instance
-        """
-        for key in params:
-            name, _, inner = key.partition("__")
-            value = params.get(name, getattr(self, name, None))
-            if inner and name in _REGISTRIES and isinstance(value, str):
-                have_it = [f"{name}={c.__name__}()" for c in _REGISTRIES[name] if inner in parameter_defaults(c)]
-                advice = f"pass an object: {' or '.join(have_it)}" if have_it else f"no {name} has a {inner!r}"
-                raise ValueError(
-                    f"{key} cannot be set: {name}={value!r} is a name, which has no parameters of its own; {advice}."
-                )
-        return super().set_params(**params)
-
-    @property
-    def coefs_(self):
-        """List of the weight matrices, each (fan_in, fan_out): views into `parameters_`."""
-        return self._fitted_parameters("coefs_").coefs
-
-    @coefs_.setter
-    def coefs_(self, values):
-        self._writable_parameters("coefs_").coefs.assign(values)
-
-    @property
-    def intercepts_(self):
-        """List of the bias vectors, each (fan_out,): views into `parameters_`."""
-        return self._fitted_parameters("intercepts_").intercepts
-
-    @intercepts_.setter
-    def intercepts_(self, values):
-        self._writable_parameters("intercepts_").intercepts.assign(values)
-
-    @property
-    def parameters_(self):
-        """The flat vector of all weights, then all biases."""
-        return self._fitted_parameters("parameters_").vector
-
-    @parameters_.setter
-    def parameters_(self, values):
-        vector = self._writable_parameters("parameters_").vector
-        values = np.asarray(values)
-        if values.shape != vector.shape:
-            raise ValueError(f"parameters_ has shape {vector.shape}, got {values.shape}.")
-        vector[:] = values
-
-    def _fitted_parameters(self, name):
-        if "_parameters" not in vars(self):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}: it is not fitted yet.")
-        return self._parameters
-
-    def _writable_parameters(self, name):
-        self._parameters = self._fitted_parameters(name).writable()
-        return self._parameters
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     # --- fitting ---
 
-    def _fit(self, X, y, sample_weight, incremental=False, classes=None):
+    def _fit(self, X, y, sample_weight, given=None, incremental=False, classes=None):
         before = vars(self).copy()
         continues = "_parameters" in before and (incremental or self.warm_start)
         if continues:  # these are changed in place
@@ -158,7 +64,8 @@ class BaseMLP(BaseEstimator):
         try:
             if continues and incremental:  # where scikit-learn's own check trusts the first call
                 self._validate_params()
-            self._train(X, y, sample_weight, continues, incremental, classes)
+            with announced(print if self.verbose else None):
+                self._train(X, y, sample_weight, given or Given(), continues, incremental, classes)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
@@ -167,158 +74,173 @@ class BaseMLP(BaseEstimator):
             raise
         return self
 
-    def _train(self, X, y, sample_weight, continues, incremental, classes):
+    def _train(self, X, y, sample_weight, given, continues, incremental, classes):
         parts = self._resolve_parts()
-        if incremental and self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
+        if incremental and self.early_stopping and given.X_val is None:
+            raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
         X, y = self._validate(X, y, reset=not continues)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        targets = self._find_targets(y, continues, incremental, classes)
+        targets = self._find_targets(y, parts.loss, continues, incremental, classes)
         parts = self._choose_output(parts, targets)
         parts.loss.check_target(y)
-        Y = targets.encode(y, parts.output.names[0], X.dtype)
-        X, Y, weight = _drop_zero_weights(X, Y, sample_weight)
+        dtype = self._parameters.vector.dtype if continues else self._network_dtype(X)
+        Y = targets.encode(y, parts.output.names[0], dtype)
+        weight = self._weigh(targets, y, sample_weight, incremental)
+        groups = None if given.groups is None else np.asarray(given.groups)
+        X, Y, y, groups, weight = _drop_zero_weights(X, Y, y, groups, weight)
 
         rng = self._optimizer.rng if incremental and continues and hasattr(self, "_optimizer") else None
         rng = check_random_state(self.random_state) if rng is None else rng
         units = (X.shape[1], *self._hidden_sizes(), Y.shape[1])
-        network = Network(units, [parts.activation] * (len(units) - 2), parts.output)
-        if continues and units != self._parameters.units:
-            raise ValueError(
-                f"A fitted network of layers {self._parameters.units} cannot go on with layers {units}; "
-                "hidden_layer_sizes and the number of outputs must stay as they were."
-            )
-        parameters = self._parameters if continues else _initialize(network, self.init, parts, rng, X.dtype)
-        rows, validate = self._hold_out(network, targets, X, Y, weight, rng, parts)
+        network = Network(units, parts.hidden, parts.output, self._dropout_rates(), self.batch_norm)
+        self._check_network(network, continues)
+        parameters = self._parameters if continues else self._initialize(network, parts, rng, dtype)
+        # from here on the net can be used, by a scorer or a callback
+        self._network, self._parameters, self._targets, self._loss = network, parameters, targets, parts.loss
+        self._expose_network(network, parts.output)
+        stops_early = self._stops_early(len(Y), given, incremental)
+        rows, validation = self._hold_out(network, targets, parts, X, Y, y, weight, groups, given, rng, stops_early)
+        n_train = len(Y) if rows is None else len(rows)
+        batch_size = self._batch_size(n_train, parts.optimizer)
+        if self.batch_norm and batch_size < 2:
+            raise ValueError("batch_norm=True needs batches of two samples at least; set another batch_size.")
+        objective = Objective(
+            *(
+                network,
+                parts.loss,
+                X,
+                self._soften(targets, Y, parts.loss, parts.output),
+                weight,
+                self.alpha,
+                batch_size,
+                rows,
+            ),
+            l1=self.l1,
+            blocks=targets.blocks,
+            dropout=any(network.dropout),
+        )
         history = self._begin_history(continues, incremental)
-        first_order = parts.optimizer.kernel is not None
-        n_train = len(X) if rows is None else len(rows)
-        batch_size = self._batch_size(n_train, parts.optimizer) if first_order else n_train
-        objective = Objective(network, parts.loss, X, Y, weight, self.alpha, batch_size, rows)
         plan = Plan(
             optimizer=parts.optimizer,
             schedule=parts.schedule,
+            adjustments=parts.adjustments,
             learning_rate_init=self.learning_rate_init,
             batch_size=batch_size,
             shuffle=self.shuffle,
             n_epochs=1 if incremental else self.max_iter,
             complete=not incremental,
+            stops_early=stops_early,
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             verbose=self.verbose,
+            advise=str,
         )
-        if first_order:
-            state = self._begin_state(network, X.dtype, rng, plan, n_train, continues and incremental)
-            descend(objective, parameters.vector, state, history, plan, validate)
+        if validation is not None:
+            self._try_scoring(validation, parts.loss, parameters.vector)
+        if parts.optimizer.kernel is not None:
+            state = self._begin_state(network, dtype, rng, plan, n_train, continues and incremental)
+            descend(objective, parameters.vector, state, history, plan, validation)
             state.order = state.order if incremental else None
             self._optimizer = state
         else:
             minimize(objective, parameters.vector, history, plan, self.max_fun)
             vars(self).pop("_optimizer", None)
-        self._network, self._parameters, self._targets, self._loss = network, parameters, targets, parts.loss
-        self._expose(history, continues, first_order, parts.output)
+        vars(self).pop("_by_hand", None)
+        self._expose_history(history, plan, continues)
 
-    def _resolve_parts(self):
-        """Names to parts; the output, and a classifier's loss, may wait for the targets."""
-        defaults = parameter_defaults(type(self))
-        for parameter, flat in _FLAT.items():
-            for name in flat:
-                value = getattr(self, name)
-                if not isinstance(getattr(self, parameter), str) and value != defaults[name]:
-                    raise ValueError(
-                        f"{name}={value!r} has no effect beside {parameter}={getattr(self, parameter)!r}, which has "
-                        f"its own parameters; set them there, or pass {parameter} by name."
-                    )
-        flat = {name: getattr(self, name) for names in _FLAT.values() for name in names}
-        activation = ACTIVATIONS.resolve(self.activation)
-        if not activation.hidden:
-            raise ValueError(f"activation={self.activation!r} is for the output only; set output_activation.")
-        return Parts(
-            activation=activation,
-            output=None if self.output_activation == "auto" else ACTIVATIONS.resolve(self.output_activation),
-            loss=None if self.loss == "auto" else LOSSES.resolve(self.loss),
-            optimizer=OPTIMIZERS.resolve(self.solver, flat),
-            schedule=SCHEDULES.resolve(self.learning_rate, flat),
-            initializer=None if isinstance(self.init, (tuple, list)) else INITIALIZERS.resolve(self.init),
-        )
+    def _weigh(self, targets, y, sample_weight, incremental):
+        """The weights of the samples in the loss."""
+        return sample_weight
 
-    def _choose_output(self, parts, targets):
-        """Settle what "auto" left open; raise for a combination that is not legal."""
-        loss = parts.loss or self._default_loss(parts.output)
-        legal = self._legal_outputs(loss)
-        if not legal:
-            names = ", ".join(map(repr, LOSSES.names(self._legal_outputs)))
-            raise ValueError(f"loss={self.loss!r} is not for {type(self).__name__}; legal are {names}.")
-        name = targets.default_output(legal) if parts.output is None else parts.output.names[0]
-        if name not in legal:
-            why = "" if parts.output.output else " (it is for hidden layers only)"
-            if self.loss == "auto":  # other outputs would have had other losses
-                outputs = (cls for cls in ACTIVATIONS if cls.output)
-                legal = [o.names[0] for o in outputs if o.names[0] in self._legal_outputs(self._default_loss(o))]
+    def _soften(self, targets, Y, loss, output):
+        """The targets that training sees."""
+        return Y
+
+    def _check_network(self, network, continues):
+        if self.batch_norm and not network.hidden:
+            raise ValueError("batch_norm=True has no effect without a hidden layer.")
+        if continues and (network.units, network.batch_norm) != (self._parameters.units, self._parameters.batch_norm):
             raise ValueError(
-                f"output_activation={self.output_activation!r}{why} is not legal with loss={self.loss!r}; "
-                f"legal are {', '.join(map(repr, legal))}."
+                f"A fitted network of layers {self._parameters.units} and batch_norm={self._parameters.batch_norm} "
+                f"cannot go on with layers {network.units} and batch_norm={network.batch_norm}; hidden_layer_sizes, "
+                "batch_norm and the number of outputs must stay as they were."
             )
-        targets.check_output(name)
-        return parts._replace(loss=loss, output=parts.output or ACTIVATIONS.resolve(name))
 
-    def _settled_output(self):
-        """Name of the output activation, as fitted or as the parameters say; None where it depends on the targets."""
-        if "out_activation_" in vars(self):
-            return self.out_activation_
-        if self.output_activation != "auto":
-            named = isinstance(self.output_activation, str)
-            if not named or self.output_activation in ACTIVATIONS:
-                return ACTIVATIONS.resolve(self.output_activation).names[0]
-            return None
-        named = isinstance(self.loss, str)
-        if self.loss == "auto" or (named and self.loss not in LOSSES):  # fit will tell of a wrong name
-            return None
-        legal = self._legal_outputs(LOSSES.resolve(self.loss))
-        return None if "logistic" in legal else legal[0]
+    def _initialize(self, network, parts, rng, dtype):
+        """Draw or copy the parameters that training starts from."""
+        parameters = Parameters(network.units, aligned(network.n_parameters, dtype), network.batch_norm)
+        for ones in (*parameters.scales, *parameters.variances):
+            ones[:] = 1
+        for zeros in parameters.means:
+            zeros[:] = 0
+        by_hand = vars(self).get("_by_hand", ())
+        if parts.initializer is None or {"coefs_", "intercepts_"} <= set(by_hand):
+            given = (by_hand["coefs_"], by_hand["intercepts_"]) if by_hand else self.init
+            try:
+                coefs, intercepts = given
+                parameters.coefs.assign(coefs)
+                parameters.intercepts.assign(intercepts)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"init must be a name, an Initializer or (coefs, intercepts): {error}") from None
+            if not np.isfinite(parameters.vector).all():
+                raise ValueError("init=(coefs, intercepts) must be finite.")
+            return parameters
+        # a draw may depend on the activation; the last layer has that of the one before
+        last = parts.hidden[-1] if parts.hidden else ACTIVATIONS.resolve(self.activation or "identity")
+        activations = [*parts.hidden, last]
+        for weights, biases, activation in zip(parameters.coefs, parameters.intercepts, activations, strict=True):
+            weights[...], biases[...] = parts.initializer.draw(rng, *weights.shape, activation)
+        return parameters
 
-    def _hidden_sizes(self):
-        given = self.hidden_layer_sizes
-        sizes = [given] if isinstance(given, Integral) else list(given)
-        if not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in sizes):
-            raise ValueError(f"hidden_layer_sizes must be integers > 0, got {given!r}.")
-        return [int(n) for n in sizes]
+    def _stops_early(self, n_samples, given, incremental):
+        if self.early_stopping == "auto":
+            return given.X_val is not None or (n_samples > _MANY_SAMPLES and not incremental)
+        return self.early_stopping
 
-    def _batch_size(self, n_samples, optimizer):
-        if self.batch_size == "full" or (self.batch_size == "auto" and optimizer.full_batch):
-            return n_samples
-        if self.batch_size == "auto":
-            return min(200, n_samples)
-        if self.batch_size > n_samples:
-            warnings.warn(
-                f"Got batch_size={self.batch_size}, larger than the {n_samples} training samples; it is going to be "
-                "clipped.",
-                stacklevel=6,
-            )
-        return min(int(self.batch_size), n_samples)
-
-    def _hold_out(self, network, targets, X, Y, weight, rng, parts):
-        """Indices of the training samples and the function that scores the others; (None, None) if there are none."""
-        if not self.early_stopping or parts.optimizer.kernel is None:
+    def _hold_out(self, network, targets, parts, X, Y, y, weight, groups, given, rng, stops_early):
+        """Indices of the training samples, None for all, and the function that judges by others; None without."""
+        if parts.optimizer.kernel is None:
             return None, None
-        if math.ceil(self.validation_fraction * len(X)) < 2:
+        if given.X_val is not None:
+            return None, self._given_validation(network, targets, parts, given, Y.dtype)
+        if given.y_val is not None or given.sample_weight_val is not None:
+            raise ValueError("y_val and sample_weight_val go with X_val, which is missing.")
+        if not stops_early:
+            return None, None
+        rows, held_out = hold_out(self.validation_fraction, targets, Y, y, groups, rng)
+        weight = None if weight is None else weight[held_out]
+        return rows, Validation(network, parts.loss, targets, X[held_out], Y[held_out], y[held_out], weight)
+
+    def _given_validation(self, network, targets, parts, given, dtype):
+        if given.y_val is None:
+            raise ValueError("X_val needs y_val.")
+        try:
+            X, y = self._validate(given.X_val, given.y_val, reset=False)
+            parts.loss.check_target(y)
+            Y = targets.encode(y, parts.output.names[0], dtype)
+        except ValueError as error:
+            raise ValueError(f"X_val, y_val: {error}") from error
+        weight = given.sample_weight_val
+        if weight is not None:
+            weight = _check_sample_weight(weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = self._weigh(targets, y, weight, incremental=False)
+        if weight is not None and not weight.any():
+            raise ValueError("sample_weight_val is zero for every sample.")
+        return Validation(network, parts.loss, targets, X, Y, y, weight)
+
+    def _try_scoring(self, validation, loss, theta):
+        """Score once before training: what cannot be computed is an error now rather than after an epoch."""
+        if self.scoring is None:
+            return
+        try:
+            validation.score_by(self.scoring, self)
+            validation(theta)
+        except (AttributeError, TypeError, ValueError) as error:
             raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
-        # the same draws as scikit-learn's, which stratifies where there is one output for two classes
-        rows, held_out = train_test_split(
-            np.arange(len(X), dtype=np.int64),
-            random_state=rng,
-            test_size=self.validation_fraction,
-            stratify=targets.strata(Y),
-        )
-        X, Y, weight = X[held_out], Y[held_out], None if weight is None else weight[held_out]
-
-        def validate(theta):
-            return targets.score(network.predict(X, theta, targets.uses_values), Y, weight)
-
-        return rows, validate
+                f"scoring={self.scoring!r} cannot be computed on the validation samples of a net with "
+                f"loss={loss.names[0] if loss.names else loss!r}: {error}"
+            ) from error
 
     def _begin_history(self, continues, incremental):
         if not continues:
@@ -339,43 +261,95 @@ class BaseMLP(BaseEstimator):
         return State(
             rng=rng,
             optimizer=optimizer,
-            slots=np.zeros(plan.optimizer.n_slots * network.n_parameters, dtype),
+            slots=np.zeros(plan.optimizer.n_slots * network.n_trained, dtype),
             clock=Clock(self.max_iter * steps_per_epoch, steps_per_epoch),
             learning_rate=plan.learning_rate_init,
+            # drawn only where it is needed: scikit-learn's sequence of draws has no such one
+            seed=int(rng.randint(2**31 - 1)) << 31 | int(rng.randint(2**31 - 1)) if any(network.dropout) else 0,
         )
 
-    def _expose(self, history, continues, first_order, output):
-        self.n_layers_ = len(self._network.units)
-        self.n_outputs_ = self._network.units[-1]
+    def _expose_network(self, network, output):
+        self.n_layers_ = len(network.units)
+        self.n_outputs_ = network.units[-1]
         self.out_activation_ = "exp" if output.names[0] == "exponential" else output.names[0]
+
+    def _expose_history(self, history, plan, continues):
         self.n_iter_ = history.n_iter
         self.loss_ = history.loss
         self.t_ = history.n_samples
         self._no_improvement_count = history.stalled
-        if not first_order:
+        if plan.optimizer.kernel is None:
             for name in _CURVES:
                 vars(self).pop(name, None)
             return
         earlier = vars(self) if continues else {}
         # a continued curve is extended in place: copied, many calls of partial_fit would take quadratic time
-        for name in ("loss_curve", "learning_rate_curve", "validation_scores"):
+        for name in ("loss_curve", "learning_rate_curve", "validation_scores", "validation_loss_curve"):
             curve = earlier.get(f"{name}_") or []
             curve.extend(getattr(history, name))
             setattr(self, f"{name}_", curve)
-        if self.early_stopping:
-            self.best_validation_score_, self.best_loss_ = history.best_score, None
-        else:
-            self.validation_scores_ = self.best_validation_score_ = None
-            self.best_loss_ = history.best_loss
+        if not self.validation_scores_:
+            self.validation_scores_ = self.validation_loss_curve_ = None
+        self.best_validation_score_ = history.best_score if self.validation_scores_ else None
+        self.best_loss_ = None if plan.stops_early else history.best_loss
 
     # --- using the fitted network ---
 
-    def _outputs(self, X, activate_output):
+    def _checked(self, X):
         check_is_fitted(self)
-        theta = self._parameters.vector
-        X = validate_data(self, X, dtype=theta.dtype, order="C", reset=False)
+        dtype = [self._parameters.vector.dtype, *_WHOLE_NUMBERS]
+        return validate_data(self, X, dtype=dtype, order="C", accept_sparse="csr", reset=False)
+
+    def _outputs(self, X, activate_output, n_hidden=None):
+        X = self._checked(X)
         with single_threaded():
-            return self._network.predict(X, theta, activate_output)
+            return self._network.predict(X, self._parameters.vector, activate_output, n_hidden)
+
+    def hidden_activations(self, X, layer=-1):
+        """Values of the neurons of a hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        layer : int, default=-1
+            The hidden layer, counted from 0, or from the last one backwards by negative numbers.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_neurons)
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
+        check_is_fitted(self)
+        n_hidden = self.n_layers_ - 2
+        if not isinstance(layer, Integral) or not -n_hidden <= layer < n_hidden:
+            raise ValueError(f"layer={layer!r} is not one of the {n_hidden} hidden layers of this network.")
+        return self._outputs(X, activate_output=False, n_hidden=layer % n_hidden + 1)
+
+    def transform(self, X):
+        """Values of the neurons of the last hidden layer: the features that the net has found.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_neurons)
+
+        Raises
+        ------
+        ValueError
+            If there is no hidden layer.
+        """
+        return self.hidden_activations(X)
+
+    @property
+    def _n_features_out(self):
+        return self._parameters.units[-2]
 
     def loss_and_gradient(self, X, y, sample_weight=None):
         """The loss that training minimises, and its gradient, at the present parameters.
@@ -398,46 +372,56 @@ class BaseMLP(BaseEstimator):
         """
         check_is_fitted(self)
         X, y = self._validate(X, y, reset=False)
+        theta = self._parameters.vector
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         self._loss.check_target(y)
-        Y = self._targets.encode(y, self._network.output.names[0], X.dtype)
-        X, Y, weight = _drop_zero_weights(X, Y, sample_weight)
+        Y = self._targets.encode(y, self._network.output.names[0], theta.dtype)
+        weight = self._weigh(self._targets, y, sample_weight, incremental=False)
+        X, Y, _, _, weight = _drop_zero_weights(X, Y, y, None, weight)
         if Y.shape[1] != self.n_outputs_:
             raise ValueError(f"y has {Y.shape[1]} outputs, the network has {self.n_outputs_}.")
-        objective = Objective(self._network, self._loss, X, Y, weight, self.alpha, len(X))
+        Y = self._soften(self._targets, Y, self._loss, self._network.output)
+        objective = Objective(
+            *(self._network, self._loss, X, Y, weight, self.alpha, len(Y)), l1=self.l1, blocks=self._targets.blocks
+        )
         with single_threaded():
-            loss, penalty = objective.evaluate(self._parameters.vector)
-        return float(loss + penalty), objective.gradient
+            loss, penalty = objective.evaluate(theta)
+        return float(loss + penalty), objective.gradient[: self._network.n_trained]
 
-    def _dtypes(self, reset):
+    # --- types ---
+
+    def _float_types(self, reset):
         if not reset:
-            return self._parameters.vector.dtype
-        return (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
+            return [self._parameters.vector.dtype]
+        return [np.float64, np.float32] if self.dtype is None else [np.dtype(self.dtype)]
+
+    def _input_types(self, reset):
+        """What X may stay as; anything else is converted to the first of them."""
+        return [*self._float_types(reset), *_WHOLE_NUMBERS]
+
+    def _network_dtype(self, X):
+        types = self._float_types(reset=True)
+        return np.dtype(X.dtype if X.dtype in types else types[0])
 
 
-def _drop_zero_weights(X, Y, weight):
+def _drop_zero_weights(X, Y, y, groups, weight):
     if weight is None or weight.all():
-        return X, Y, weight
+        return X, Y, y, groups, weight
     keep = weight > 0
     if not keep.any():
         raise ValueError("sample_weight is zero for every sample.")
-    return X[keep], Y[keep], weight[keep]
+    return X[keep], Y[keep], y[keep], None if groups is None else groups[keep], weight[keep]
 
 
-def _initialize(network, init, parts, rng, dtype):
-    """Draw or copy the parameters that training starts from."""
-    parameters = Parameters(network.units, aligned(network.n_parameters, dtype))
-    if parts.initializer is None:
-        try:
-            coefs, intercepts = init
-            parameters.coefs.assign(coefs)
-            parameters.intercepts.assign(intercepts)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"init must be a name, an Initializer or (coefs, intercepts): {error}") from None
-        if not np.isfinite(parameters.vector).all():
-            raise ValueError("init=(coefs, intercepts) must be finite.")
-    else:
-        for weights, biases in zip(parameters.coefs, parameters.intercepts, strict=True):
-            weights[...], biases[...] = parts.initializer.draw(rng, *weights.shape, parts.activation)
-    return parameters
+def assign(estimator, arguments):
+    """Store the arguments of __init__ unchanged, as scikit-learn's get_params expects."""
+    for name, value in arguments.items():
+        if name not in ("self", "__class__"):
+            setattr(estimator, name, value)
+
+
+def is_first_order(estimator):
+    if estimator.solver == "lbfgs" or isinstance(estimator.solver, LBFGS):
+        raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
+    return True

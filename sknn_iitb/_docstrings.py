@@ -28,9 +28,9 @@ _PARAMETERS = """\
 hidden_layer_sizes : array-like of int, default=(100,)
     Number of neurons in each hidden layer; empty for none.
 
-activation : {hidden}, Activation or callable, default='relu'
+activation : {hidden}, Activation, callable or list, default='relu'
     Activation of the hidden layers: a name, an object of :mod:`sknn_iitb.activations`, or a function
-    ``g(z)`` of your own that returns value and derivative at a number.
+    ``g(z)`` of your own that returns value and derivative at a number; or a list of them, one for each hidden layer.
 
 solver : {solvers}, Optimizer or callable, default='adam'
     How the weights move: a name, an object of :mod:`sknn_iitb.optimizers`, or a function ``f(theta, gradient, slots,
@@ -70,7 +70,8 @@ tol : float, default=1e-4
     For lbfgs the gradient's largest component at which it stops.
 
 verbose : bool or int, default=False
-    Whether to print a line for each epoch.
+    1 or True shows the progress in one live line in a terminal or a notebook, and prints a line for each epoch
+    elsewhere; 2 or more prints a line for each epoch everywhere.
 
 warm_start : bool, default=False
     Whether fit goes on from the weights that are there.
@@ -81,11 +82,13 @@ momentum : float in [0, 1), default=0.9
 nesterovs_momentum : bool, default=True
     For solver='sgd'.
 
-early_stopping : bool, default=False
-    Whether to hold out samples, to stop when their score stalls, and to keep the weights of the best epoch.
+early_stopping : bool or 'auto', default=False
+    Whether to hold out samples, to stop when their score stalls, and to keep the weights of the best epoch. 'auto' does
+    if `X_val` is given to fit, or for more than 10,000 samples.
 
-validation_fraction : float in [0, 1), default=0.1
-    The part of the samples that early stopping holds out.
+validation_fraction : float in [0, 1) or CV splitter, default=0.1
+    The part of the samples that early stopping holds out if it is not given any, or a splitter, the last of whose
+    splits is used: ``TimeSeriesSplit()``, ``StratifiedShuffleSplit()``, ``GroupShuffleSplit()`` with `groups` of fit.
 
 beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
     Decay of the running means of the gradient and of its square, for the solvers of Adam's kin and lion.
@@ -103,11 +106,46 @@ output_activation : {{'auto'}} or {outputs} or Activation, default='auto'
     Activation of the last layer. 'auto' is the first that is legal for the loss{auto_output}. Legal are:
 {legal}
 
+{of_classes}dropout : float in [0, 1) or list of them, default=0.0
+    The share of neurons of each hidden layer that is left out at random in each step of training; a list has one number
+    for the inputs and then one for each hidden layer. What remains is scaled up, so that predictions need nothing.
+    (Srivastava et al., JMLR 15, 2014.)
+
+batch_norm : bool, default=False
+    Whether the weighted sums of the hidden layers are standardised, in training by the mean and the variance of the
+    batch, in prediction by their running means. (Ioffe and Szegedy, arXiv:1502.03167.)
+
+l1 : float, default=0.0
+    Strength of the L1 penalty on the weights: l1 / rows times the sum of their absolute values, beside `alpha`'s. Its
+    derivative at 0 is taken to be 0.
+
+max_norm : float or None, default=None
+    Largest length of the vector of the weights that come into a neuron; longer ones are shortened after each step.
+
+clip_norm, clip_value : float or None, default=None
+    Largest length of the gradient of a step, and largest size of its components; what exceeds them is shortened, the
+    components first.
+
+scoring : str, callable or None, default=None
+    What validation scores: None is accuracy or R2, 'loss' the negative loss, else a name that scikit-learn has a scorer
+    for, or a scorer ``f(estimator, X, y)``. More is better.
+
 init : {initializers}, Initializer or (coefs, intercepts), default='auto'
     The weights before training; 'auto' is scikit-learn's way.
 
 dtype : {{'float32', 'float64'}} or None, default=None
     Type of the weights and of all computation; None follows X. float32 is about twice as fast."""
+
+_OF_CLASSES = """\
+class_weight : dict, list of dict, 'balanced' or None, default=None
+    Weights of the classes in the loss, which multiply the samples'; 'balanced' gives each class the same weight in all.
+    A list has a dict for each column of y. Probabilities shift accordingly.
+
+label_smoothing : float in [0, 1), default=0.0
+    The share of a sample's certainty that is spread over all classes (Szegedy et al., CVPR 2016), for cross entropy and
+    squared error.
+
+"""
 
 _ATTRIBUTES = """\
 coefs_, intercepts_ : list of ndarray
@@ -115,7 +153,7 @@ coefs_, intercepts_ : list of ndarray
     `parameters_`; what you assign to them, whole, an item or a number, is what predict and further training use.
 
 parameters_ : ndarray of shape (n_parameters,)
-    All weights, then all biases.
+    All weights, then all biases, then all scales.
 
 loss_ : float
     Loss of the last epoch, penalty included.
@@ -126,8 +164,13 @@ best_loss_ : float or None
 loss_curve_, learning_rate_curve_ : list of float
     Loss of each epoch, and the learning rate of its first update. Not for lbfgs.
 
-validation_scores_, best_validation_score_ : list of float and float, or None
-    Accuracy or R2 on the held-out samples after each epoch, under early stopping.
+validation_scores_, validation_loss_curve_, best_validation_score_ : list of float, list of float and float, or None
+    Score (accuracy or R2, or as `scoring` says) and loss on the validation samples after each epoch, and the best
+    score. None without `early_stopping` and `X_val`.
+
+scales_, means_, variances_ : list of ndarray
+    With `batch_norm`, for each hidden layer: the scales, which are trained, and running mean and variance of the
+    weighted sums.
 
 n_iter_ : int
     Number of epochs of the last fit.
@@ -165,6 +208,7 @@ def documented(cls):
         losses=_names(LOSSES, lambda c: getattr(c, which)),
         auto_output=", 'softmax' for more than two classes" if which == "classifier_outputs" else "",
         legal=legal,
+        of_classes=_OF_CLASSES if which == "classifier_outputs" else "",
     )
     losses = _names(LOSSES, lambda c: getattr(c, which))
     texts = {"introduction": _INTRODUCTION, "parameters": parameters, "attributes": _ATTRIBUTES, "losses": losses}

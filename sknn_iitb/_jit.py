@@ -1,4 +1,4 @@
-"""Compilation: the only file that knows numba's options, its cache and addresses.
+"""Compilation: the only file, with _intrinsics.py, that knows numba, its cache and addresses.
 
 Every compiled function belongs to a *family* with one signature per dtype (``SIGNATURES``). It is compiled
 alone, the first time it is used, and is afterwards known to the kernels by its address, an integer in an int64
@@ -33,10 +33,12 @@ import numpy as np
 from llvmlite import __version__ as llvmlite_version
 from numba import types
 from numba.core import caching, cgutils, compiler, config, errors, serialize
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 from numba.misc.appdirs import AppDirs
 
-__all__ = ["SIGNATURES", "call", "compiled", "elementary", "first", "inlined", "n_required", "power_of_two", "prefetch"]
+from sknn_iitb._patience import clock
+
+__all__ = ["SIGNATURES", "call", "compiled", "n_required"]
 
 # "nnan" and "ninf" are left out: with them, checks for NaN and infinity lie. division by zero gives inf.
 _OPTIONS = {
@@ -57,22 +59,31 @@ def _signatures(f):
     hyper, factors = _array(types.float64, 1, readonly=True), _array(types.float64, 2, readonly=True)
     index, table = _array(types.int64, 1, readonly=True), _array(types.int64, 2, readonly=True)
     real, integer, nothing = types.float64, types.int64, types.void
-    # X, Y, weight, order; theta; gradient, spare, work, totals, layers, hypers, loss_hyper, program, l2, n_coefs, piece
-    batch = const_matrix, const_matrix, const_vector, index
-    state = vector, vector, vector, _array(real, 1), table, const_matrix, const_vector, index, real, integer, integer
+    # source, Y, weight, order; theta; gradient, spare, work, totals, layers, hypers, loss_hyper, blocks, program,
+    # strengths, key
+    batch = index, const_matrix, const_vector, index
+    state = vector, vector, vector, _array(real, 1), table, const_matrix, const_vector, index, index, hyper, integer
+    # x, rows, weight, theta, gradient; what differs; layer, hyper, key
+    through = const_matrix, index, const_vector, const_vector, vector
+    layer = index, const_vector, integer
     return {
         # parts
         "activation": nothing(matrix, const_vector, matrix, const_vector),
-        "layer_forward": nothing(const_matrix, const_vector, matrix, matrix, index, const_vector),
-        "layer_backward": nothing(const_matrix, const_vector, vector, matrix, matrix, matrix, index),
-        "loss": real(const_matrix, const_matrix, const_matrix, matrix, const_vector),
+        "layer_forward": nothing(*through, matrix, matrix, *layer),
+        "layer_backward": nothing(*through, matrix, matrix, matrix, *layer),
+        "load": nothing(index, index, matrix, f, integer),
+        "loss": real(const_matrix, const_matrix, const_matrix, matrix, const_vector, index),
+        "adjustment": nothing(vector, vector, table, f),
         "optimizer": nothing(vector, const_vector, matrix, hyper, f, f, integer),
         # the loops of _kernels.py
-        "forward": nothing(const_matrix, const_vector, vector, vector, table, const_matrix),
-        "backward": nothing(const_matrix, const_vector, vector, matrix, vector, vector, table),
+        "forward": nothing(*through, vector, vector, table, const_matrix, integer),
+        "backward": nothing(*through, matrix, vector, vector, table, const_matrix, integer),
         "gradient": nothing(*batch, const_vector, *state),
-        "train": nothing(*batch, vector, *state, vector, hyper, integer, integer, hyper, table, factors),
-        "predict": nothing(const_matrix, const_vector, vector, matrix, table, const_matrix, index, integer),
+        "train": nothing(
+            *(*batch, vector, *state),
+            *(vector, hyper, integer, integer, hyper, table, factors, table, table, hyper),
+        ),
+        "predict": nothing(const_matrix, index, const_vector, vector, matrix, table, const_matrix, index),
     }
 
 
@@ -137,6 +148,8 @@ def _compile(family, function, dtype, template):
     dispatcher = numba.njit(**_OPTIONS)(member)
     if _is_ours(function):
         dispatcher._cache = _DiskCache(f"{function.__module__}.{function.__name__}.{family}.{dtype}")
+    else:
+        clock.start("Compiling a function of yours, once in each process.")
     try:
         dispatcher.compile(SIGNATURES[dtype][family])
     except Exception as error:  # numba passes on what it meets in looking up a name
@@ -146,6 +159,8 @@ def _compile(family, function, dtype, template):
             f"The custom {family} {function.__name__!r} cannot be compiled for {dtype}; see "
             f"docs/custom_parts for the form it must have:\n{_source(function)}\n{error}"
         ) from None
+    finally:
+        clock.stop()
     dispatcher.disable_compile()
     (result,) = dispatcher.overloads.values()
     return Compiled(dispatcher, result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
@@ -243,6 +258,7 @@ class _DiskCache(caching._Cache):
                 return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
             except Exception:  # missing, or not ours to read: compile
                 continue
+        clock.start("Compiling once; the result is kept on disk.")
         return None
 
     def save_overload(self, sig, data):
@@ -351,67 +367,3 @@ def _caller(family):
 
 
 call = {family: _caller(family) for family in SIGNATURES[np.dtype("float64")]}
-
-
-@intrinsic
-def _prefetch(typing_context, array, row, column):
-    def codegen(context, builder, signature, values):
-        view = context.make_array(array)(context, builder, values[0])
-        shape, strides = cgutils.unpack_tuple(builder, view.shape), cgutils.unpack_tuple(builder, view.strides)
-        pointer = cgutils.get_item_pointer2(context, builder, view.data, shape, strides, array.layout, values[1:])
-        byte, flag = cgutils.ir.IntType(8).as_pointer(), cgutils.ir.IntType(32)
-        kind = cgutils.ir.FunctionType(cgutils.ir.VoidType(), [byte, flag, flag, flag])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        # to read, to be kept in all caches, data
-        builder.call(function, [builder.bitcast(pointer, byte), flag(0), flag(3), flag(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, types.int64), codegen
-
-
-def _no_prefetch(array, row, column):
-    pass
-
-
-# prefetch(array, row, column): start to load a cache line that will be needed soon
-prefetch = _no_prefetch if config.DISABLE_JIT else _prefetch
-
-
-# --- building blocks for _math.py ------------------------------------------------------------------------------
-
-
-# "reassoc" would undo the split of ln 2 into two parts that the accuracy of exp rests on
-_EXACT = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}, "forceinline": True}
-
-inlined = numba.njit(**_EXACT)
-
-
-_FIRST = (lambda a: (), lambda a: (a[0],), lambda a: (a[0], a[1]), lambda a: (a[0], a[1], a[2]))
-
-
-def first(n):
-    """A compiled function that takes the first `n` entries out of an array, as a tuple to be passed on with ``*``."""
-    return inlined(_FIRST[n])
-
-
-def elementary(function, dtype, implementation):
-    """Let compiled code replace the scalar NumPy `function` by `implementation` where the argument is of `dtype`."""
-    wanted = numba.from_dtype(np.dtype(dtype))
-    overload(function, jit_options=_EXACT, strict=False)(lambda x: implementation if x == wanted else None)
-
-
-@intrinsic
-def _power_of_two(typing_context, exponent):
-    bits, bias, shift = (32, 127, 23) if exponent == types.float32 else (64, 1023, 52)
-
-    def codegen(context, builder, _, values):
-        # by way of int32, for which every processor has a vector conversion
-        small = builder.fptosi(values[0], cgutils.ir.IntType(32))
-        biased = builder.add(small, small.type(bias))
-        wide = biased if bits == 32 else builder.zext(biased, cgutils.ir.IntType(64))
-        return builder.bitcast(builder.shl(wide, wide.type(shift)), context.get_value_type(exponent))
-
-    return exponent(exponent), codegen
-
-
-power_of_two = _power_of_two

@@ -1,78 +1,81 @@
 """The compiled loops: train many batches, loss and gradient of one batch, predict.
 
-They know no part by name: layers, activation, loss and optimizer are called by the addresses in `layers` (the table of
-layers.py) and `program`. Matrices live in one flat vector `work`, which the caller allocates with :func:`work_size`
-numbers for pieces of at most `piece` rows; a larger batch goes through in several pieces, whose gradients are added up.
-Nothing is allocated here, and nothing is raised.
+They know no part by name: layers, loss, optimizer and what else a step consists of are called by the addresses in
+`layers` (the table of layers.py), `program` and `adjustments`. Matrices live in one flat vector `work`, which the
+caller allocates with :func:`work_size` numbers for pieces of at most `piece` rows; a larger batch goes through in
+several pieces, whose gradients are added up. Nothing is allocated here, and nothing is raised.
 """
 
-from sknn_iitb._jit import call, prefetch
-from sknn_iitb.layers import ACTIVATION, BACKWARD, FORWARD, N_IN, N_OUT, VALUE
+from sknn_iitb._jit import call
+from sknn_iitb.layers import BACKWARD, FORWARD, KEPT, N_IN, N_KEPT, N_OUT, VALUE
 
 __all__ = ["backward", "forward", "gradient", "predict", "train", "work_size"]
 
-# entries of `program`: addresses
-FORWARD_PASS, BACKWARD_PASS, LOSS, GRADIENT, UPDATE = range(5)
+# entries of `program`: addresses, then numbers
+FORWARD_PASS, BACKWARD_PASS, LOSS, GRADIENT, UPDATE, LOAD, N_LOADED, N_COEFS, N_TRAINED, PIECE_ROWS = range(10)
+# the first entries of the shorter `program` of predict
+PREDICT_FORWARD, PREDICT_PIECE = range(2)
+# entries of `strengths`: of the two penalties, and the share of the inputs that dropout leaves out
+L2, L1, INPUT_DROPOUT = range(3)
 # entries of `totals`: mean loss and penalty of the last batch; their sums over the batches, times their rows
 BATCH_LOSS, BATCH_PENALTY, SUM_LOSS, SUM_PENALTY = range(4)
+# columns of `adjustments`: an address, and whether it comes after the update
+ADJUST, AFTERWARDS = range(2)
 
-# rows between asking for one and copying it
-_AHEAD = 8
+# the share of a batch in the running moments of batch normalization, once there have been more batches
+_MOMENTUM = 0.1
 
+_load = call["load"]
 _layer_forward = call["layer_forward"]
 _layer_backward = call["layer_backward"]
 _loss = call["loss"]
+_adjust = call["adjustment"]
 _update = call["optimizer"]
 _forward = call["forward"]
 _backward = call["backward"]
 _gradient = call["gradient"]
 
 
-def work_size(units, piece):
-    """Length of `work`: a row's input, targets, weights and gradients, and each layer's value and slope."""
-    return piece * (units[0] + 3 * units[-1] + 2 * sum(units[1:]))
+def work_size(n_loaded, n_outputs, n_values, n_kept, piece):
+    """Length of `work`: a row's weight, input, targets, weights and gradients of the loss, values and what is kept."""
+    return piece * (1 + n_loaded + 3 * n_outputs + n_values + n_kept)
 
 
-def forward(x, theta, values, slopes, layers, hypers):
-    """Run the layers one after the other; `values` and `slopes` hold theirs behind one another."""
+def forward(x, rows, weight, theta, gradient, values, kept, layers, hypers, key):
+    """Run the layers one after the other; `values` and `kept` hold theirs behind one another."""
     n_rows = x.shape[0]
     for k in range(layers.shape[0]):
         layer = layers[k]
-        start, stop = n_rows * layer[VALUE], n_rows * (layer[VALUE] + layer[N_OUT])
-        value = values[start:stop].reshape(n_rows, layer[N_OUT])
-        slope = slopes[start:stop].reshape(n_rows, layer[N_OUT])
+        value = values[n_rows * layer[VALUE] :][: n_rows * layer[N_OUT]].reshape(n_rows, layer[N_OUT])
+        keep = kept[n_rows * layer[KEPT] :][: n_rows * layer[N_KEPT]].reshape(n_rows, layer[N_KEPT])
         if k == 0:
-            _layer_forward(layer[FORWARD], (x, theta, value, slope, layer, hypers[k]))
+            _layer_forward(layer[FORWARD], (x, rows, weight, theta, gradient, value, keep, layer, hypers[k], key))
         else:
-            start = n_rows * layers[k - 1, VALUE]
-            before = values[start : start + n_rows * layer[N_IN]].reshape(n_rows, layer[N_IN])
-            _layer_forward(layer[FORWARD], (before, theta, value, slope, layer, hypers[k]))
+            before = values[n_rows * layers[k - 1, VALUE] :][: n_rows * layer[N_IN]].reshape(n_rows, layer[N_IN])
+            _layer_forward(layer[FORWARD], (before, rows, weight, theta, gradient, value, keep, layer, hypers[k], key))
 
 
-def backward(x, theta, gradient, delta, values, slopes, layers):
+def backward(x, rows, weight, theta, gradient, delta, values, kept, layers, hypers, key):
     """Run the layers backwards from `delta`, the loss's derivative with respect to the last value."""
     n_rows = x.shape[0]
-    last = layers.shape[0] - 1
-    if layers[last, ACTIVATION] != 0:
-        start = n_rows * layers[last, VALUE]
-        d, s = delta.ravel(), slopes[start : start + delta.size]
-        for i in range(d.size):
-            d[i] *= s[i]
-    for k in range(last, 0, -1):
+    for k in range(layers.shape[0] - 1, -1, -1):
         layer = layers[k]
-        start = n_rows * layers[k - 1, VALUE]
-        stop = start + n_rows * layer[N_IN]
-        before = values[start:stop].reshape(n_rows, layer[N_IN])
-        n_sloped = n_rows if layers[k - 1, ACTIVATION] != 0 else 0
-        slope = slopes[start : start + n_sloped * layer[N_IN]].reshape(n_sloped, layer[N_IN])
-        _layer_backward(layer[BACKWARD], (before, theta, gradient, delta, slope, before, layer))
-        delta = before
-    nothing = values[:0].reshape(0, layers[0, N_IN])
-    _layer_backward(layers[0, BACKWARD], (x, theta, gradient, delta, nothing, nothing, layers[0]))
+        keep = kept[n_rows * layer[KEPT] :][: n_rows * layer[N_KEPT]].reshape(n_rows, layer[N_KEPT])
+        if k == 0:
+            nothing = values[:0].reshape(0, layer[N_IN])
+            arguments = (x, rows, weight, theta, gradient, delta, keep, nothing, layer, hypers[k], key)
+            _layer_backward(layer[BACKWARD], arguments)
+        else:
+            below = layers[k - 1, VALUE]
+            before = values[n_rows * below :][: n_rows * layer[N_IN]].reshape(n_rows, layer[N_IN])
+            arguments = (before, rows, weight, theta, gradient, delta, keep, before, layer, hypers[k], key)
+            _layer_backward(layer[BACKWARD], arguments)
+            if below != layer[VALUE]:  # else it has worked in place
+                delta = before
 
 
 def gradient(
-    X,
+    source,
     Y,
     weight,
     order,
@@ -84,62 +87,67 @@ def gradient(
     layers,
     hypers,
     loss_hyper,
+    blocks,
     program,
-    l2,
-    n_coefs,
-    piece,
+    strengths,
+    key,
 ):
-    """Gradient of the mean loss over the rows `order` of X plus l2 / (2 rows) times the squared weights."""
+    """Gradient of the mean loss over the rows `order` of X, plus the penalties, divided by the number of rows."""
     n_batch = order.size
-    n_in, n_out = X.shape[1], Y.shape[1]
-    width = layers[-1, VALUE] + layers[-1, N_OUT]
+    n_in, n_out = program[N_LOADED], Y.shape[1]
+    last = layers.shape[0] - 1
+    n_values = layers[last, VALUE] + n_out
+    n_kept = layers[last, KEPT] + layers[last, N_KEPT]
     inverse = weight.dtype.type(1 / n_batch)
-    line = 64 // X.itemsize
+    rate = theta.dtype.type(strengths[INPUT_DROPOUT])
+    piece = program[PIECE_ROWS]
     totals[BATCH_LOSS] = 0.0
     for start in range(0, n_batch, piece):
         n_rows = min(piece, n_batch - start)
+        rows = order[start : start + n_rows]
         end_x = n_rows * n_in
         end_y = end_x + n_rows * n_out
         end_w = end_y + n_rows * n_out
         end_delta = end_w + n_rows * n_out
-        end_values = end_delta + n_rows * width
+        end_values = end_delta + n_rows * n_values
+        end_kept = end_values + n_rows * n_kept
         x = work[:end_x].reshape(n_rows, n_in)
         y = work[end_x:end_y].reshape(n_rows, n_out)
         w = work[end_y:end_w].reshape(n_rows, n_out)
         delta = work[end_w:end_delta].reshape(n_rows, n_out)
         values = work[end_delta:end_values]
-        slopes = work[end_values : end_values + n_rows * width]
+        kept = work[end_values:end_kept]
+        row_weight = work[end_kept : end_kept + n_rows]
+        if program[LOAD] != 0:
+            _load(program[LOAD], (source, rows, x, rate, key))
         for i in range(n_rows):
-            row = order[start + i]
-            # rows come in random order, which the processor cannot foresee: ask for one some rows ahead
-            ahead = order[min(start + i + _AHEAD, n_batch - 1)]
-            for j in range(0, n_in, line):
-                prefetch(X, ahead, j)
-            for j in range(n_in):
-                x[i, j] = X[row, j]
-            row_weight = weight[row] * inverse
+            row_weight[i] = weight[rows[i]] * inverse
             for j in range(n_out):
-                y[i, j] = Y[row, j]
-                w[i, j] = row_weight
-        _forward(program[FORWARD_PASS], (x, theta, values, slopes, layers, hypers))
-        score = values[n_rows * layers[-1, VALUE] :].reshape(n_rows, n_out)
-        totals[BATCH_LOSS] += _loss(program[LOSS], (score, y, w, delta, loss_hyper))
-        if start == 0:
-            _backward(program[BACKWARD_PASS], (x, theta, gradient, delta, values, slopes, layers))
-        else:
-            _backward(program[BACKWARD_PASS], (x, theta, spare, delta, values, slopes, layers))
+                y[i, j] = Y[rows[i], j]
+                w[i, j] = row_weight[i]
+        _forward(program[FORWARD_PASS], (x, rows, row_weight, theta, gradient, values, kept, layers, hypers, key))
+        score = values[n_rows * layers[last, VALUE] :][: n_rows * n_out].reshape(n_rows, n_out)
+        totals[BATCH_LOSS] += _loss(program[LOSS], (score, y, w, delta, loss_hyper, blocks))
+        into = gradient if start == 0 else spare
+        _backward(program[BACKWARD_PASS], (x, rows, row_weight, theta, into, delta, values, kept, layers, hypers, key))
+        if start > 0:
             for i in range(gradient.size):
                 gradient[i] += spare[i]
-    scale = theta.dtype.type(l2 / n_batch)
-    square = 0.0
-    for i in range(n_coefs):
-        gradient[i] += scale * theta[i]
+    l2, l1 = theta.dtype.type(strengths[L2] / n_batch), theta.dtype.type(strengths[L1] / n_batch)
+    zero = theta.dtype.type(0)
+    square = absolute = 0.0
+    for i in range(program[N_COEFS]):
+        gradient[i] += l2 * theta[i]
         square += theta[i] * theta[i]
-    totals[BATCH_PENALTY] = 0.5 * l2 / n_batch * square
+    if l1 > 0:
+        for i in range(program[N_COEFS]):
+            gradient[i] += l1 if theta[i] > zero else (-l1 if theta[i] < zero else zero)
+            absolute += abs(theta[i])
+    totals[BATCH_PENALTY] = (0.5 * strengths[L2] * square + strengths[L1] * absolute) / n_batch
 
 
 def train(
-    X,
+    source,
     Y,
     weight,
     order,
@@ -151,30 +159,35 @@ def train(
     layers,
     hypers,
     loss_hyper,
+    blocks,
     program,
-    l2,
-    n_coefs,
-    piece,
+    strengths,
+    key,
     slots,
     rates,
     batch_size,
     step,
     update_hyper,
-    blocks,
+    ranges,
     factors,
+    matrices,
+    adjustments,
+    bounds,
 ):
     """Take one step per batch of `batch_size` rows in `order`.
 
-    `blocks` holds ranges of theta, `factors` for each the factor of the rate and that of the optimizer's own decay. The
-    slots of a block lie behind one another in `slots`. The loss is NaN if a parameter is not finite in the end.
+    `ranges` are parts of theta, `factors` for each the factor of the rate and that of the optimizer's own decay. The
+    slots of a part lie behind one another in `slots`. `adjustments`, each with its bound, change the gradient before
+    the update or theta after it. The loss is NaN if a parameter is not finite in the end.
     """
-    n_slots = slots.size // theta.size
+    n_trained = program[N_TRAINED]
+    n_slots = slots.size // n_trained
     for b in range(rates.size):
         rows = order[b * batch_size : min((b + 1) * batch_size, order.size)]
         _gradient(
             program[GRADIENT],
             (
-                X,
+                source,
                 Y,
                 weight,
                 rows,
@@ -186,16 +199,20 @@ def train(
                 layers,
                 hypers,
                 loss_hyper,
+                blocks,
                 program,
-                l2,
-                n_coefs,
-                piece,
+                strengths,
+                key + step + b,
             ),
         )
         totals[SUM_LOSS] += totals[BATCH_LOSS] * rows.size
         totals[SUM_PENALTY] += totals[BATCH_PENALTY] * rows.size
-        for k in range(blocks.shape[0]):
-            start, stop = blocks[k, 0], blocks[k, 1]
+        for k in range(adjustments.shape[0]):
+            if adjustments[k, AFTERWARDS] == 0:
+                bound = theta.dtype.type(bounds[k])
+                _adjust(adjustments[k, ADJUST], (theta[:n_trained], gradient[:n_trained], matrices, bound))
+        for k in range(ranges.shape[0]):
+            start, stop = ranges[k, 0], ranges[k, 1]
             memory = slots[n_slots * start : n_slots * stop].reshape(n_slots, stop - start)
             _update(
                 program[UPDATE],
@@ -209,6 +226,14 @@ def train(
                     step + b + 1,
                 ),
             )
+        for k in range(adjustments.shape[0]):
+            if adjustments[k, AFTERWARDS] != 0:
+                bound = theta.dtype.type(bounds[k])
+                _adjust(adjustments[k, ADJUST], (theta[:n_trained], gradient[:n_trained], matrices, bound))
+        # running moments; the first batches are averaged, so that where they started from does not matter
+        share = theta.dtype.type(max(_MOMENTUM, 1 / (step + b + 1)))
+        for i in range(n_trained, theta.size):
+            theta[i] -= share * gradient[i]
     # NaN if a parameter is infinite or NaN, else zero
     check = 0.0
     for i in range(theta.size):
@@ -216,17 +241,20 @@ def train(
     totals[SUM_LOSS] += check
 
 
-def predict(X, theta, work, out, layers, hypers, program, piece):
-    """Values of the last layer for all rows of X, piece by piece."""
+def predict(X, rows, theta, work, out, layers, hypers, program):
+    """Values of the last layer for all rows of X, piece by piece; of the table's `rows` where X is empty."""
+    last = layers.shape[0] - 1
     n_out = out.shape[1]
-    width = layers[-1, VALUE] + n_out
+    n_values = layers[last, VALUE] + n_out
+    nothing = work[:0]
+    piece = program[PREDICT_PIECE]
     for start in range(0, X.shape[0], piece):
         stop = min(start + piece, X.shape[0])
         n_rows = stop - start
-        values = work[: n_rows * width]
-        slopes = work[n_rows * width : 2 * n_rows * width]
-        _forward(program[FORWARD_PASS], (X[start:stop], theta, values, slopes, layers, hypers))
-        first = n_rows * layers[-1, VALUE]
+        values, kept = work[: n_rows * n_values], work[n_rows * n_values :]
+        arguments = (X[start:stop], rows[start:stop], nothing, theta, nothing, values, kept, layers, hypers, 0)
+        _forward(program[PREDICT_FORWARD], arguments)
+        first = n_rows * layers[last, VALUE]
         for i in range(n_rows):
             for j in range(n_out):
                 out[start + i, j] = values[first + i * n_out + j]

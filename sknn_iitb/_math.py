@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from sknn_iitb._jit import elementary, inlined, power_of_two
+from sknn_iitb._intrinsics import elementary, inlined, power_of_two
 
 __all__ = ["exp", "log1p_unit", "sigmoid", "tanh"]
 

@@ -12,7 +12,7 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._jit import first
+from sknn_iitb._intrinsics import first
 from sknn_iitb._math import exp, log1p_unit, sigmoid, tanh
 from sknn_iitb._parts import Custom, Part, Registry
 

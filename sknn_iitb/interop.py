@@ -32,9 +32,6 @@ _PREDICT = ("activation", "batch_norm")
 # what a parameter that scikit-learn does not have may be without making a difference, where it is more than the default
 _ALIKE = {"loss": ("auto", "log_loss")}
 
-# our losses with which a regressor predicts its output as it is, where their hyperparameters are numbers
-_PLAIN = ("squared_error", "absolute_error", "huber", "quantile", "log_cosh", "poisson", "gamma")
-
 # the loss that scikit-learn's regressor has with an output activation
 _LOSS_OF = {"identity": "squared_error", "exp": "poisson"}
 
@@ -187,10 +184,9 @@ def to_sklearn(estimator):
     parameters, refused = translated(estimator, **({"activation": hidden} if hidden else {}))
     reasons = [refused[name] for name in _PREDICT if hidden and name in refused]
     if output not in outputs:
-        legal = " or ".join(map(repr, outputs)) or f"that of one of the losses {', '.join(map(repr, _PLAIN))}"
         reasons.append(
             f"The output is {output!r}, from output_activation={estimator.output_activation!r} and "
-            f"loss={estimator.loss!r}; legal for such targets is {legal}."
+            f"loss={estimator.loss!r}; legal for such targets is {' or '.join(map(repr, outputs)) or 'none'}."
         )
     if reasons:
         raise ValueError(f"scikit-learn has no net that predicts like this one. {' '.join(reasons)}")
@@ -209,12 +205,14 @@ def to_sklearn(estimator):
 
 def _outputs(estimator):
     """The output activations with which scikit-learn predicts alike, and the parameters that choose them there."""
-    if is_classifier(estimator):
-        several = len(estimator.classes_) > 2 and not estimator._targets.multilabel
-        return {"softmax" if several else "logistic": {}}
-    loss = estimator._loss
-    plain = loss.names and loss.names[0] in _PLAIN and all(isinstance(v, Real) for v in loss.get_params().values())
-    return {output: {"loss": name} for output, name in _LOSS_OF.items()} if plain else {}
+    if not is_classifier(estimator):
+        values = np.zeros((1, estimator.n_outputs_))
+        alike = estimator._loss.narrow(values) is values  # each output is a prediction
+        return {output: {"loss": loss} for output, loss in _LOSS_OF.items()} if alike else {}
+    if estimator._targets.blocks is not None:  # several classes a column
+        return {}
+    several = len(estimator.classes_) > 2 and not estimator._targets.multilabel
+    return {"softmax" if several else "logistic": {}}
 
 
 def _arrays(views):
@@ -241,7 +239,8 @@ def from_sklearn(cls, estimator):
     """A fitted net of scikit-learn's as our estimator.
 
     It predicts the same, to rounding, and has the same parameters and attributes. `partial_fit` and a warm start go on
-    from there. scikit-learn does not record the rates of past epochs: `learning_rate_curve_` is NaN for them.
+    from there. scikit-learn does not record rates and validation losses: `learning_rate_curve_` and
+    `validation_loss_curve_` are NaN for the epochs that have been.
 
     Parameters
     ----------
@@ -291,9 +290,11 @@ def from_sklearn(cls, estimator):
     if is_classifier(estimator):
         ours._targets = ClassTargets(ours.classes_, estimator._label_binarizer.y_type_ == "multilabel-indicator")
     else:
-        ours._targets = NumberTargets(single=estimator.n_outputs_ == 1)
+        ours._targets = NumberTargets(estimator.n_outputs_ == 1, ours._loss)
     if hasattr(estimator, "loss_curve_"):
         ours.learning_rate_curve_ = [np.nan] * len(estimator.loss_curve_)
+        scores = estimator.validation_scores_
+        ours.validation_loss_curve_ = None if scores is None else [np.nan] * len(scores)
     if hasattr(estimator, "_optimizer"):
         ours._optimizer = _take_over_state(estimator)
     return ours

@@ -14,16 +14,20 @@ A user's own loss is a function ``f(value, target)`` of that form, given as ``lo
 from numbers import Real
 
 import numpy as np
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._jit import first, inlined
+from sknn_iitb._intrinsics import first
 from sknn_iitb._math import exp, log1p_unit, sigmoid, tanh
 from sknn_iitb._parts import Custom, Part, Registry
+from sknn_iitb._softmax import softmax_focal, softmax_log_loss, softmax_squared_error
 
 __all__ = [
     "LOSSES",
     "AbsoluteError",
+    "Focal",
     "Gamma",
+    "Gaussian",
     "Hinge",
     "Huber",
     "LogCosh",
@@ -46,11 +50,13 @@ class Loss(Part):
     fused : dict of str to function
         The same for the raw score in place of the value, by the name of the output activation that it contains.
     rowwise : dict of str to function
-        ``loop(score, target, weight, gradient, hyper)`` over matrices, by the name of the output activation.
+        ``loop(score, target, weight, gradient, hyper, blocks)`` over matrices, by the name of the output activation.
     classifier_outputs, regressor_outputs : tuple of str
         The legal ``output_activation`` for each kind of estimator, the default first; empty if it cannot be used there.
     mean_over_outputs : bool
         Whether the reported loss is the mean over a row's outputs (the gradient is that of the sum in any case).
+    soft_targets : bool
+        Whether it makes sense for targets between those of two classes, as label smoothing makes them.
     """
 
     function = None
@@ -59,6 +65,7 @@ class Loss(Part):
     classifier_outputs = ()
     regressor_outputs = ()
     mean_over_outputs = False
+    soft_targets = False
 
     def check_target(self, y):
         """Raise ValueError if a target value is outside the loss's domain."""
@@ -71,13 +78,27 @@ class Loss(Part):
             return self.fused[output], pointwise, True
         return self.function, pointwise, False
 
+    # for a regressor; where a target has one output, all of them leave things as they are
+
+    def widen(self, Y):
+        """The matrix that the net learns, from targets of shape (n_samples, n_targets)."""
+        return Y
+
+    def narrow(self, value):
+        """Predictions of shape (n_samples, n_targets) or (n_samples, n_targets, n_each), from the outputs."""
+        return value
+
+    def score(self, y, prediction, sample_weight=None):
+        """How good predictions are: the coefficient of determination R2."""
+        return r2_score(y, prediction, sample_weight=sample_weight)
+
 
 def pointwise(function, n_arguments):
     """The batch's loop: gradient <- weight f', the weighted sum of f is returned."""
 
     parameters_in = first(n_arguments - 2)
 
-    def batch_loss(value, target, weight, gradient, hyper):
+    def batch_loss(value, target, weight, gradient, hyper, blocks):
         v, y, w, g = value.ravel(), target.ravel(), weight.ravel(), gradient.ravel()
         parameters = parameters_in(hyper)
         total = 0.0
@@ -109,43 +130,6 @@ LOSSES = Registry("loss", Loss, CustomLoss)
 # --- classification ---------------------------------------------------------------------------------------------
 
 
-def exponentials(score, out):
-    """Write e**(z - the largest z of the row) into `out`."""
-    for i in range(score.shape[0]):
-        largest = score[i, 0]
-        for j in range(1, score.shape[1]):
-            largest = max(largest, score[i, j])
-        for j in range(score.shape[1]):
-            out[i, j] = score[i, j] - largest
-    flat = out.ravel()  # rows are short: exp is vector code only over all of them
-    for i in range(flat.size):
-        flat[i] = exp(flat[i])
-
-
-exponentials = inlined(exponentials)
-
-
-def softmax_log_loss(score, target, weight, gradient, hyper):
-    exponentials(score, gradient)
-    total = 0.0
-    for i in range(score.shape[0]):
-        z, y, g = score[i], target[i], gradient[i]
-        mass, in_target, below = z.dtype.type(0), z.dtype.type(0), z.dtype.type(0)
-        largest = z[0]
-        for j in range(1, z.size):
-            largest = max(largest, z[j])
-        for j in range(z.size):
-            mass += g[j]
-            in_target += y[j]
-            below += y[j] * (largest - z[j])
-        # sum_j y_j (log sum_k e**z_k - z_j), both relative to the largest z: scores may be large
-        total += weight[i, 0] * (in_target * np.log(mass) + below)
-        inverse = weight[i, 0] / mass
-        for j in range(z.size):
-            g[j] = g[j] * inverse - weight[i, 0] * y[j]
-    return total
-
-
 def logistic_log_loss(z, y):
     # log(1 + e**z) - y z, with an exponential that cannot overflow
     return max(z, 0.0) - y * z + log1p_unit(exp(-abs(z))), sigmoid(z) - y
@@ -159,6 +143,37 @@ class LogLoss(Loss):
     fused = {"logistic": logistic_log_loss}
     rowwise = {"softmax": softmax_log_loss}
     classifier_outputs = ("logistic", "softmax")
+    soft_targets = True
+
+
+def logistic_focal(z, y, gamma):
+    # log p and log(1 - p), neither of which can overflow
+    log_q = -(max(z, 0.0) + log1p_unit(exp(-abs(z))))
+    log_p, p = z + log_q, sigmoid(z)
+    of_one, of_zero = exp(gamma * log_q), exp(gamma * log_p)
+    loss = -(y * of_one * log_p + (1.0 - y) * of_zero * log_q)
+    slope = y * of_one * (gamma * p * log_p + p - 1.0) + (1.0 - y) * of_zero * (p - gamma * (1.0 - p) * log_q)
+    return loss, slope
+
+
+@LOSSES.add
+class Focal(Loss):
+    """-(1 - p)**gamma log p of the true class: cross entropy that cares less for what is learned already.
+
+    (Lin et al., arXiv:1708.02002, eq. 4.) gamma = 0 is cross entropy.
+    """
+
+    names = ("focal",)
+    fused = {"logistic": logistic_focal}
+    rowwise = {"softmax": softmax_focal}
+    classifier_outputs = ("logistic", "softmax")
+    _parameter_constraints = {"gamma": [Interval(Real, 0, None, closed="left")]}
+
+    def __init__(self, gamma=2.0):
+        self.gamma = gamma
+
+    def hyper(self):
+        return (self.gamma,)
 
 
 def hinge(value, y):
@@ -199,26 +214,6 @@ def squared_error(value, y):
     return 0.5 * residual * residual, residual
 
 
-def softmax_squared_error(score, target, weight, gradient, hyper):
-    half = score.dtype.type(0.5)
-    exponentials(score, gradient)
-    total = 0.0
-    for i in range(score.shape[0]):
-        y, g = target[i], gradient[i]
-        mass = g.sum()
-        row, inner = y.dtype.type(0), y.dtype.type(0)
-        for j in range(g.size):
-            p = g[j] / mass
-            g[j] = p
-            row += half * (p - y[j]) * (p - y[j])
-            inner += p * (p - y[j])
-        for j in range(g.size):
-            # the Jacobian diag(p) - p p' applied to p - y
-            g[j] = weight[i, 0] * g[j] * ((g[j] - y[j]) - inner)
-        total += weight[i, 0] * row
-    return total
-
-
 @LOSSES.add
 class SquaredError(Loss):
     """Half the squared error, sum_j (g(z)_j - y_j)**2 / 2."""
@@ -229,6 +224,7 @@ class SquaredError(Loss):
     classifier_outputs = ("logistic", "softmax", "tanh", "identity")
     regressor_outputs = _REGRESSOR_OUTPUTS
     mean_over_outputs = True
+    soft_targets = True
 
 
 # --- regression -------------------------------------------------------------------------------------------------
@@ -278,24 +274,77 @@ def quantile(value, y, q):
     return slope * residual, slope
 
 
+def quantiles(value, target, weight, gradient, hyper, blocks):
+    total = 0.0
+    for i in range(value.shape[0]):
+        for j in range(value.shape[1]):
+            q = hyper[j % hyper.size]
+            residual = value[i, j] - target[i, j]
+            slope = 1 - q if residual > 0 else (-q if residual < 0 else residual)
+            total += weight[i, j] * slope * residual
+            gradient[i, j] = weight[i, j] * slope
+    return total
+
+
 @LOSSES.add
 class Quantile(Loss):
     """The pinball loss: (1 - quantile) r for a residual r = g(z) - y > 0, else -quantile r.
 
-    (Koenker and Bassett, Econometrica 46, 1978.)
+    Several quantiles, as ``Quantile([0.1, 0.5, 0.9])``, are learned by one net with an output for each. Predictions are
+    then sorted, so that quantiles do not cross, which never makes them worse (Chernozhukov et al., Econometrica 78,
+    2010); ``predict`` gives (n_samples, n_quantiles), and ``score`` is the mean of their D2 pinball scores. (Koenker
+    and Bassett, Econometrica 46, 1978.)
+
+    Parameters
+    ----------
+    quantile : float in (0, 1), or increasing list of them, default=0.5
     """
 
     names = ("quantile",)
     function = staticmethod(quantile)
     regressor_outputs = _REGRESSOR_OUTPUTS
     mean_over_outputs = True
-    _parameter_constraints = {"quantile": [Interval(Real, 0, 1, closed="neither")]}
+    _parameter_constraints = {"quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"]}
 
     def __init__(self, quantile=0.5):
         self.quantile = quantile
 
+    def validate(self):
+        super().validate()
+        q = self.hyper()
+        if not (len(q) and all(isinstance(x, Real) and 0 < x < 1 for x in q) and list(q) == sorted(set(q))):
+            raise ValueError(
+                f"The 'quantile' parameter of Quantile must be in (0, 1), or a list of such numbers that increase; got "
+                f"{self.quantile!r}."
+            )
+
     def hyper(self):
-        return (self.quantile,)
+        return (self.quantile,) if isinstance(self.quantile, Real) else tuple(self.quantile)
+
+    @property
+    def _several(self):
+        return not isinstance(self.quantile, Real)
+
+    def loop(self, output):
+        return (quantiles, None, False) if self._several else super().loop(output)
+
+    def widen(self, Y):
+        return np.repeat(Y, len(self.hyper()), axis=1)
+
+    def narrow(self, value):
+        return np.sort(value.reshape(len(value), -1, len(self.hyper())), axis=2) if self._several else value
+
+    def score(self, y, prediction, sample_weight=None):
+        if not self._several:
+            return super().score(y, prediction, sample_weight)
+        return float(
+            np.mean(
+                [
+                    d2_pinball_score(y, prediction[..., k], sample_weight=sample_weight, alpha=q)
+                    for k, q in enumerate(self.hyper())
+                ]
+            )
+        )
 
 
 def log_cosh(value, y):
@@ -359,3 +408,56 @@ class Gamma(Loss):
     def check_target(self, y):
         if np.min(y) <= 0:
             raise ValueError(f"loss='gamma' requires y > 0, got a minimum of {np.min(y)}.")
+
+
+def gaussian(value, target, weight, gradient, hyper, blocks):
+    n = value.shape[1] // 2
+    half, floor = value.dtype.type(0.5), hyper[0]
+    total = 0.0
+    for i in range(value.shape[0]):
+        for j in range(n):
+            residual = value[i, j] - target[i, j]
+            spread = exp(value[i, n + j])
+            variance = spread + floor
+            total += weight[i, j] * half * (np.log(variance) + residual * residual / variance)
+            gradient[i, j] = weight[i, j] * residual / variance
+            gradient[i, n + j] = weight[i, j] * half * (1 - residual * residual / variance) * (spread / variance)
+    return total
+
+
+@LOSSES.add
+class Gaussian(Loss):
+    """log(s) + r**2 / (2 s**2): the negative log-likelihood of a normal distribution of mean g(z) and deviation s.
+
+    Each target has two outputs, the mean and the logarithm of the variance, which is kept above `var_floor`;
+    ``predict(X, return_std=True)`` gives mean and deviation. (Nix and Weigend, ICNN 1994; without the constant.)
+
+    Parameters
+    ----------
+    var_floor : float, default=1e-6
+        In the square of the targets' unit.
+    """
+
+    names = ("gaussian",)
+    function = staticmethod(gaussian)
+    regressor_outputs = ("identity",)
+    _parameter_constraints = {"var_floor": [Interval(Real, 0, None, closed="neither")]}
+
+    def __init__(self, var_floor=1e-6):
+        self.var_floor = var_floor
+
+    def hyper(self):
+        return (self.var_floor,)
+
+    def loop(self, output):
+        return self.function, None, False
+
+    def widen(self, Y):
+        return np.hstack([Y, np.zeros_like(Y)])
+
+    def narrow(self, value):
+        return value[:, : value.shape[1] // 2]
+
+    def deviation(self, value):
+        """Standard deviations of shape (n_samples, n_targets), from the outputs."""
+        return np.sqrt(np.exp(value[:, value.shape[1] // 2 :]) + value.dtype.type(self.var_floor))

@@ -1,9 +1,11 @@
 """What a chain of layers looks like: its widths, its activations, and where each layer's parameters lie.
 
-All parameters are one flat vector: the weight matrices of all layers, then the biases of all layers. A matrix has the
-shape (fan_in, fan_out), so a neuron is a column.
+All parameters are one flat vector: the weight matrices of all layers, then the biases of all layers, then what batch
+normalization has: scales, running means and running variances of all hidden layers. A matrix has the shape (fan_in,
+fan_out), so a neuron is a column.
 """
 
+import math
 from functools import cached_property
 from itertools import accumulate, pairwise
 
@@ -11,9 +13,10 @@ import numpy as np
 
 from sknn_iitb import _kernels, layers
 from sknn_iitb._jit import compiled
-from sknn_iitb.activations import Identity, elementwise
+from sknn_iitb.activations import Activation, Identity, elementwise
+from sknn_iitb.table import table_of
 
-__all__ = ["Network", "Parameters", "aligned"]
+__all__ = ["Described", "Network", "Parameters", "aligned"]
 
 # rows of a batch that go through the layers at a time; products are large enough, and values still in the cache
 PIECE = 1024
@@ -28,7 +31,7 @@ def aligned(size, dtype):
 
 
 class Network:
-    """A chain of dense layers.
+    """A chain of layers.
 
     Parameters
     ----------
@@ -38,12 +41,18 @@ class Network:
         One for each hidden layer.
     output : Activation
         The activation of the last layer.
+    dropout : sequence of float, optional
+        The share that is left out in training of the inputs, and of the neurons of each hidden layer.
+    batch_norm : bool, default=False
+        Whether the weighted sums of the hidden layers are standardised over the batch.
     """
 
-    def __init__(self, units, hidden, output):
+    def __init__(self, units, hidden, output, dropout=None, batch_norm=False):
         self.units = tuple(int(n) for n in units)
         self.hidden = tuple(hidden)
         self.output = output
+        self.dropout = tuple(dropout or [0.0] * (1 + len(self.hidden)))
+        self.batch_norm = bool(batch_norm)
 
     @cached_property
     def n_coefs(self):
@@ -51,63 +60,124 @@ class Network:
         return sum(n_in * n_out for n_in, n_out in pairwise(self.units))
 
     @cached_property
-    def n_parameters(self):
-        """Length of the flat vector."""
-        return self.n_coefs + sum(self.units[1:])
+    def n_trained(self):
+        """Number of weights, biases and scales of batch normalization, which the solver moves."""
+        return self.n_coefs + sum(self.units[1:]) + self.batch_norm * sum(self.units[1:-1])
 
-    def tables(self, dtype, activate_output):
-        """The chain as the kernels read it: addresses, so for this process only.
+    @cached_property
+    def n_parameters(self):
+        """Length of the flat vector: running means and variances come last."""
+        return self.n_trained + 2 * self.batch_norm * sum(self.units[1:-1])
+
+    def matrices(self):
+        """(offset, fan_in, fan_out) of each weight matrix, of shape (n_layers, 3)."""
+        sizes = [n_in * n_out for n_in, n_out in pairwise(self.units)]
+        offsets = accumulate([0, *sizes[:-1]])
+        return np.array([(offset, *shape) for offset, shape in zip(offsets, pairwise(self.units), strict=True)])
+
+    def layers(self, table, activate_output, training=False, dropout=False):
+        """The chain, layer by layer.
 
         Parameters
         ----------
-        dtype : dtype
+        table : DenseTable or SparseTable
         activate_output : bool
             Whether the last layer applies its activation, or ends with the raw score.
-
-        Returns
-        -------
-        table : ndarray of int64, shape (n_layers, n_columns)
-        hypers : ndarray of float64, shape (n_layers, n_hyper)
+        training : bool
+            Whether batch normalization takes the batch's moments.
+        dropout : bool
+            Whether neurons are left out.
         """
+        rates = self.dropout if dropout else [0.0] * len(self.dropout)
         activations = [*self.hidden, self.output if activate_output else Identity()]
-        forward, backward = (
-            compiled(family, function, dtype).address
-            for family, function in zip(("layer_forward", "layer_backward"), layers.DENSE, strict=True)
-        )
-        table = np.zeros((len(activations), layers.N_COLUMNS), dtype=np.int64)
-        hypers = np.zeros((len(activations), max(len(a.hyper()) for a in activations)), dtype)
-        coef, intercept, width = 0, self.n_coefs, 0
-        for row, hyper, activation, n_in, n_out in zip(
-            table, hypers, activations, self.units[:-1], self.units[1:], strict=True
-        ):
-            linear = isinstance(activation, Identity)  # address 0: nothing to compute
-            address = 0 if linear else compiled("activation", activation.function, dtype, elementwise).address
-            row[:] = forward, backward, address, n_in, n_out, coef, intercept, width
-            hyper[: len(activation.hyper())] = activation.hyper()
-            coef, intercept, width = coef + n_in * n_out, intercept + n_out, width + n_out
-        return table, hypers
+        n_hidden = sum(self.units[1:-1])
+        weights, bias, scale = 0, self.n_coefs, self.n_coefs + sum(self.units[1:])
+        for k, (n_in, n_out) in enumerate(pairwise(self.units)):
+            first = k == 0
+            yield table.first_layer(n_in, n_out, weights, rates[0]) if first else layers.dense(n_in, n_out, weights)
+            if self.batch_norm and k < len(self.hidden):
+                moments = scale, scale + n_hidden, scale + 2 * n_hidden
+                yield layers.batch_norm(n_out, *moments, bias) if training else layers.standardize(n_out, *moments)
+                scale += n_out
+            if isinstance(activations[k], Identity):
+                yield layers.bias(n_out, bias)
+            else:
+                yield layers.neurons(n_out, bias, activations[k])
+            if k < len(self.hidden) and rates[k + 1] > 0:
+                yield layers.dropout(n_out, rates[k + 1], k + 1)
+            weights, bias = weights + n_in * n_out, bias + n_out
 
-    def predict(self, X, theta, activate_output):
+    def predict(self, X, theta, activate_output, n_hidden=None):
         """Outputs for all rows of X.
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features), C order, dtype of theta
+        X : ndarray or sparse matrix of shape (n_samples, n_features)
+            C order, or CSR.
         theta : ndarray of shape (n_parameters,)
         activate_output : bool
             Whether to return g(z) or the raw score z.
+        n_hidden : int, optional
+            To return the values of that hidden layer, counted from 1, instead.
 
         Returns
         -------
         outputs : ndarray of shape (n_samples, n_outputs)
         """
-        table, hypers = self.tables(theta.dtype, activate_output)
-        out = np.empty((len(X), self.units[-1]), theta.dtype)
-        piece = min(PIECE, len(X))
-        work = aligned(2 * piece * sum(self.units[1:]), theta.dtype)
-        program = np.array([compiled("forward", _kernels.forward, theta.dtype).address], np.int64)
-        compiled("predict", _kernels.predict, theta.dtype).function(X, theta, work, out, table, hypers, program, piece)
+        table = table_of(X, theta.dtype)
+        chain = list(self.layers(table, activate_output))
+        if n_hidden is not None:
+            ends = [k for k, layer in enumerate(chain) if not layer.in_place][1:]
+            chain = chain[: ends[n_hidden - 1]]
+        described = Described(chain, theta.dtype)
+        out = np.empty((X.shape[0], chain[-1].n_out), theta.dtype)
+        piece = min(PIECE, len(out))
+        work = aligned(piece * (described.n_values + described.n_kept), theta.dtype)
+        program = np.array([compiled("forward", _kernels.forward, theta.dtype).address, piece], np.int64)
+        kernel = compiled("predict", _kernels.predict, theta.dtype).function
+        for rows, matrix, numbers in table.blocks():
+            kernel(matrix, numbers, theta, work, out[rows], described.table, described.hypers, program)
         return out
+
+
+class Described:
+    """A chain as the kernels read it. It holds addresses, so it is for this process only.
+
+    Parameters
+    ----------
+    chain : sequence of Layer
+    dtype : dtype
+
+    Attributes
+    ----------
+    table : ndarray of int64, shape (n_layers, n_columns)
+    hypers : ndarray of shape (n_layers, n_hyper)
+    n_values, n_kept : int
+        Numbers that a row needs in all for the layers' values, and for what they keep.
+    """
+
+    def __init__(self, chain, dtype):
+        self.table = np.zeros((len(chain), layers.N_COLUMNS), np.int64)
+        self.hypers = np.zeros((len(chain), max(len(layer.hyper) for layer in chain)), dtype)
+        self.n_values = self.n_kept = 0
+        for row, hyper, layer in zip(self.table, self.hypers, chain, strict=True):
+            forward = compiled("layer_forward", layer.forward, dtype).address
+            backward = layer.backward and compiled("layer_backward", layer.backward, dtype).address
+            value = self.n_values - layer.n_out * layer.in_place
+            own = [_address(entry, dtype) for entry in layer.own]
+            row[: layers.OWN + len(own)] = (
+                *(forward, backward or 0, layer.n_in, layer.n_out, value, self.n_kept, layer.n_kept),
+                *own,
+            )
+            hyper[: len(layer.hyper)] = layer.hyper
+            self.n_values += layer.n_out * (not layer.in_place)
+            self.n_kept += layer.n_kept
+
+
+def _address(entry, dtype):
+    if isinstance(entry, Activation):
+        return compiled("activation", entry.function, dtype, elementwise).address
+    return entry
 
 
 class Parameters:
@@ -117,31 +187,39 @@ class Parameters:
     ----------
     units : sequence of int
     vector : ndarray of shape (n_parameters,)
+    batch_norm : bool
 
     Attributes
     ----------
     vector : ndarray
-    coefs, intercepts : list of ndarray
-        Views; assigning an item copies into the vector.
+    trained : ndarray
+        The part of the vector that the solver moves: all but running means and variances.
+    coefs, intercepts, scales, means, variances : list of ndarray
+        Views; assigning an item copies into the vector. The last three are empty without batch normalization.
     """
 
-    def __init__(self, units, vector):
+    def __init__(self, units, vector, batch_norm=False):
         self.units = tuple(units)
         self.vector = vector
-        shapes = list(pairwise(self.units))
-        sizes = [n_in * n_out for n_in, n_out in shapes] + list(self.units[1:])
-        parts = [vector[stop - size : stop] for size, stop in zip(sizes, accumulate(sizes), strict=True)]
-        weights, biases = parts[: len(shapes)], parts[len(shapes) :]
-        self.coefs = Views("coefs_", (w.reshape(shape) for w, shape in zip(weights, shapes, strict=True)))
-        self.intercepts = Views("intercepts_", biases)
+        self.batch_norm = batch_norm
+        neurons = [(n,) for n in self.units[1:]]
+        of_batch_norm = neurons[:-1] if batch_norm else []
+        shapes = [*pairwise(self.units), *neurons, *(3 * of_batch_norm)]
+        rest = iter(np.split(vector, list(accumulate(map(math.prod, shapes)))[:-1]))
+        self.coefs = Views("coefs_", [next(rest).reshape(shape) for shape in pairwise(self.units)])
+        self.intercepts = Views("intercepts_", [next(rest) for _ in neurons])
+        self.scales, self.means, self.variances = (
+            Views(name, [next(rest) for _ in of_batch_norm]) for name in ("scales_", "means_", "variances_")
+        )
+        self.trained = vector[: vector.size - 2 * sum(map(math.prod, of_batch_norm))]
 
     def __reduce__(self):
         # the vector alone: views would come back from a pickle or a deep copy as arrays of their own
-        return Parameters, (self.units, self.vector)
+        return Parameters, (self.units, self.vector, self.batch_norm)
 
     def writable(self):
         """Self, or a copy if the vector is read-only, as one that joblib has memory-mapped is."""
-        return self if self.vector.flags.writeable else Parameters(self.units, self.vector.copy())
+        return self if self.vector.flags.writeable else Parameters(self.units, self.vector.copy(), self.batch_norm)
 
 
 class Views(list):

@@ -3,7 +3,6 @@
 import numpy as np
 from scipy import sparse
 from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
@@ -25,17 +24,26 @@ class ClassTargets:
     """
 
     uses_values = False  # raw scores are enough to choose
+    blocks = None  # all outputs belong together
 
     def __init__(self, classes, multilabel):
         self.classes = classes
         self.multilabel = multilabel
+
+    def new_classes(self, y):
+        """The labels in y as `classes` has them."""
+        return ClassTargets.from_y(y).classes
+
+    def is_same(self, classes):
+        """Whether those are the classes."""
+        return np.array_equal(unique_labels(classes), self.classes)
 
     @classmethod
     def from_y(cls, y, classes=None):
         """Find the classes in y, or take those given."""
         kind = type_of_target(y, input_name="y")
         if kind == "multiclass-multioutput":
-            raise ValueError("Multioutput target data with more than two classes an output is not supported.")
+            return SeveralClassTargets.from_y(y, classes)
         if kind == "multilabel-indicator":
             return cls(np.arange(y.shape[1]), True)
         if kind not in ("binary", "multiclass"):
@@ -75,6 +83,19 @@ class ClassTargets:
         matrix = np.full((len(index), len(self.classes)), low, dtype)
         matrix[np.arange(len(index)), index] = 1
         return matrix
+
+    def smooth(self, Y, amount, output):
+        """Targets whose certainty is less by `amount`, which goes to all classes alike (Szegedy et al., CVPR 2016)."""
+        if output not in ("softmax", "logistic"):
+            return (1 - amount) * Y
+        return (1 - amount) * Y + amount / (Y.shape[1] if output == "softmax" else 2)
+
+    def weights(self, y, class_weight, sample_weight):
+        """Each sample's weight, times that of its class, or of all its labels."""
+        y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+        columns = y.T if self.multilabel else [column_or_1d(y)]
+        classes = [np.array([0, 1])] * len(columns) if self.multilabel else [self.classes]
+        return _class_weights(columns, classes, class_weight, sample_weight)
 
     def strata(self, Y):
         """What a validation split is stratified by: with one output its two values, as in scikit-learn, or None."""
@@ -125,7 +146,7 @@ class ClassTargets:
             return single(np.hstack([-score, score]))
         return several(log_expit(score), axis=1)
 
-    def score(self, score, Y, weight):
+    def score(self, score, Y, y, weight):
         """Accuracy: the share of samples whose label, or whose every label, is right."""
         if not np.isfinite(score).all():
             return np.nan
@@ -133,18 +154,151 @@ class ClassTargets:
         return float(np.average(right.all(axis=1) if self.multilabel else right, weights=weight))
 
 
-class NumberTargets:
-    """Real numbers, one or several for each sample."""
+class SeveralClassTargets:
+    """Several class labels for each sample: the outputs of each share a softmax, or are one against the rest.
 
-    uses_values = True
+    Parameters
+    ----------
+    classes : list of ndarray
+        The labels of each column of y, sorted.
+    """
 
-    def __init__(self, single):
-        self.single = single
+    uses_values = False
+    multilabel = False
+
+    def __init__(self, classes):
+        self.classes = classes
+        self.blocks = np.cumsum([0, *map(len, classes)])
 
     @classmethod
-    def from_y(cls, y):
+    def from_y(cls, y, classes=None):
+        """Find the classes in the columns of y, or take those given."""
+        if classes is not None and len(classes) != y.shape[1]:
+            raise ValueError(f"classes must be a list of {y.shape[1]} arrays, one for each column of y.")
+        return cls([np.unique(column) for column in (y.T if classes is None else classes)])
+
+    def new_classes(self, y):
+        """The labels in y as `classes` has them."""
+        return [np.unique(column) for column in y.T]
+
+    def is_same(self, classes):
+        """Whether those are the classes."""
+        return len(classes) == len(self.classes) and all(map(np.array_equal, map(np.unique, classes), self.classes))
+
+    def default_output(self, legal):
+        """The first legal output activation that suits several classes."""
+        return "softmax" if "softmax" in legal else legal[0]
+
+    def check_output(self, output):
+        """Raise ValueError if these classes cannot be learned with that output activation."""
+        if output in ("tanh", "logistic"):
+            raise ValueError(f"output_activation={output!r} is not for y with several classes a column; use 'softmax'.")
+
+    def encode(self, y, output, dtype):
+        """The matrix, (n_samples, n_outputs), that the net learns."""
+        y = np.asarray(y)
+        if y.ndim != 2 or y.shape[1] != len(self.classes):
+            raise ValueError(f"y must have {len(self.classes)} columns.")
+        columns = [
+            ClassTargets(classes, False)._index(column) for classes, column in zip(self.classes, y.T, strict=True)
+        ]
+        low = 0 if output == "softmax" else -1
+        matrix = np.full((len(y), self.blocks[-1]), low, dtype)
+        for start, column in zip(self.blocks[:-1], columns, strict=True):
+            matrix[np.arange(len(y)), start + column] = 1
+        return matrix
+
+    def smooth(self, Y, amount, output):
+        """Targets whose certainty is less by `amount`, which goes to all classes of a column alike."""
+        if output != "softmax":
+            return (1 - amount) * Y
+        sizes = np.diff(self.blocks)
+        return (1 - amount) * Y + (amount / np.repeat(sizes, sizes)).astype(Y.dtype)
+
+    def weights(self, y, class_weight, sample_weight):
+        """Each sample's weight, times those of its classes."""
+        return _class_weights(np.asarray(y).T, self.classes, class_weight, sample_weight)
+
+    def strata(self, Y):
+        """What a validation split is stratified by: nothing, so None."""
+
+    def _each(self, score):
+        return np.split(score, self.blocks[1:-1], axis=1)
+
+    def decode(self, score):
+        """Labels from raw scores, (n_samples, n_columns)."""
+        chosen = [c[part.argmax(axis=1)] for c, part in zip(self.classes, self._each(score), strict=True)]
+        return np.column_stack(chosen)
+
+    def decision(self, score):
+        """Scores in the shape of ``decision_function``, an array for each column."""
+        return [part[:, 1] - part[:, 0] if part.shape[1] == 2 else part for part in self._each(score)]
+
+    def probabilities(self, score, output, log=False):
+        """Probabilities, or their logarithms, an array for each column."""
+        return [(log_softmax if log else softmax)(part, axis=1) for part in self._each(score)]
+
+    def score(self, score, Y, y, weight):
+        """The share of samples whose every label is right."""
+        if not np.isfinite(score).all():
+            return np.nan
+        pairs = zip(self._each(score), self._each(Y), strict=True)
+        right = np.all([a.argmax(axis=1) == b.argmax(axis=1) for a, b in pairs], axis=0)
+        return float(np.average(right, weights=weight))
+
+
+def _class_weights(columns, classes, class_weight, sample_weight):
+    """The product over the columns of y of the weight of each one's class, times the sample's weight."""
+    several = len(columns) > 1
+    if several and not (isinstance(class_weight, (str, list)) and class_weight != []):
+        raise ValueError(
+            f"class_weight={class_weight!r} must be 'balanced' or a list of dicts, one for each column of y."
+        )
+    given = class_weight if isinstance(class_weight, list) else [class_weight] * len(columns)
+    if len(given) != len(columns):
+        raise ValueError(f"class_weight has {len(given)} dicts, y has {len(columns)} columns.")
+    weight = np.ones(len(columns[0])) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    product = weight.copy()
+    for column, labels, weights in zip(columns, classes, given, strict=True):
+        index = np.searchsorted(labels, column)
+        if isinstance(weights, str):  # "balanced": each class weighs the same in all, samples weighted as they are
+            mass = np.bincount(index, weight, minlength=len(labels))
+            of_label = np.divide(mass.sum() / np.count_nonzero(mass), mass, out=np.ones(len(labels)), where=mass > 0)
+        else:
+            unknown = [label for label in weights if label not in labels]
+            if unknown:
+                raise ValueError(
+                    f"class_weight has a weight for {unknown}, which is not in y; the classes are {labels}."
+                )
+            of_label = np.array([weights.get(label, 1.0) for label in labels.tolist()], np.float64)
+            if not (np.isfinite(of_label).all() and (of_label >= 0).all()):
+                raise ValueError(f"class_weight={class_weight!r} must have finite weights >= 0.")
+        product *= of_label[index]
+    return product
+
+
+class NumberTargets:
+    """Real numbers, one or several for each sample.
+
+    Parameters
+    ----------
+    single : bool
+        Whether y has one dimension.
+    loss : Loss
+        It may need several outputs for a number.
+    """
+
+    uses_values = True
+    blocks = None
+
+    def __init__(self, single, loss):
+        self.single = single
+        self.loss = loss
+
+    @classmethod
+    def from_y(cls, y, loss):
         """Remember whether y has one dimension."""
-        return cls(y.ndim == 1 or y.shape[1] == 1)
+        return cls(y.ndim == 1 or y.shape[1] == 1, loss)
 
     def default_output(self, legal):
         """The first legal output activation."""
@@ -159,17 +313,21 @@ class NumberTargets:
             Y = np.ascontiguousarray(np.asarray(y).reshape(len(y), -1), dtype=dtype)
         if not np.isfinite(Y).all():
             raise ValueError(f"y contains values too large for {Y.dtype}; scale it, or set dtype='float64'.")
-        return Y
+        return np.ascontiguousarray(self.loss.widen(Y))
 
     def strata(self, Y):
         """What a validation split is stratified by: nothing, so None."""
 
     def decode(self, value):
         """Predictions from output values."""
-        return value[:, 0] if self.single else value
+        return self.one(self.loss.narrow(value))
 
-    def score(self, value, Y, weight):
-        """The coefficient of determination R2."""
+    def one(self, matrix):
+        """The matrix as it is, or its only column for a single target."""
+        return matrix[:, 0] if self.single else matrix
+
+    def score(self, value, Y, y, weight):
+        """The score of the loss: the coefficient of determination R2, for most."""
         if not np.isfinite(value).all():
             return np.nan
-        return float(r2_score(Y, value, sample_weight=weight))
+        return float(self.loss.score(y, self.decode(value), weight))

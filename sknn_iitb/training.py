@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections import namedtuple
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,8 +13,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sknn_iitb import _kernels
 from sknn_iitb._blas import single_threaded
 from sknn_iitb._jit import compiled
-from sknn_iitb.network import PIECE, aligned
+from sknn_iitb.network import PIECE, Described, aligned
+from sknn_iitb.reporting import reporter
 from sknn_iitb.schedules import Clock
+from sknn_iitb.table import table_of
 
 __all__ = ["History", "Objective", "Plan", "State", "descend", "minimize"]
 
@@ -21,15 +24,22 @@ __all__ = ["History", "Objective", "Plan", "State", "descend", "minimize"]
 _WORK_PER_CALL = 5e8
 
 _SCIPY_FTOL = 1e7 * np.finfo(float).eps  # its default
+_SCIPY_STOPPED = 99  # the status where a callback has asked to stop
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
 
 Plan = namedtuple(
-    "Plan", "optimizer schedule learning_rate_init batch_size shuffle n_epochs complete tol n_iter_no_change verbose"
+    "Plan",
+    "optimizer schedule adjustments learning_rate_init batch_size shuffle n_epochs complete stops_early tol "
+    "n_iter_no_change verbose advise",
 )
-Plan.__doc__ = """What the user has asked of the run; `complete` is False where one epoch of many is run by itself."""
+Plan.__doc__ = """What the user has asked of the run.
+
+`complete` is False where one epoch of many is run by itself; `advise` is called for a sentence on what may be wrong
+with the data where training has failed.
+"""
 
 
 @dataclass
@@ -44,6 +54,10 @@ class State:
     scale: float = 1.0
     order: np.ndarray | None = None
     optimizer: str = ""
+    seed: int = 0
+    # under early stopping by partial_fit: the best parameters, which the user sees, and those to go on from
+    best: np.ndarray | None = None
+    current: np.ndarray | None = None
 
     def writable(self):
         """Self, or a copy if its arrays are read-only, as those that joblib has memory-mapped are."""
@@ -71,6 +85,7 @@ class History:
     loss_curve: list = field(default_factory=list)
     learning_rate_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
+    validation_loss_curve: list = field(default_factory=list)
 
 
 class Objective:
@@ -80,8 +95,9 @@ class Objective:
     ----------
     network : Network
     loss : Loss
-    X : ndarray of shape (n_samples, n_features), C order
-    Y : ndarray of shape (n_samples, n_outputs), dtype of X
+    X : ndarray or CSR matrix of shape (n_samples, n_features), C order
+    Y : ndarray of shape (n_samples, n_outputs)
+        Its dtype is that of the parameters and of all arithmetic.
     weight : ndarray of shape (n_samples,) or None
         Sample weights, all positive. A batch's loss is sum(w_i l_i) / (rows * mean weight).
     alpha : float
@@ -90,69 +106,93 @@ class Objective:
         Rows of the largest batch.
     rows : ndarray of int64 or None
         The samples to train on; None for all.
+    l1 : float
+        Strength of the L1 penalty, l1 / (rows * mean weight) times the sum of the absolute weights.
+    blocks : sequence of int or None
+        Where the outputs begin that belong together, and their number in the end; None if all do.
+    dropout : bool
+        Whether inputs and neurons are left out.
     """
 
-    def __init__(self, network, loss, X, Y, weight, alpha, max_rows, rows=None):
-        dtype = X.dtype
+    def __init__(self, network, loss, X, Y, weight, alpha, max_rows, rows=None, l1=0.0, blocks=None, dropout=False):
+        dtype = Y.dtype
         self.network = network
-        self.n_samples = len(X) if rows is None else len(rows)
+        self.n_samples = len(Y) if rows is None else len(rows)
         self._rows = rows
         mean_weight = 1.0 if weight is None else float(np.mean(weight if rows is None else weight[rows]))
-        weight = np.ones(len(X), dtype) if weight is None else (weight / mean_weight).astype(dtype)
+        weight = np.ones(len(Y), dtype) if weight is None else (weight / mean_weight).astype(dtype)
         self._divisor = network.units[-1] if loss.mean_over_outputs else 1
 
         loop, template, on_scores = loss.loop(network.output.names[0])
-        table, hypers = network.tables(dtype, activate_output=not on_scores)
-        piece = min(PIECE, max_rows)
-        program = np.zeros(5, np.int64)
+        self._table = table_of(X, dtype)  # holds the memory that the kernels know by its address
+        chain = network.layers(self._table, activate_output=not on_scores, training=True, dropout=dropout)
+        described = Described(list(chain), dtype)
+        # the moments of batch normalization are those of a batch, not of a piece
+        piece = max_rows if network.batch_norm else min(PIECE, max_rows)
+        gradient = compiled("gradient", _kernels.gradient, dtype)
+        program = np.zeros(10, np.int64)
         program[_kernels.FORWARD_PASS] = compiled("forward", _kernels.forward, dtype).address
         program[_kernels.BACKWARD_PASS] = compiled("backward", _kernels.backward, dtype).address
         program[_kernels.LOSS] = compiled("loss", loop, dtype, template).address
-        gradient = compiled("gradient", _kernels.gradient, dtype)
         program[_kernels.GRADIENT] = gradient.address
+        program[_kernels.LOAD] = self._table.loader()
+        program[_kernels.N_LOADED] = self._table.n_loaded
+        program[_kernels.N_COEFS] = network.n_coefs
+        program[_kernels.N_TRAINED] = network.n_trained
+        program[_kernels.PIECE_ROWS] = piece
         self._gradient_kernel = gradient.function
         self._train_kernel = None
         self._program = program
         self.gradient = aligned(network.n_parameters, dtype)
         self._totals = np.zeros(4)
-        self._data = X, Y, weight
+        self._data = self._table.source, Y, weight
+        n_work = _kernels.work_size(
+            self._table.n_loaded, network.units[-1], described.n_values, described.n_kept, piece
+        )
         self._memory = (
             self.gradient,
             np.empty(network.n_parameters if max_rows > piece else 0, dtype),
-            aligned(_kernels.work_size(network.units, piece), dtype),
+            aligned(n_work, dtype),
             self._totals,
-            table,
-            hypers,
+            described.table,
+            described.hypers,
             loss.hyper_array(dtype),
+            np.array([0, network.units[-1]] if blocks is None else blocks, np.int64),
             program,
-            float(alpha / mean_weight),
-            network.n_coefs,
-            piece,
+            np.array([alpha / mean_weight, l1 / mean_weight, network.dropout[0] if dropout else 0.0]),
         )
 
     def evaluate(self, theta):
         """Compute the gradient on all samples into ``self.gradient``; return the loss and the penalty, as minimised."""
-        self._gradient_kernel(*self._data, self.order(None), theta, *self._memory)
+        self._gradient_kernel(*self._data, self.order(None), theta, *self._memory, 0)
         return self._totals[_kernels.BATCH_LOSS], self._totals[_kernels.BATCH_PENALTY]
 
-    def train(self, theta, order, rates, batch_size, state, optimizer):
+    def train(self, theta, order, rates, batch_size, state, plan):
         """Take ``len(rates)`` steps over the samples `order`; return the loss and the penalty, summed over them."""
         if self._train_kernel is None:
-            dtype = theta.dtype
-            self._train_kernel = compiled("train", _kernels.train, dtype).function
-            self._program[_kernels.UPDATE] = compiled("optimizer", optimizer.kernel, dtype).address
-            n_coefs = self.network.n_coefs
-            ranges = [(0, n_coefs), (n_coefs, theta.size)] if optimizer.decays else [(0, theta.size)]
-            self._update = (
-                optimizer.hyper_array(np.float64),
-                np.array(ranges, np.int64),
-                np.array([(1.0, 1.0), (1.0, 0.0)]),
-            )
+            self._prepare(theta.dtype, plan)
         self._totals[:] = 0
         self._train_kernel(
-            *self._data, order, theta, *self._memory, state.slots, rates, batch_size, state.step, *self._update
+            *(*self._data, order, theta, *self._memory, state.seed),
+            *(state.slots, rates, batch_size, state.step, *self._update),
         )
         return self._totals[_kernels.SUM_LOSS], self._totals[_kernels.SUM_PENALTY]
+
+    def _prepare(self, dtype, plan):
+        """Compile what only training by a first-order optimizer needs."""
+        self._train_kernel = compiled("train", _kernels.train, dtype).function
+        self._program[_kernels.UPDATE] = compiled("optimizer", plan.optimizer.kernel, dtype).address
+        n_coefs, n_trained = self.network.n_coefs, self.network.n_trained
+        ranges = [(0, n_coefs), (n_coefs, n_trained)] if plan.optimizer.decays else [(0, n_trained)]
+        adjust = [(compiled("adjustment", a.function, dtype).address, a.afterwards) for a, _ in plan.adjustments]
+        self._update = (
+            plan.optimizer.hyper_array(np.float64),
+            np.array(ranges, np.int64),
+            np.array([(1.0, 1.0), (1.0, 0.0)]),
+            self.network.matrices(),
+            np.array(adjust, np.int64).reshape(-1, 2),
+            np.array([bound for _, bound in plan.adjustments], np.float64),
+        )
 
     def order(self, permutation):
         """The samples to train on, permuted."""
@@ -169,7 +209,7 @@ class Objective:
         return max(1, int(_WORK_PER_CALL / (6 * batch_size * self.network.n_parameters + 5000)))
 
 
-def descend(objective, theta, state, history, plan, validate=None):
+def descend(objective, theta, state, history, plan, validate=None, observers=()):
     """Train by a first-order optimizer.
 
     Parameters
@@ -183,7 +223,9 @@ def descend(objective, theta, state, history, plan, validate=None):
         Changed in place.
     plan : Plan
     validate : callable, optional
-        ``validate(theta)`` scores the parameters on held-out samples.
+        ``validate(theta)`` returns score and loss on held-out samples.
+    observers : sequence of callables
+        ``observer(history)`` after each epoch; training stops if one returns True.
 
     Raises
     ------
@@ -191,35 +233,46 @@ def descend(objective, theta, state, history, plan, validate=None):
         If the loss or a parameter becomes infinite or NaN, and there is no best epoch to return to.
     """
     # epochs of an earlier run count as well: the parameters that come in are its best
-    best = theta.copy() if np.isfinite(history.best_score) else None
+    best = theta.copy() if plan.stops_early and np.isfinite(history.best_score) else None
+    if not plan.complete and best is not None:
+        if history.stalled > plan.n_iter_no_change:  # has stopped
+            return
+        if state.current is not None and np.array_equal(theta, state.best):  # else the user has changed them
+            theta[:] = state.current
     factors = _factors(objective.n_samples, state, plan)
     try:
-        with single_threaded():
+        with single_threaded(), closing(reporter(plan.verbose, plan.n_epochs)) as report:
             for _ in range(plan.n_epochs):
                 rates = plan.learning_rate_init * state.scale * next(factors)
                 _run_epoch(objective, theta, rates, state, history, plan)
-                score = None if validate is None else validate(theta)
+                score, loss = (None, None) if validate is None else validate(theta)
                 if not math.isfinite(history.loss):
-                    _diverge(history, best, rates.max())
+                    report.close()
+                    _diverge(history, best, rates.max(), plan)
                     break
-                if _judge(history, score, plan.tol) and score is not None:
+                if _judge(history, score, loss, plan):
                     best = theta.copy()
-                _report(history, score, plan)
+                report.epoch(history, score)
                 state.scale = plan.schedule.after_epoch(state.scale, history.n_samples, history.stalled)
                 state.learning_rate = plan.learning_rate_init * state.scale
-                if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, score):
+                wishes = [observer(history) for observer in observers]
+                if any(wishes):
+                    break
+                if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, report):
                     break
             else:
                 if plan.complete and not plan.schedule.ends:
+                    report.close()
                     warnings.warn(
                         f"Stochastic Optimizer: Maximum iterations ({plan.n_epochs}) "
-                        "reached and the optimization hasn't converged yet.",
+                        f"reached and the optimization hasn't converged yet.{plan.advise()}",
                         ConvergenceWarning,
                         stacklevel=2,
                     )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
     if best is not None:
+        state.best, state.current = (None, None) if plan.complete else (best, theta.copy())
         theta[:] = best
 
 
@@ -244,7 +297,7 @@ def _run_epoch(objective, theta, rates, state, history, plan):
         for first in range(0, len(rates), stride):
             rows = order[first * batch_size : (first + stride) * batch_size]
             now = rates[first : first + stride]
-            sums = objective.train(theta, rows, now, batch_size, state, plan.optimizer)
+            sums = objective.train(theta, rows, now, batch_size, state, plan)
             loss, penalty = loss + sums[0], penalty + sums[1]
             n_done += len(rows)
             state.step += len(now)
@@ -265,67 +318,68 @@ def _next_order(state, n):
     return state.order
 
 
-def _judge(history, score, tol):
-    """Compare the epoch with the best so far: by the validation score, or else by the loss; True for a new best."""
-    if score is None:
-        stalls, is_best = history.loss > history.best_loss - tol, history.loss < history.best_loss
-        history.best_loss = min(history.best_loss, history.loss)
-    else:
+def _judge(history, score, loss, plan):
+    """Compare the epoch with the best so far, by validation score or loss; True if its parameters are to be kept."""
+    if score is not None:
         history.validation_scores.append(score)
+        history.validation_loss_curve.append(loss)
+    if plan.stops_early:
         # a NaN, of predictions that overflow, is no improvement
-        stalls, is_best = not score >= history.best_score + tol, score > history.best_score
-        history.best_score = score if is_best else history.best_score
+        stalls, keep = not score >= history.best_score + plan.tol, score > history.best_score
+    else:
+        stalls, keep = history.loss > history.best_loss - plan.tol, False
+        history.best_loss = min(history.best_loss, history.loss)
+    if score is not None and score > history.best_score:
+        history.best_score = score
     history.stalled = history.stalled + 1 if stalls else 0
-    return is_best
+    return keep
 
 
-def _report(history, score, plan):
-    if plan.verbose:
-        print(f"Iteration {history.n_iter}, loss = {history.loss:.8f}")
-        if score is not None:
-            print(f"Validation score: {score:f}")
-
-
-def _stop(state, history, plan, score):
+def _stop(state, history, plan, report):
     """Whether to stop, now that training has stalled; if not, go on at the rate that the schedule offers."""
-    what = "Training loss" if score is None else "Validation score"
+    what = "Validation score" if plan.stops_early else "Training loss"
     message = f"{what} did not improve more than tol={plan.tol:f} for {plan.n_iter_no_change} consecutive epochs."
     scale = plan.schedule.instead_of_stopping(state.scale, state.learning_rate)
     if scale is not None:
         state.scale, state.learning_rate, history.stalled = scale, plan.learning_rate_init * scale, 0
         message += f" Setting learning rate to {state.learning_rate:f}"
-    if plan.verbose:
-        print(message if scale is not None else f"{message} Stopping.")
+    report.say(message if scale is not None else f"{message} Stopping.")
     return scale is None
 
 
-def _diverge(history, best, rate):
+def _diverge(history, best, rate, plan):
     """Say that training has diverged at rates up to `rate`: an error, unless there is an epoch to return to."""
     advice = f"Training diverged at epoch {history.n_iter} with a learning rate of {rate:g}; try a smaller one."
     if best is None:
-        raise ValueError(f"{NON_FINITE} {advice}")
+        raise ValueError(f"{NON_FINITE} {advice}{plan.advise()}")
     history.validation_scores.append(np.nan)
-    warnings.warn(f"{advice} The best epoch's weights are kept.", ConvergenceWarning, stacklevel=3)
+    history.validation_loss_curve.append(np.nan)
+    warnings.warn(f"{advice} The best epoch's weights are kept.{plan.advise()}", ConvergenceWarning, stacklevel=3)
 
 
-def minimize(objective, theta, history, plan, max_fun):
+def minimize(objective, theta, history, plan, max_fun, observers=()):
     """Train by SciPy's L-BFGS-B, on all samples at once.
 
     Takes what :func:`descend` takes; `max_fun` limits the evaluations of the loss.
     """
-    # the objective that is minimised is the one whose gradient is computed: the sum over outputs
-    best = theta.copy()
+    n_trained = objective.network.n_trained
+    trained, moments = theta[:n_trained], theta[n_trained:]
+    best = trained.copy()
 
+    # the objective that is minimised is the one whose gradient is computed: the sum over outputs
     def loss_and_gradient(vector):
-        theta[:] = vector
+        trained[:] = vector
         loss, penalty = objective.evaluate(theta)
-        return loss + penalty, objective.gradient.astype(np.float64)
+        return loss + penalty, objective.gradient[:n_trained].astype(np.float64)
 
     def after_iteration(intermediate_result):
         best[:] = intermediate_result.x
         history.n_iter += 1
         history.loss = float(intermediate_result.fun)
-        _report(history, None, plan)
+        report.epoch(history)
+        wishes = [observer(history) for observer in observers]
+        if any(wishes):
+            raise StopIteration
 
     options = {
         "maxfun": max_fun,
@@ -337,10 +391,10 @@ def minimize(objective, theta, history, plan, max_fun):
         "maxcor": plan.optimizer.memory,
     }
     try:
-        with single_threaded():
+        with single_threaded(), closing(reporter(plan.verbose, plan.n_epochs)) as report:
             result = scipy.optimize.minimize(
                 loss_and_gradient,
-                theta.astype(np.float64),
+                trained.astype(np.float64),
                 method="L-BFGS-B",
                 jac=True,
                 callback=after_iteration,
@@ -348,17 +402,18 @@ def minimize(objective, theta, history, plan, max_fun):
             )
         best[:] = result.x
         history.n_iter = min(result.nit, plan.n_epochs)
-        if result.status != 0:
+        if result.status not in (0, _SCIPY_STOPPED):
             warnings.warn(
                 f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): {result.message}. "
-                "Increase max_iter or max_fun, or scale the data.",
+                f"Increase max_iter or max_fun, or scale the data.{plan.advise()}",
                 ConvergenceWarning,
                 stacklevel=2,
             )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
-    theta[:] = best
+    trained[:] = best
     with single_threaded():
         history.loss = objective.reported(*objective.evaluate(theta))
+        moments -= objective.gradient[n_trained:]  # those of all samples, at these weights
     if not (np.isfinite(history.loss) and np.isfinite(theta).all()):
-        raise ValueError(f"{NON_FINITE} (solver='lbfgs', which has no learning rate.)")
+        raise ValueError(f"{NON_FINITE} (solver='lbfgs', which has no learning rate.){plan.advise()}")

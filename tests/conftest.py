@@ -5,6 +5,14 @@ import pytest
 from sklearn import datasets
 from sklearn.preprocessing import scale
 
+from sknn_iitb import _patience
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """What is printed must not depend on whether the cache is warm."""
+    monkeypatch.setattr(_patience, "_PATIENCE", 1e6)
+
 
 @pytest.fixture(scope="session")
 def cancer():

@@ -179,6 +179,10 @@ def test_parts_become_names_and_flat_parameters(diabetes, ours, theirs):
         {"loss": Huber(0.5)},
         {"loss": Quantile(0.9)},
         {"loss": lambda value, target: (abs(value - target), 1.0 if value > target else -1.0)},
+        {"dropout": 0.2},
+        {"l1": 0.1},
+        {"max_norm": 1.0},
+        {"scoring": "r2"},
     ],
     ids=lambda ours: next(iter(ours)),
 )
@@ -186,10 +190,6 @@ def test_what_only_training_reads_becomes_scikit_learns_default(diabetes, ours):
     X, y = diabetes
     net = MLPRegressor(max_iter=2, hidden_layer_sizes=3, random_state=0, **ours).fit(X, y)
     assert len(translated(net)[1]) == 1
-    if callable(net.loss):  # this one may predict what it likes
-        with pytest.raises(ValueError, match=r"loss=.*squared_error"):
-            net.to_sklearn()
-        return
     theirs = net.to_sklearn()
     np.testing.assert_allclose(theirs.predict(X.astype(net.coefs_[0].dtype)), net.predict(X), rtol=1e-3)
     assert (
@@ -230,6 +230,10 @@ NOT_THERE = [
     ("cancer", {"loss": "hinge"}, "'identity'.*loss='hinge'.*legal.*'logistic'"),
     ("diabetes", {"output_activation": "tanh"}, "output_activation='tanh'.*legal.*'identity' or 'exp'"),
     ("counts", {"loss": "poisson", "output_activation": "softplus"}, "'softplus'.*legal.*'identity' or 'exp'"),
+    ("diabetes", {"loss": "gaussian"}, "loss='gaussian'.*legal for such targets is none"),
+    ("diabetes", {"loss": Quantile([0.1, 0.9])}, "loss=Quantile.*legal for such targets is none"),
+    ("diabetes", {"batch_norm": True}, "no parameter 'batch_norm'; legal is False alone. Got True"),
+    ("iris", {"activation": ["relu", "tanh"], "hidden_layer_sizes": (3, 2)}, "'activation'.*ReLU.*Tanh"),
 ]
 
 
@@ -239,6 +243,13 @@ def test_a_net_that_scikit_learn_does_not_have(request, table, parameters, messa
     cls = MLPClassifier if table in ("iris", "cancer") else MLPRegressor
     net = cls(max_iter=2, **parameters).fit(X, y)
     with pytest.raises(ValueError, match=f"scikit-learn has no net that predicts like this one.*{message}"):
+        net.to_sklearn()
+
+
+def test_several_classes_a_column_are_not_there(iris):
+    X, y = iris
+    net = MLPClassifier(max_iter=2).fit(X, np.column_stack([y, 2 - y]))
+    with pytest.raises(ValueError, match="legal for such targets is none"):
         net.to_sklearn()
 
 

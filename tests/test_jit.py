@@ -22,6 +22,8 @@ from sknn_iitb import MLPClassifier, MLPRegressor, _jit, _kernels, layers
 from sknn_iitb._blas import single_threaded
 from sknn_iitb._jit import SIGNATURES, call, compiled
 from sknn_iitb.activations import ReLU, elementwise
+from sknn_iitb.network import Described
+from sknn_iitb.table import table_of
 
 DTYPES = sorted(map(str, SIGNATURES))
 
@@ -182,8 +184,10 @@ def test_a_race_leaves_a_cache_from_which_nothing_has_to_be_compiled(package, al
 
 def test_a_cache_holds_one_file_per_function_and_dtype_and_nothing_else(cache):
     files = [path for path in cache.rglob("*") if path.is_file()]
-    names = {path.stem.rpartition(".")[0] for path in files}
-    assert sorted(path.name for path in files) == sorted(f"{name}.{dtype}.nbc" for name in names for dtype in DTYPES)
+    names = {path.stem.rpartition(".")[0] for path in files if ".load_" not in path.name}
+    expected = [f"{name}.{dtype}.nbc" for name in names for dtype in DTYPES]
+    expected += [f"sknn_iitb.table.load_{dtype}.load.{dtype}.nbc" for dtype in DTYPES]  # from X of the same type
+    assert sorted(path.name for path in files) == sorted(expected)
     assert len({path.parent for path in files}) == 1
 
 
@@ -325,8 +329,8 @@ def test_a_pickled_network_holds_no_address_and_predicts_in_another_process(pack
     common = {"hidden_layer_sizes": (5,), "activation": "logistic", "max_iter": 5, "random_state": 0}
     nets = [MLPClassifier(early_stopping=True, **common).fit(X, y), MLPClassifier(solver="lbfgs", **common).fit(X, y)]
     addresses = {entry.address for entry in _jit._memo.values()}
-    table, _ = nets[0]._network.tables(X.dtype, activate_output=True)
-    assert _holds(pickle.dumps(table), addresses)  # this is how one would be seen
+    described = Described(list(nets[0]._network.layers(table_of(X, X.dtype), activate_output=True)), X.dtype)
+    assert _holds(pickle.dumps(described.table), addresses)  # this is how one would be seen
     payload = pickle.dumps(nets)
     assert not _holds(payload, addresses)
     (tmp_path / "nets.pickle").write_bytes(payload)
@@ -347,7 +351,8 @@ with open({str(tmp_path / "nets.pickle")!r}, "rb") as file:
 # what every network is made of, as arguments of `compiled`
 _MEMBERS = [
     ("activation", ReLU.function, elementwise),
-    *zip(("layer_forward", "layer_backward"), layers.DENSE, (None, None), strict=True),
+    ("layer_forward", layers.dense_forward, None),
+    ("layer_backward", layers.dense_backward, None),
     *((name, getattr(_kernels, name), None) for name in ("forward", "backward", "gradient", "train", "predict")),
 ]
 
@@ -468,7 +473,10 @@ def test_a_call_by_address_takes_the_arguments_of_its_family(family, dtype):
 @pytest.mark.parametrize("family", SIGNATURES[np.dtype("float64")])
 def test_a_call_by_address_with_an_argument_of_another_type_does_not_compile(family, wrong):
     arguments = list(SIGNATURES[np.dtype("float64")][family].args)
-    written = [isinstance(a, numba.types.Array) and a.mutable and a.dtype in _OTHER for a in arguments]
+    floats = [isinstance(a, numba.types.Array) and a.dtype in _OTHER for a in arguments]
+    if sum(floats) == 1 and wrong is _WRONG["another dtype"]:
+        pytest.skip("one array of numbers says itself which type is meant")
+    written = [is_float and a.mutable for a, is_float in zip(arguments, floats, strict=True)]
     place = written.index(True)
     arguments[place] = wrong(arguments[place])
     with pytest.raises(errors.TypingError, match=f"{family} takes"):

@@ -1,6 +1,7 @@
 """The compiled loops against the naive net: whole networks forward, backward and in training."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import naive
@@ -81,6 +82,10 @@ def new_state(optimizer, theta):
     return State(rng=None, slots=slots, clock=Clock(1, 1), learning_rate=0.0)
 
 
+def plan_of(optimizer, *adjustments):
+    return SimpleNamespace(optimizer=optimizer, adjustments=adjustments)
+
+
 def assert_close(actual, expected, dtype):
     """Equal to 100 rounding errors of the largest number."""
     size = max(1.0, np.max(np.abs(expected)))
@@ -153,7 +158,7 @@ def test_an_epoch_of_descent_is_the_naive_nets(dtype, net, n_rows, piece, batch_
     with patch.object(training, "PIECE", piece):
         objective = build(net, X, Y, weight, min(batch_size, n_rows))
     expected, *sums = naive.train(net, *exact(theta, X, Y, weight), optimizer, batches, rates)
-    found = objective.train(theta, order, rates, batch_size, new_state(optimizer, theta), optimizer)
+    found = objective.train(theta, order, rates, batch_size, new_state(optimizer, theta), plan_of(optimizer))
     assert_close(theta, expected, dtype)
     assert_close(found, sums, dtype)
 
@@ -169,7 +174,7 @@ def test_an_epoch_of_each_optimizer_is_the_naive_nets(optimizer):
     order, rates = np.random.default_rng(0).permutation(23), np.array([0.05, 0.04, 0.03])
     expected, *sums = naive.train(NET, theta, X, Y, weight, optimizer, np.split(order, [10, 20]), rates)
     objective = build(NET, X, Y, weight, 10)
-    found = objective.train(theta, order, rates, 10, new_state(optimizer, theta), optimizer)
+    found = objective.train(theta, order, rates, 10, new_state(optimizer, theta), plan_of(optimizer))
     assert abs(theta - before).max() > 1e-4
     # a gradient near zero decides by its sign, and several divide by its size
     np.testing.assert_allclose(theta, expected, rtol=1e-10, atol=1e-12)
@@ -183,11 +188,11 @@ def test_an_epoch_in_two_calls_is_the_epoch_in_one(dtype):
     optimizer, objective = OPTIMIZERS.resolve("adam"), build(NET, X, Y, weight, 4)
     order, rates = np.arange(20), np.full(5, 0.01)
     whole, state = theta.copy(), new_state(optimizer, theta)
-    sums = objective.train(whole, order, rates, 4, state, optimizer)
+    sums = objective.train(whole, order, rates, 4, state, plan_of(optimizer))
     state = new_state(optimizer, theta)
-    first = objective.train(theta, order[:12], rates[:3], 4, state, optimizer)
+    first = objective.train(theta, order[:12], rates[:3], 4, state, plan_of(optimizer))
     state.step += 3
-    second = objective.train(theta, order[12:], rates[3:], 4, state, optimizer)
+    second = objective.train(theta, order[12:], rates[3:], 4, state, plan_of(optimizer))
     np.testing.assert_array_equal(theta, whole)
     np.testing.assert_allclose(np.add(first, second), sums, rtol=1e-12)
 
@@ -238,7 +243,7 @@ def test_a_parameter_that_is_not_finite_makes_the_loss_nan(place, bad, dtype):
     theta[place] = bad
     optimizer = SGD()
     loss, _ = build(net, X, Y, None).train(
-        theta, np.arange(20), np.zeros(1), 20, new_state(optimizer, theta), optimizer
+        theta, np.arange(20), np.zeros(1), 20, new_state(optimizer, theta), plan_of(optimizer)
     )
     assert np.isnan(loss)
 
@@ -256,5 +261,5 @@ def test_step_with_the_perceptron_loss_is_rosenblatts_rule(dtype):
     net = naive.Net((3, 1), [], Step(), Perceptron(), 0.0)
     theta, optimizer = np.zeros(4, dtype), SGD(momentum=0.0)
     objective = build(net, X, y.astype(dtype)[:, None], None, 1)
-    objective.train(theta, np.arange(40), np.ones(40), 1, new_state(optimizer, theta), optimizer)
+    objective.train(theta, np.arange(40), np.ones(40), 1, new_state(optimizer, theta), plan_of(optimizer))
     assert_close(theta, w, dtype)

@@ -1,0 +1,99 @@
+"""What compiled code is made of that numba does not have, or has in a slower form."""
+
+import numba
+import numpy as np
+from numba import types
+from numba.core import cgutils, config
+from numba.extending import intrinsic, overload
+
+__all__ = ["address", "array_at", "elementary", "first", "inlined", "power_of_two", "prefetch"]
+
+
+# "reassoc" would undo the split of ln 2 into two parts that the accuracy of exp rests on
+_EXACT = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}, "forceinline": True}
+
+inlined = numba.njit(**_EXACT)
+
+
+_FIRST = (lambda a: (), lambda a: (a[0],), lambda a: (a[0], a[1]), lambda a: (a[0], a[1], a[2]))
+
+
+def first(n):
+    """A compiled function that takes the first `n` entries out of an array, as a tuple to be passed on with ``*``."""
+    return inlined(_FIRST[n])
+
+
+def elementary(function, dtype, implementation):
+    """Let compiled code replace the scalar NumPy `function` by `implementation` where the argument is of `dtype`."""
+    wanted = numba.from_dtype(np.dtype(dtype))
+    overload(function, jit_options=_EXACT, strict=False)(lambda x: implementation if x == wanted else None)
+
+
+@intrinsic
+def _power_of_two(typing_context, exponent):
+    bits, bias, shift = (32, 127, 23) if exponent == types.float32 else (64, 1023, 52)
+
+    def codegen(context, builder, _, values):
+        # by way of int32, for which every processor has a vector conversion
+        small = builder.fptosi(values[0], cgutils.ir.IntType(32))
+        biased = builder.add(small, small.type(bias))
+        wide = biased if bits == 32 else builder.zext(biased, cgutils.ir.IntType(64))
+        return builder.bitcast(builder.shl(wide, wide.type(shift)), context.get_value_type(exponent))
+
+    return exponent(exponent), codegen
+
+
+power_of_two = _power_of_two
+
+
+# --- memory ------------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def _prefetch(typing_context, array, row, column):
+    def codegen(context, builder, signature, values):
+        view = context.make_array(array)(context, builder, values[0])
+        shape, strides = cgutils.unpack_tuple(builder, view.shape), cgutils.unpack_tuple(builder, view.strides)
+        pointer = cgutils.get_item_pointer2(context, builder, view.data, shape, strides, array.layout, values[1:])
+        byte, flag = cgutils.ir.IntType(8).as_pointer(), cgutils.ir.IntType(32)
+        kind = cgutils.ir.FunctionType(cgutils.ir.VoidType(), [byte, flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # to read, to be kept in all caches, data
+        builder.call(function, [builder.bitcast(pointer, byte), flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), codegen
+
+
+def _no_prefetch(array, row, column):
+    pass
+
+
+# prefetch(array, row, column): start to load a cache line that will be needed soon
+prefetch = _no_prefetch if config.DISABLE_JIT else _prefetch
+
+
+_arrays = {}  # without the JIT: address -> array
+
+
+def address(array):
+    """The address of a C-ordered array's data, for :func:`array_at`; the caller keeps the array alive."""
+    if config.DISABLE_JIT:
+        _arrays[array.ctypes.data] = array.reshape(-1)
+    return array.ctypes.data
+
+
+@intrinsic
+def _pointer(typing_context, number):
+    def codegen(context, builder, signature, values):
+        return builder.inttoptr(values[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), codegen
+
+
+def array_at(dtype):
+    """A function ``f(address, size)`` for kernels: the vector of that type that lies there."""
+    if config.DISABLE_JIT:
+        return lambda number, size: _arrays[number][:size]
+    kind = np.dtype(dtype).type
+    return inlined(lambda number, size: numba.carray(_pointer(number), size, kind))

@@ -1,0 +1,102 @@
+"""Losses of a softmax output, which ties the outputs of a row together: loops over a batch, from raw scores.
+
+``blocks`` says where the outputs begin that belong together: several targets have a softmax each.
+"""
+
+import numpy as np
+
+from sknn_iitb._intrinsics import inlined
+from sknn_iitb._math import exp
+
+__all__ = ["softmax_focal", "softmax_log_loss", "softmax_squared_error"]
+
+
+def exponentials(score, out, blocks):
+    """Write e**(z - the largest z of its block) into `out`."""
+    for i in range(score.shape[0]):
+        for b in range(blocks.size - 1):
+            largest = score[i, blocks[b]]
+            for j in range(blocks[b] + 1, blocks[b + 1]):
+                largest = max(largest, score[i, j])
+            for j in range(blocks[b], blocks[b + 1]):
+                out[i, j] = score[i, j] - largest
+    flat = out.ravel()  # rows are short: exp is vector code only over all of them
+    for i in range(flat.size):
+        flat[i] = exp(flat[i])
+
+
+exponentials = inlined(exponentials)
+
+
+def softmax_log_loss(score, target, weight, gradient, hyper, blocks):
+    exponentials(score, gradient, blocks)
+    total = 0.0
+    for i in range(score.shape[0]):
+        z, y, g = score[i], target[i], gradient[i]
+        for b in range(blocks.size - 1):
+            mass, in_target, below = z.dtype.type(0), z.dtype.type(0), z.dtype.type(0)
+            largest = z[blocks[b]]
+            for j in range(blocks[b] + 1, blocks[b + 1]):
+                largest = max(largest, z[j])
+            for j in range(blocks[b], blocks[b + 1]):
+                mass += g[j]
+                in_target += y[j]
+                below += y[j] * (largest - z[j])
+            # sum_j y_j (log sum_k e**z_k - z_j), both relative to the largest z: scores may be large
+            total += weight[i, 0] * (in_target * np.log(mass) + below)
+            inverse = weight[i, 0] / mass
+            for j in range(blocks[b], blocks[b + 1]):
+                g[j] = g[j] * inverse - weight[i, 0] * y[j]
+    return total
+
+
+def softmax_squared_error(score, target, weight, gradient, hyper, blocks):
+    half = score.dtype.type(0.5)
+    exponentials(score, gradient, blocks)
+    total = 0.0
+    for i in range(score.shape[0]):
+        for b in range(blocks.size - 1):
+            y, g = target[i, blocks[b] : blocks[b + 1]], gradient[i, blocks[b] : blocks[b + 1]]
+            mass = g.sum()
+            row, inner = y.dtype.type(0), y.dtype.type(0)
+            for j in range(g.size):
+                p = g[j] / mass
+                g[j] = p
+                row += half * (p - y[j]) * (p - y[j])
+                inner += p * (p - y[j])
+            for j in range(g.size):
+                # the Jacobian diag(p) - p p' applied to p - y
+                g[j] = weight[i, 0] * g[j] * ((g[j] - y[j]) - inner)
+            total += weight[i, 0] * row
+    return total
+
+
+def softmax_focal(score, target, weight, gradient, hyper, blocks):
+    exponentials(score, gradient, blocks)
+    one, focus = score.dtype.type(1), hyper[0]
+    total = 0.0
+    for i in range(score.shape[0]):
+        for b in range(blocks.size - 1):
+            z, y = score[i, blocks[b] : blocks[b + 1]], target[i, blocks[b] : blocks[b + 1]]
+            g = gradient[i, blocks[b] : blocks[b + 1]]
+            mass, largest = g.sum(), z.max()
+            log_mass = np.log(mass)
+            row, inner = one - one, one - one
+            for j in range(g.size):
+                if y[j] > 0:
+                    p, log_p = g[j] / mass, z[j] - largest - log_mass
+                    q = (mass - g[j]) / mass
+                    unsure = q**focus
+                    # d loss / d p_j, times p_j; log p / (1 - p) is -1 at p = 1
+                    slope = focus * p * unsure * (log_p / q if q > 0 else -one) - unsure
+                    row -= y[j] * unsure * log_p
+                    inner += y[j] * slope
+            for j in range(g.size):
+                p, q = g[j] / mass, (mass - g[j]) / mass
+                change = -p * inner
+                if y[j] > 0:
+                    log_p, unsure = z[j] - largest - log_mass, q**focus
+                    change += y[j] * (focus * p * unsure * (log_p / q if q > 0 else -one) - unsure)
+                g[j] = weight[i, 0] * change
+            total += weight[i, 0] * row
+    return total

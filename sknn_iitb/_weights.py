@@ -1,0 +1,57 @@
+"""The weights of an estimator as attributes: views that a user may assign to."""
+
+import numpy as np
+
+__all__ = ["WeightsMixin"]
+
+
+def _view(name, doc):
+    def get(self):
+        return self._views(name)
+
+    def assign(self, values):
+        if "_parameters" not in vars(self):
+            # by hand on a net that is not fitted: where partial_fit and a warm start begin
+            vars(self).setdefault("_by_hand", {})[name] = list(values)
+            return
+        self._parameters = self._parameters.writable()
+        self._views(name).assign(values)
+
+    return property(get, assign, doc=doc)
+
+
+class WeightsMixin:
+    """Properties over ``_parameters``, the flat vector of a fitted net."""
+
+    coefs_ = _view("coefs_", "List of the weight matrices, each (fan_in, fan_out): views into `parameters_`.")
+    intercepts_ = _view("intercepts_", "List of the bias vectors, each (fan_out,): views into `parameters_`.")
+    scales_ = _view(
+        "scales_", "Scales of batch normalization, (n_neurons,) for each hidden layer: views into `parameters_`."
+    )
+    means_ = _view("means_", "Running means of batch normalization, (n_neurons,) for each hidden layer.")
+    variances_ = _view("variances_", "Running variances of batch normalization, (n_neurons,) for each hidden layer.")
+
+    @property
+    def parameters_(self):
+        """The flat vector of all weights, then all biases, then the scales of batch normalization."""
+        self._views("parameters_")
+        return self._parameters.trained
+
+    @parameters_.setter
+    def parameters_(self, values):
+        self._views("parameters_")
+        self._parameters = self._parameters.writable()
+        vector, values = self._parameters.trained, np.asarray(values)
+        if values.shape != vector.shape:
+            raise ValueError(f"parameters_ has shape {vector.shape}, got {values.shape}.")
+        vector[:] = values
+
+    def _views(self, name):
+        if "_parameters" in vars(self):
+            views = getattr(self._parameters, name.rstrip("_"), None)
+            if name == "parameters_" or views:
+                return views
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}: batch_norm was False.")
+        if name in vars(self).get("_by_hand", ()):
+            return self._by_hand[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}: it is not fitted yet.")

@@ -1,0 +1,131 @@
+"""The table X as the kernels read it: dense numbers of any type, or sparse rows.
+
+Kernels never see X itself. They get the samples' numbers, and what the functions made here need to find them: a dense
+matrix is copied and converted row by row into a batch, a sparse one is read by the first layer where it lies.
+"""
+
+from functools import cache
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import gen_batches
+
+from sknn_iitb._intrinsics import address, array_at, prefetch
+from sknn_iitb._jit import compiled
+from sknn_iitb.layers import dense, sparse_dense, thin_out
+
+__all__ = ["DenseTable", "SparseTable", "table_of"]
+
+# rows that are converted at a time for a prediction
+_BLOCK = 16384
+
+# rows between asking for one and copying it
+_AHEAD = 8
+
+
+@cache
+def _loader(kind):
+    """The function that copies rows of a C-ordered matrix of that type."""
+    numbers_at = array_at(kind)
+    line = 64 // kind.itemsize
+
+    def load(source, rows, x, rate, key):
+        n_rows, n_in = x.shape
+        X = numbers_at(source[0], source[1] * n_in).reshape(source[1], n_in)
+        for i in range(n_rows):
+            row = rows[i]
+            # rows come in random order, which the processor cannot foresee: ask for one some rows ahead
+            ahead = rows[min(i + _AHEAD, n_rows - 1)]
+            for j in range(0, n_in, line):
+                prefetch(X, ahead, j)
+            for j in range(n_in):
+                x[i, j] = X[row, j]
+        if rate > 0:
+            thin_out(x, rows, rate, key)
+
+    load.__name__ = f"load_{kind}"
+    return load
+
+
+class DenseTable:
+    """A matrix of numbers.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), C order, any numeric type
+    dtype : dtype
+        That of the network's arithmetic.
+
+    Attributes
+    ----------
+    n_loaded : int
+        Columns of the matrix that the rows of a batch are copied to.
+    source : ndarray of int64
+        What the loader needs to find X.
+    """
+
+    def __init__(self, X, dtype):
+        self._X, self._dtype = X, np.dtype(dtype)
+        self.n_loaded = X.shape[1]
+        self.source = np.array([address(X), len(X)], np.int64)
+
+    def loader(self):
+        """Address of the function that copies rows."""
+        return compiled("load", _loader(self._X.dtype), self._dtype).address
+
+    def first_layer(self, n_in, n_out, weights, rate):
+        """The layer that takes the samples in; the loader has left out `rate` of the inputs, by dropout."""
+        return dense(n_in, n_out, weights)
+
+    def blocks(self):
+        """Yield X in blocks of rows of the network's type: where they go, the rows, and numbers of rows not given."""
+        none = np.zeros(0, np.int64)
+        if self._X.dtype == self._dtype:
+            yield slice(None), self._X, none
+            return
+        for rows in gen_batches(len(self._X), _BLOCK):
+            yield rows, self._X[rows].astype(self._dtype), none
+
+
+class SparseTable:
+    """A sparse matrix in CSR form, whose entries the first layer reads where they lie.
+
+    Parameters
+    ----------
+    X : sparse matrix or array in CSR form, of any numeric type
+        Its entries are converted at once if they are of another type than `dtype`.
+    dtype : dtype
+
+    Attributes
+    ----------
+    n_loaded, source
+        As for :class:`DenseTable`: nothing is copied.
+    """
+
+    n_loaded = 0
+    source = np.zeros(1, np.int64)
+
+    def __init__(self, X, dtype):
+        self._n_rows = X.shape[0]
+        self._data = np.ascontiguousarray(X.data, dtype)
+        self._indices = np.ascontiguousarray(X.indices)
+        self._indptr = np.ascontiguousarray(X.indptr, self._indices.dtype)
+
+    def loader(self):
+        """No address: there is nothing to copy."""
+        return 0
+
+    def first_layer(self, n_in, n_out, weights, rate):
+        """The layer that takes the samples in, and leaves out `rate` of the entries, by dropout."""
+        arrays = self._data, self._indices, self._indptr
+        columns = (*map(address, arrays), self._n_rows, len(self._data))
+        return sparse_dense(n_in, n_out, weights, self._indices.dtype, self._data.dtype, columns, rate)
+
+    def blocks(self):
+        """Yield all rows at once: where they go, no matrix, and the numbers of the rows."""
+        yield slice(None), np.empty((self._n_rows, 0), self._data.dtype), np.arange(self._n_rows)
+
+
+def table_of(X, dtype):
+    """The table for X, dense or in CSR form."""
+    return (SparseTable if sparse.issparse(X) else DenseTable)(X, dtype)

@@ -1,0 +1,119 @@
+"""Validation: which samples are held out, and how the net is judged on them after each epoch."""
+
+import copy
+import math
+from collections import namedtuple
+
+import numpy as np
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+
+from sknn_iitb._jit import compiled
+from sknn_iitb.network import Parameters
+
+__all__ = ["Given", "Validation", "hold_out"]
+
+Given = namedtuple("Given", "X_val y_val sample_weight_val groups", defaults=[None] * 4)
+Given.__doc__ = """What a user may give `fit` to validate with."""
+
+
+def hold_out(fraction, targets, Y, y, groups, rng):
+    """Choose the samples that are held out.
+
+    Parameters
+    ----------
+    fraction : float or CV splitter
+        Of a splitter the last split counts: for a TimeSeriesSplit the latest samples.
+    targets : ClassTargets, SeveralClassTargets or NumberTargets
+    Y : ndarray of shape (n_samples, n_outputs)
+    y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+    groups : array-like of shape (n_samples,) or None
+        For a splitter.
+    rng : RandomState
+
+    Returns
+    -------
+    rows, held_out : ndarray of int64
+        The samples to train on, and the others.
+    """
+    if hasattr(fraction, "split"):
+        *_, (rows, held_out) = fraction.split(np.zeros(len(Y)), y, groups)
+        if len(rows) == 0 or len(held_out) == 0:
+            raise ValueError(f"validation_fraction={fraction!r} leaves a part empty.")
+        return np.asarray(rows, np.int64), np.asarray(held_out, np.int64)
+    if math.ceil(fraction * len(Y)) < 2:
+        raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+    # the same draws as scikit-learn's, which stratifies where there is one output for two classes
+    return train_test_split(
+        np.arange(len(Y), dtype=np.int64), random_state=rng, test_size=fraction, stratify=targets.strata(Y)
+    )
+
+
+class Validation:
+    """Samples that a net is judged on, as a function of its parameters.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    targets : ClassTargets, SeveralClassTargets or NumberTargets
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    Y : ndarray of shape (n_samples, n_outputs)
+        The targets as the net learns them.
+    y : ndarray
+        The targets as the user gave them.
+    weight : ndarray of shape (n_samples,) or None
+    """
+
+    def __init__(self, network, loss, targets, X, Y, y, weight):
+        self._network, self._targets, self._data = network, targets, (X, Y, y, weight)
+        loop, template, self._on_scores = loss.loop(network.output.names[0])
+        self._loss = compiled("loss", loop, Y.dtype, template).function
+        share = np.full(len(Y), 1 / len(Y)) if weight is None else weight / np.sum(weight)
+        self._loss_data = (
+            Y,
+            np.repeat(share.astype(Y.dtype)[:, None], Y.shape[1], axis=1),
+            np.empty_like(Y),
+            loss.hyper_array(Y.dtype),
+            np.array([0, Y.shape[1]] if targets.blocks is None else targets.blocks, np.int64),
+        )
+        self._divisor = Y.shape[1] if loss.mean_over_outputs else 1
+        self._score = self._default
+
+    def score_by(self, scoring, estimator):
+        """Judge by something else than accuracy or R2: by the loss, or as a scorer does.
+
+        Parameters
+        ----------
+        scoring : str, callable or None
+        estimator : estimator instance
+            One that could predict, had it `_parameters`.
+        """
+        if scoring == "loss":
+            self._score = lambda theta, outputs, loss: -loss
+        elif scoring is not None:
+            scorer = check_scoring(estimator, scoring)
+            X, _, y, weight = self._data
+            weighted = {} if weight is None else {"sample_weight": weight}
+            # the samples have been checked, and have lost their features' names
+            estimator = copy.copy(estimator)
+            vars(estimator).pop("feature_names_in_", None)
+
+            def score(theta, outputs, loss):
+                estimator._parameters = Parameters(self._network.units, theta, self._network.batch_norm)
+                return float(scorer(estimator, X, y, **weighted))
+
+            self._score = score
+
+    def _default(self, theta, outputs, loss):
+        X, Y, y, weight = self._data
+        if self._targets.uses_values == self._on_scores:
+            outputs = self._network.predict(X, theta, self._targets.uses_values)
+        return self._targets.score(outputs, Y, y, weight)
+
+    def __call__(self, theta):
+        """Return score and loss."""
+        outputs = self._network.predict(self._data[0], theta, activate_output=not self._on_scores)
+        Y, *rest = self._loss_data
+        loss = self._loss(outputs, Y, *rest) / self._divisor
+        return self._score(theta, outputs, loss), loss

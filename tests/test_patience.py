@@ -1,0 +1,160 @@
+"""The word of a long compilation: once, only of one that takes place, and nothing is left of the waiting."""
+
+import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+import numpy as np
+import pytest
+
+from sknn_iitb import MLPClassifier, MLPRegressor, _jit, _patience
+from sknn_iitb._jit import compiled
+from sknn_iitb._patience import announced, clock
+from sknn_iitb.activations import elementwise
+
+pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="is about compiled code")
+
+
+def _activation():
+    """A function that has not been compiled yet: its constant is new."""
+    namespace = {"constant": float(time.perf_counter_ns())}
+    exec("def scaled(z):\n    return constant * z, constant", namespace)
+    return namespace["scaled"]
+
+
+@pytest.fixture
+def threads():
+    """That a test leaves no thread behind."""
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """What takes a second elsewhere takes a hundredth of one here."""
+    monkeypatch.setattr(_patience, "_PATIENCE", 0.01)
+
+
+def _says_nothing(text):
+    raise AssertionError(text)
+
+
+@pytest.mark.usefixtures("threads", "impatient")
+def test_a_long_compilation_is_announced_once():
+    said = []
+    with announced(said.append):
+        for _ in range(2):
+            compiled("activation", _activation(), "float64", elementwise)
+    assert said == ["Compiling a function of yours, once in each process."]
+
+
+def test_it_is_the_sum_of_compilations_that_counts(monkeypatch):
+    class Timer:
+        def __init__(self, interval, function, arguments):
+            waits.append(interval)
+
+        def start(self):
+            pass
+
+        cancel = join = start
+
+    waits, now = [], [100.0]
+    monkeypatch.setattr(_patience, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(threading, "Timer", Timer)
+    monkeypatch.setattr(_patience, "_PATIENCE", 1.0)
+    with announced(_says_nothing):
+        for _ in range(6):
+            clock.start("Compiling")
+            now[0] += 0.25
+            clock.stop()
+            now[0] += 10  # what is not compilation does not count
+    assert waits == [1.0, 0.75, 0.5, 0.25]
+
+
+@pytest.mark.usefixtures("threads")
+def test_short_compilations_are_not_announced(monkeypatch):
+    monkeypatch.setattr(_patience, "_PATIENCE", 100.0)
+    with announced(_says_nothing):
+        compiled("activation", _activation(), "float64", elementwise)
+
+
+@pytest.mark.usefixtures("threads", "impatient")
+def test_without_someone_to_say_it_nothing_is_timed(monkeypatch):
+    monkeypatch.setattr(threading, "Timer", _says_nothing)
+    compiled("activation", _activation(), "float64", elementwise)
+    with announced(None):
+        compiled("activation", _activation(), "float64", elementwise)
+
+
+@pytest.mark.usefixtures("threads", "impatient")
+def test_what_is_loaded_from_the_cache_is_not_announced_however_long_that_takes(monkeypatch, tmp_path):
+    def slowly(payload, loads=pickle.loads):
+        time.sleep(0.05)
+        return loads(payload)
+
+    monkeypatch.setattr(_jit, "_directories", lambda: [tmp_path])
+    member = "activation", _jit_member, np.dtype("float64"), None
+    monkeypatch.setattr(_jit, "_is_ours", lambda function: True)
+    said = []
+    with announced(said.append):
+        _jit._compile(*member)
+    assert said == ["Compiling once; the result is kept on disk."]
+    monkeypatch.setattr(_jit.pickle, "loads", slowly)
+    with announced(_says_nothing):
+        _jit._compile(*member)
+
+
+def _jit_member(value, bias, slope, hyper):
+    for row in range(value.shape[0]):
+        for column in range(value.shape[1]):
+            value[row, column] += bias[column]
+            slope[row, column] = 1.0
+
+
+@pytest.mark.usefixtures("threads", "impatient")
+def test_a_compilation_that_fails_ends_the_waiting():
+    def wrong(z):
+        return z.no_such_attribute, 1.0
+
+    with announced([].append), pytest.raises(ValueError, match="cannot be compiled"):
+        compiled("activation", wrong, "float64", elementwise)
+    assert clock.timer is None
+
+
+@pytest.mark.usefixtures("threads", "impatient")
+def test_a_thread_speaks_of_its_own_compilations_only():
+    with announced(_says_nothing), ThreadPoolExecutor(1) as pool:
+        pool.submit(compiled, "activation", _activation(), "float64", elementwise).result()
+
+
+@pytest.mark.usefixtures("threads", "impatient")
+def test_blocks_nest():
+    inner, outer = [], []
+    with announced(outer.append):
+        with announced(inner.append):
+            compiled("activation", _activation(), "float64", elementwise)
+        assert len(inner) == 1
+        assert outer == []
+        compiled("activation", _activation(), "float64", elementwise)
+    assert len(outer) == 1
+    assert clock.say is None
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.usefixtures("threads", "impatient")
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("incremental", [False, True])
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_an_estimator_announces_before_the_first_epoch_if_it_is_verbose(cancer, capsys, cls, incremental, verbose):
+    X, y = cancer
+    net = cls(hidden_layer_sizes=3, activation=_activation(), max_iter=1, verbose=verbose)
+    if incremental:
+        net.partial_fit(X, y, **{"classes": [0, 1]} if cls is MLPClassifier else {})
+    else:
+        net.fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    starts = ["Compiling", "Iteration 1"] if verbose else []
+    assert [line[: len(start)] for line, start in zip(lines, starts, strict=True)] == starts
