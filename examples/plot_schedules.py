@@ -22,15 +22,15 @@ LAST_IMPROVEMENT = 20
 def curve(schedule):
     """The factor of every update."""
     clock = Clock(n_steps=N_EPOCHS * N_STEPS, steps_per_epoch=N_STEPS)
-    scale, waited, result = 1.0, 0, []
+    divisor, waited, result = 1.0, 0, []
     for epoch in range(N_EPOCHS):
         steps = np.arange(epoch * N_STEPS, (epoch + 1) * N_STEPS)
-        result.append(scale * schedule.factors(steps, clock))
+        result.append(schedule.factors(steps, clock) / divisor)
         waited = waited + 1 if epoch > LAST_IMPROVEMENT else 0
-        scale = schedule.after_epoch(scale, (epoch + 1) * N_SAMPLES, waited)
+        divisor = schedule.after_epoch(divisor, (epoch + 1) * N_SAMPLES, waited)
         if waited > N_ITER_NO_CHANGE:
-            lowered = schedule.instead_of_stopping(scale, scale)
-            scale, waited = (scale, waited) if lowered is None else (lowered, 0)
+            lowered = schedule.instead_of_stopping(divisor, 1 / divisor)
+            divisor, waited = (divisor, waited) if lowered is None else (lowered, 0)
     return np.concatenate(result)
 
 

@@ -246,8 +246,11 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
         if not continues:
             return History()
         best_loss, best_score = getattr(self, "best_loss_", None), getattr(self, "best_validation_score_", None)
+        best_loss = np.inf if best_loss is None else best_loss
         return History(
-            best_loss=np.inf if best_loss is None else best_loss,
+            best_loss=best_loss,
+            loss_to_beat=self._loss_to_beat if incremental else best_loss,
+            loss=self.loss_,
             best_score=best_score if self.early_stopping and best_score is not None else -np.inf,
             stalled=self._no_improvement_count if incremental else 0,
             n_samples=self.t_,
@@ -278,6 +281,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
         self.loss_ = history.loss
         self.t_ = history.n_samples
         self._no_improvement_count = history.stalled
+        self._loss_to_beat = history.loss_to_beat
         if plan.optimizer.kernel is None:
             for name in _CURVES:
                 vars(self).pop(name, None)

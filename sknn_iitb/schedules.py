@@ -1,8 +1,8 @@
 """Schedules: how the learning rate changes during training, whatever the optimizer.
 
-The rate of an update is ``learning_rate_init * scale * factor``. The *factor* is a pure function of the update's
+The rate of an update is ``learning_rate_init / divisor * factor``. The *factor* is a pure function of the update's
 number, computed for many updates at once (:meth:`Schedule.factors`); most schedules are that and nothing more. The
-*scale*, 1 at first, is what rules that look at the training itself change between epochs.
+*divisor*, 1 at first, is what rules that look at the training itself change between epochs.
 
 A user's own schedule is a plain function ``f(step, n_steps)``, given as ``learning_rate=f``: it takes the numbers of
 the updates, from 0, as an int64 array, and the number of updates in all, and returns the factors.
@@ -70,22 +70,22 @@ class Schedule(Part):
         """
         return np.ones(len(step))
 
-    def after_epoch(self, scale, n_samples, stalled):
-        """The scale for the next epoch.
+    def after_epoch(self, divisor, n_samples, stalled):
+        """What the learning rate is divided by in the next epoch, besides its factors.
 
         Parameters
         ----------
-        scale : float
-            The present scale.
+        divisor : float
+            The present one, at first 1.
         n_samples : int
             Samples seen so far, in all epochs.
         stalled : int
             Epochs in a row without an improvement by tol.
         """
-        return scale
+        return divisor
 
-    def instead_of_stopping(self, scale, rate):
-        """Asked when training has stalled for good: a new scale to go on with, or None to stop."""
+    def instead_of_stopping(self, divisor, rate):
+        """Asked when training has stalled for good: a new divisor to go on with, or None to stop."""
 
 
 class CustomSchedule(Custom, Schedule):
@@ -143,8 +143,8 @@ class InvScaling(Schedule):
     def __init__(self, power_t=0.5):
         self.power_t = power_t
 
-    def after_epoch(self, scale, n_samples, stalled):
-        return 1 / (n_samples + 1) ** self.power_t
+    def after_epoch(self, divisor, n_samples, stalled):
+        return (n_samples + 1) ** self.power_t
 
 
 @SCHEDULES.add
@@ -153,8 +153,8 @@ class Adaptive(Schedule):
 
     names = ("adaptive",)
 
-    def instead_of_stopping(self, scale, rate):
-        return scale / 5 if rate > 1e-6 else None
+    def instead_of_stopping(self, divisor, rate):
+        return divisor * 5 if rate > 1e-6 else None
 
 
 @SCHEDULES.add
@@ -324,8 +324,8 @@ class Plateau(Schedule):
         self.factor = factor
         self.patience = patience
 
-    def after_epoch(self, scale, n_samples, stalled):
-        return scale * self.factor if stalled and stalled % self.patience == 0 else scale
+    def after_epoch(self, divisor, n_samples, stalled):
+        return divisor / self.factor if stalled and stalled % self.patience == 0 else divisor
 
 
 class WarmUp(Schedule):
@@ -353,11 +353,11 @@ class WarmUp(Schedule):
         n_warm = self.duration if whole else max(1, round(self.duration * clock.n_steps))
         return np.minimum(1.0, (step + 1) / n_warm) * self._inner().factors(step, clock)
 
-    def after_epoch(self, scale, n_samples, stalled):
-        return self._inner().after_epoch(scale, n_samples, stalled)
+    def after_epoch(self, divisor, n_samples, stalled):
+        return self._inner().after_epoch(divisor, n_samples, stalled)
 
-    def instead_of_stopping(self, scale, rate):
-        return self._inner().instead_of_stopping(scale, rate)
+    def instead_of_stopping(self, divisor, rate):
+        return self._inner().instead_of_stopping(divisor, rate)
 
     @property
     def ends(self):

@@ -133,7 +133,7 @@ class ClassTargets:
 
     def probabilities(self, score, output, log=False):
         """Probabilities, or their logarithms, without a detour that overflows or gives log(0)."""
-        single, several = (log_expit, log_softmax) if log else (expit, softmax)
+        single, several = (_log_logistic, log_softmax) if log else (expit, softmax)
         if len(self.classes) == 1:
             return np.full((len(score), 1), 0 if log else 1, score.dtype)
         if output == "softmax":
@@ -245,6 +245,12 @@ class SeveralClassTargets:
         pairs = zip(self._each(score), self._each(Y), strict=True)
         right = np.all([a.argmax(axis=1) == b.argmax(axis=1) for a, b in pairs], axis=0)
         return float(np.average(right, weights=weight))
+
+
+def _log_logistic(score):
+    """log(p), finite where p rounds to 0; elsewhere of p as it is rounded, so that the order of both is the same."""
+    p = expit(score)
+    return np.where(p > 0.5, np.log(np.maximum(p, 0.5)), log_expit(score))
 
 
 def _class_weights(columns, classes, class_weight, sample_weight):

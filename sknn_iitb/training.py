@@ -51,7 +51,7 @@ class State:
     clock: Clock
     learning_rate: float
     step: int = 0
-    scale: float = 1.0
+    divisor: float = 1.0
     order: np.ndarray | None = None
     optimizer: str = ""
     seed: int = 0
@@ -77,6 +77,7 @@ class History:
     """What happened in a run. The best values so far go in, those of the run are added."""
 
     best_loss: float = np.inf
+    loss_to_beat: float = np.inf
     best_score: float = -np.inf
     stalled: int = 0
     n_samples: int = 0
@@ -243,7 +244,7 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
     try:
         with single_threaded(), closing(reporter(plan.verbose, plan.n_epochs)) as report:
             for _ in range(plan.n_epochs):
-                rates = plan.learning_rate_init * state.scale * next(factors)
+                rates = plan.learning_rate_init / state.divisor * next(factors)
                 _run_epoch(objective, theta, rates, state, history, plan)
                 score, loss = (None, None) if validate is None else validate(theta)
                 if not math.isfinite(history.loss):
@@ -253,8 +254,8 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
                 if _judge(history, score, loss, plan):
                     best = theta.copy()
                 report.epoch(history, score)
-                state.scale = plan.schedule.after_epoch(state.scale, history.n_samples, history.stalled)
-                state.learning_rate = plan.learning_rate_init * state.scale
+                state.divisor = plan.schedule.after_epoch(state.divisor, history.n_samples, history.stalled)
+                state.learning_rate = plan.learning_rate_init / state.divisor
                 wishes = [observer(history) for observer in observers]
                 if any(wishes):
                     break
@@ -327,7 +328,8 @@ def _judge(history, score, loss, plan):
         # a NaN, of predictions that overflow, is no improvement
         stalls, keep = not score >= history.best_score + plan.tol, score > history.best_score
     else:
-        stalls, keep = history.loss > history.best_loss - plan.tol, False
+        stalls, keep = history.loss > history.loss_to_beat - plan.tol, False
+        history.loss_to_beat = min(history.loss_to_beat, history.loss)
         history.best_loss = min(history.best_loss, history.loss)
     if score is not None and score > history.best_score:
         history.best_score = score
@@ -339,12 +341,14 @@ def _stop(state, history, plan, report):
     """Whether to stop, now that training has stalled; if not, go on at the rate that the schedule offers."""
     what = "Validation score" if plan.stops_early else "Training loss"
     message = f"{what} did not improve more than tol={plan.tol:f} for {plan.n_iter_no_change} consecutive epochs."
-    scale = plan.schedule.instead_of_stopping(state.scale, state.learning_rate)
-    if scale is not None:
-        state.scale, state.learning_rate, history.stalled = scale, plan.learning_rate_init * scale, 0
+    divisor = plan.schedule.instead_of_stopping(state.divisor, state.learning_rate)
+    if divisor is not None:
+        state.divisor, state.learning_rate, history.stalled = divisor, plan.learning_rate_init / divisor, 0
+        # one lucky epoch must not make all that follow seem to have stalled
+        history.loss_to_beat = history.loss
         message += f" Setting learning rate to {state.learning_rate:f}"
-    report.say(message if scale is not None else f"{message} Stopping.")
-    return scale is None
+    report.say(message if divisor is not None else f"{message} Stopping.")
+    return divisor is None
 
 
 def _diverge(history, best, rate, plan):

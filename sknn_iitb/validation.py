@@ -1,7 +1,6 @@
 """Validation: which samples are held out, and how the net is judged on them after each epoch."""
 
 import copy
-import math
 from collections import namedtuple
 
 import numpy as np
@@ -41,12 +40,16 @@ def hold_out(fraction, targets, Y, y, groups, rng):
         if len(rows) == 0 or len(held_out) == 0:
             raise ValueError(f"validation_fraction={fraction!r} leaves a part empty.")
         return np.asarray(rows, np.int64), np.asarray(held_out, np.int64)
-    if math.ceil(fraction * len(Y)) < 2:
-        raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
     # the same draws as scikit-learn's, which stratifies where there is one output for two classes
-    return train_test_split(
-        np.arange(len(Y), dtype=np.int64), random_state=rng, test_size=fraction, stratify=targets.strata(Y)
-    )
+    try:
+        rows, held_out = train_test_split(
+            np.arange(len(Y), dtype=np.int64), random_state=rng, test_size=fraction, stratify=targets.strata(Y)
+        )
+    except ValueError as error:
+        raise ValueError(f"validation_fraction={fraction!r}: {error}") from error
+    if len(held_out) < 2:
+        raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+    return rows, held_out
 
 
 class Validation:

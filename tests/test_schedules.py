@@ -133,7 +133,7 @@ def test_a_bare_name_decays_over_the_whole_training(name, last):
 
 
 @pytest.mark.parametrize("schedule", [InvScaling(), Adaptive(), Plateau(), Constant()], ids=repr)
-def test_where_a_schedule_has_no_rule_the_scale_stays(schedule):
+def test_where_a_schedule_has_no_rule_the_rate_stays(schedule):
     if not isinstance(schedule, (InvScaling, Plateau)):
         assert schedule.after_epoch(0.25, n_samples=1000, stalled=4) == 0.25
     if not isinstance(schedule, Adaptive):
@@ -141,27 +141,27 @@ def test_where_a_schedule_has_no_rule_the_scale_stays(schedule):
 
 
 @pytest.mark.parametrize("power_t", [0.0, 0.5, 2.0])
-def test_invscaling_scales_by_a_power_of_the_samples_seen(power_t):
-    schedule, scale = InvScaling(power_t), 1.0
+def test_invscaling_divides_by_a_power_of_the_samples_seen(power_t):
+    schedule, divisor = InvScaling(power_t), 1.0
     for n_samples in (150, 300, 450):
-        scale = schedule.after_epoch(scale, n_samples, stalled=0)
-        assert scale == pytest.approx(1 / (n_samples + 1) ** power_t, rel=1e-15)
+        divisor = schedule.after_epoch(divisor, n_samples, stalled=0)
+        assert divisor == pytest.approx((n_samples + 1) ** power_t, rel=1e-15)
 
 
 def test_adaptive_takes_a_fifth_down_to_a_millionth():
-    schedule, scale, rates = Adaptive(), 1.0, []
-    while scale is not None:
-        rates.append(0.001 * scale)
-        scale = schedule.instead_of_stopping(scale, rates[-1])
+    schedule, divisor, rates = Adaptive(), 1.0, []
+    while divisor is not None:
+        rates.append(0.001 / divisor)
+        divisor = schedule.instead_of_stopping(divisor, rates[-1])
     # the last division is at the last rate above 1e-6
     np.testing.assert_allclose(rates, 0.001 / 5.0 ** np.arange(6), rtol=1e-12)
 
 
 def test_plateau_scales_after_each_run_of_patience_stalled_epochs():
-    schedule, scale, scales = Plateau(factor=0.5, patience=3), 1.0, []
+    schedule, divisor, scales = Plateau(factor=0.5, patience=3), 1.0, []
     for stalled in (0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 0, 1, 2, 3):
-        scale = schedule.after_epoch(scale, 100, stalled)
-        scales.append(scale)
+        divisor = schedule.after_epoch(divisor, 100, stalled)
+        scales.append(1 / divisor)
     assert scales == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.125]
 
 
@@ -180,9 +180,9 @@ def test_warm_up_raises_the_rate_linearly(inner, duration):
 
 
 def test_warm_up_keeps_the_rules_of_what_it_warms_up():
-    assert WarmUp("invscaling").after_epoch(1.0, 99, 0) == InvScaling().after_epoch(1.0, 99, 0) == 0.1
-    assert WarmUp(Plateau(0.25, 2)).after_epoch(1.0, 99, 2) == 0.25
-    assert WarmUp("adaptive").instead_of_stopping(1.0, 0.1) == 0.2
+    assert WarmUp("invscaling").after_epoch(1.0, 99, 0) == InvScaling().after_epoch(1.0, 99, 0) == 10
+    assert WarmUp(Plateau(0.25, 2)).after_epoch(1.0, 99, 2) == 4
+    assert WarmUp("adaptive").instead_of_stopping(1.0, 0.1) == 5
     assert WarmUp().instead_of_stopping(1.0, 0.1) is None
 
 
