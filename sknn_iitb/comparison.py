@@ -63,6 +63,9 @@ DIFFERENCES = {
     "Negative weights are an error.": lambda case: (case.weight < 0).any(),
     "A training that diverges stops within one epoch.": _diverges,
     "A validation score of NaN is no improvement.": _scores_are_nan,
+    "An adaptive rate looks at the losses since it was last lowered.": lambda case: (
+        case.net.learning_rate == "adaptive"
+    ),
     "With lbfgs a `tol` below 1e-4 carries training to the minimum.": (
         lambda case: not _first_order(case) and case.net.tol < 1e-4
     ),

@@ -291,6 +291,8 @@ def from_sklearn(cls, estimator):
         ours._targets = ClassTargets(ours.classes_, estimator._label_binarizer.y_type_ == "multilabel-indicator")
     else:
         ours._targets = NumberTargets(estimator.n_outputs_ == 1, ours._loss)
+    best_loss = getattr(estimator, "best_loss_", None)
+    ours._loss_to_beat = np.inf if best_loss is None else best_loss
     if hasattr(estimator, "loss_curve_"):
         ours.learning_rate_curve_ = [np.nan] * len(estimator.loss_curve_)
         scores = estimator.validation_scores_
@@ -315,7 +317,7 @@ def _take_over_state(theirs):
         clock=Clock(theirs.max_iter * steps_per_epoch, steps_per_epoch),
         learning_rate=float(rate),
         step=getattr(optimizer, "t", n_epochs * steps_per_epoch),
-        scale=float(rate / theirs.learning_rate_init),
+        divisor=float(theirs.learning_rate_init / rate),
         optimizer=name,
     )
     return state.copy()

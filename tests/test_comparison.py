@@ -103,6 +103,21 @@ CASES = {
         None,
         "A validation score of NaN",
     ),
+    "adaptive": (
+        "diabetes",
+        MLPRegressor(
+            hidden_layer_sizes=5,
+            max_iter=100,
+            solver="sgd",
+            learning_rate="adaptive",
+            learning_rate_init=0.2,
+            n_iter_no_change=1,
+            batch_size=20,
+        ),
+        None,
+        None,
+        "An adaptive rate",
+    ),
     "tol": (
         "diabetes",
         MLPRegressor(hidden_layer_sizes=(), max_iter=1000, solver="lbfgs", tol=1e-7),
