@@ -17,7 +17,7 @@ from sknn_iitb.network import Network, Parameters, aligned
 from sknn_iitb.optimizers import LBFGS
 from sknn_iitb.schedules import Clock
 from sknn_iitb.training import History, Objective, Plan, State, descend, minimize
-from sknn_iitb.validation import Given, Validation, hold_out
+from sknn_iitb.validation import Given, Samples, Validation, hold_out
 
 __all__ = ["BaseMLP", "assign", "is_first_order"]
 
@@ -79,49 +79,78 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
         if incremental and self.early_stopping and given.X_val is None:
             raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
         X, y = self._validate(X, y, reset=not continues)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         targets = self._find_targets(y, parts.loss, continues, incremental, classes)
         parts = self._choose_output(parts, targets)
-        parts.loss.check_target(y)
         dtype = self._parameters.vector.dtype if continues else self._network_dtype(X)
-        Y = targets.encode(y, parts.output.names[0], dtype)
-        weight = self._weigh(targets, y, sample_weight, incremental)
-        groups = None if given.groups is None else np.asarray(given.groups)
-        X, Y, y, groups, weight = _drop_zero_weights(X, Y, y, groups, weight)
+        samples = self._samples(
+            *(X, y, sample_weight, given.groups, targets, parts.loss, parts.output, dtype, incremental)
+        )
 
         rng = self._optimizer.rng if incremental and continues and hasattr(self, "_optimizer") else None
         rng = check_random_state(self.random_state) if rng is None else rng
-        units = (X.shape[1], *self._hidden_sizes(), Y.shape[1])
-        network = Network(units, parts.hidden, parts.output, self._dropout_rates(), self.batch_norm)
-        self._check_network(network, continues)
+        network = self._describe(samples, parts, continues)
         parameters = self._parameters if continues else self._initialize(network, parts, rng, dtype)
         # from here on the net can be used, by a scorer or a callback
         self._network, self._parameters, self._targets, self._loss = network, parameters, targets, parts.loss
         self._expose_network(network, parts.output)
-        stops_early = self._stops_early(len(Y), given, incremental)
-        rows, validation = self._hold_out(network, targets, parts, X, Y, y, weight, groups, given, rng, stops_early)
-        n_train = len(Y) if rows is None else len(rows)
-        batch_size = self._batch_size(n_train, parts.optimizer)
+        stops_early = self._stops_early(len(samples.Y), given, incremental)
+        rows, validation = self._hold_out(samples, parts, given, rng, stops_early)
+        n_train = len(samples.Y) if rows is None else len(rows)
+        plan = self._plan(parts, n_train, stops_early, incremental)
+        objective = self._objective(samples, plan.batch_size, rows, dropout=any(network.dropout))
+        history = self._begin_history(continues, incremental)
+        if parts.optimizer.kernel is not None:
+            state = self._begin_state(dtype, rng, plan, n_train, continues and incremental)
+            descend(objective, parameters.vector, state, history, plan, validation)
+            state.order = state.order if incremental else None
+            self._optimizer = state
+        else:
+            minimize(objective, parameters.vector, history, plan, self.max_fun)
+            vars(self).pop("_optimizer", None)
+        vars(self).pop("_by_hand", None)
+        self._expose_history(history, plan, continues)
+
+    def _samples(self, X, y, sample_weight, groups, targets, loss, output, dtype, incremental=False):
+        """The samples that count, as the net learns them."""
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        loss.check_target(y)
+        Y = targets.encode(y, output.names[0], dtype)
+        weight = self._weigh(targets, y, sample_weight, incremental)
+        samples = Samples(X, Y, y, weight, None if groups is None else np.asarray(groups))
+        if weight is None or weight.all():
+            return samples
+        if not weight.any():
+            raise ValueError("sample_weight is zero for every sample.")
+        return samples.take(weight > 0)
+
+    def _weigh(self, targets, y, sample_weight, incremental):
+        """The weights of the samples in the loss."""
+        return sample_weight
+
+    def _soften(self, targets, Y, loss, output):
+        """The targets that training sees."""
+        return Y
+
+    def _describe(self, samples, parts, continues):
+        """The network that the parameters ask for."""
+        units = (samples.X.shape[1], *self._hidden_sizes(), samples.Y.shape[1])
+        network = Network(units, parts.hidden, parts.output, self._dropout_rates(), self.batch_norm)
+        if self.batch_norm and not network.hidden:
+            raise ValueError("batch_norm=True has no effect without a hidden layer.")
+        if continues and (network.units, network.batch_norm) != (self._parameters.units, self._parameters.batch_norm):
+            raise ValueError(
+                f"A fitted network of layers {self._parameters.units} and batch_norm={self._parameters.batch_norm} "
+                f"cannot go on with layers {network.units} and batch_norm={network.batch_norm}; hidden_layer_sizes, "
+                "batch_norm and the number of outputs must stay as they were."
+            )
+        return network
+
+    def _plan(self, parts, n_samples, stops_early, incremental):
+        batch_size = self._batch_size(n_samples, parts.optimizer)
         if self.batch_norm and batch_size < 2:
             raise ValueError("batch_norm=True needs batches of two samples at least; set another batch_size.")
-        objective = Objective(
-            *(
-                network,
-                parts.loss,
-                X,
-                self._soften(targets, Y, parts.loss, parts.output),
-                weight,
-                self.alpha,
-                batch_size,
-                rows,
-            ),
-            l1=self.l1,
-            blocks=targets.blocks,
-            dropout=any(network.dropout),
-        )
-        history = self._begin_history(continues, incremental)
-        plan = Plan(
+        return Plan(
             optimizer=parts.optimizer,
             schedule=parts.schedule,
             adjustments=parts.adjustments,
@@ -136,36 +165,16 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
             verbose=self.verbose,
             advise=str,
         )
-        if validation is not None:
-            self._try_scoring(validation, parts.loss, parameters.vector)
-        if parts.optimizer.kernel is not None:
-            state = self._begin_state(network, dtype, rng, plan, n_train, continues and incremental)
-            descend(objective, parameters.vector, state, history, plan, validation)
-            state.order = state.order if incremental else None
-            self._optimizer = state
-        else:
-            minimize(objective, parameters.vector, history, plan, self.max_fun)
-            vars(self).pop("_optimizer", None)
-        vars(self).pop("_by_hand", None)
-        self._expose_history(history, plan, continues)
 
-    def _weigh(self, targets, y, sample_weight, incremental):
-        """The weights of the samples in the loss."""
-        return sample_weight
-
-    def _soften(self, targets, Y, loss, output):
-        """The targets that training sees."""
-        return Y
-
-    def _check_network(self, network, continues):
-        if self.batch_norm and not network.hidden:
-            raise ValueError("batch_norm=True has no effect without a hidden layer.")
-        if continues and (network.units, network.batch_norm) != (self._parameters.units, self._parameters.batch_norm):
-            raise ValueError(
-                f"A fitted network of layers {self._parameters.units} and batch_norm={self._parameters.batch_norm} "
-                f"cannot go on with layers {network.units} and batch_norm={network.batch_norm}; hidden_layer_sizes, "
-                "batch_norm and the number of outputs must stay as they were."
-            )
+    def _objective(self, samples, max_rows, rows=None, dropout=False):
+        """What is minimised, on the samples `rows`, None for all."""
+        Y = self._soften(self._targets, samples.Y, self._loss, self._network.output)
+        return Objective(
+            *(self._network, self._loss, samples.X, Y, samples.weight, self.alpha, max_rows, rows),
+            l1=self.l1,
+            blocks=self._targets.blocks,
+            dropout=dropout,
+        )
 
     def _initialize(self, network, parts, rng, dtype):
         """Draw or copy the parameters that training starts from."""
@@ -198,49 +207,44 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
             return given.X_val is not None or (n_samples > _MANY_SAMPLES and not incremental)
         return self.early_stopping
 
-    def _hold_out(self, network, targets, parts, X, Y, y, weight, groups, given, rng, stops_early):
+    def _hold_out(self, samples, parts, given, rng, stops_early):
         """Indices of the training samples, None for all, and the function that judges by others; None without."""
+        rows = validation = None
         if parts.optimizer.kernel is None:
-            return None, None
+            return rows, validation
         if given.X_val is not None:
-            return None, self._given_validation(network, targets, parts, given, Y.dtype)
-        if given.y_val is not None or given.sample_weight_val is not None:
+            validation = self._given_samples(given, samples.Y.dtype)
+        elif given.y_val is not None or given.sample_weight_val is not None:
             raise ValueError("y_val and sample_weight_val go with X_val, which is missing.")
-        if not stops_early:
-            return None, None
-        rows, held_out = hold_out(self.validation_fraction, targets, Y, y, groups, rng)
-        weight = None if weight is None else weight[held_out]
-        return rows, Validation(network, parts.loss, targets, X[held_out], Y[held_out], y[held_out], weight)
+        elif stops_early:
+            rows, held_out = hold_out(self.validation_fraction, self._targets, samples, rng)
+            validation = samples.take(held_out)
+        return rows, None if validation is None else self._judge(validation)
 
-    def _given_validation(self, network, targets, parts, given, dtype):
+    def _given_samples(self, given, dtype):
         if given.y_val is None:
             raise ValueError("X_val needs y_val.")
         try:
             X, y = self._validate(given.X_val, given.y_val, reset=False)
-            parts.loss.check_target(y)
-            Y = targets.encode(y, parts.output.names[0], dtype)
+            return self._samples(
+                *(X, y, given.sample_weight_val, None, self._targets, self._loss, self._network.output, dtype)
+            )
         except ValueError as error:
-            raise ValueError(f"X_val, y_val: {error}") from error
-        weight = given.sample_weight_val
-        if weight is not None:
-            weight = _check_sample_weight(weight, X, dtype=np.float64, ensure_non_negative=True)
-        weight = self._weigh(targets, y, weight, incremental=False)
-        if weight is not None and not weight.any():
-            raise ValueError("sample_weight_val is zero for every sample.")
-        return Validation(network, parts.loss, targets, X, Y, y, weight)
+            raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
 
-    def _try_scoring(self, validation, loss, theta):
-        """Score once before training: what cannot be computed is an error now rather than after an epoch."""
-        if self.scoring is None:
-            return
-        try:
-            validation.score_by(self.scoring, self)
-            validation(theta)
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"scoring={self.scoring!r} cannot be computed on the validation samples of a net with "
-                f"loss={loss.names[0] if loss.names else loss!r}: {error}"
-            ) from error
+    def _judge(self, samples):
+        """The function that scores parameters by such samples."""
+        validation = Validation(self._network, self._loss, self._targets, samples)
+        if self.scoring is not None:
+            try:  # what cannot be computed is an error now rather than after an epoch
+                validation.score_by(self.scoring, self)
+                validation(self._parameters.vector)
+            except (AttributeError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"scoring={self.scoring!r} cannot be computed on the validation samples of a net with "
+                    f"loss={self.loss!r}: {error}"
+                ) from error
+        return validation
 
     def _begin_history(self, continues, incremental):
         if not continues:
@@ -256,7 +260,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
             n_samples=self.t_,
         )
 
-    def _begin_state(self, network, dtype, rng, plan, n_samples, goes_on):
+    def _begin_state(self, dtype, rng, plan, n_samples, goes_on):
         optimizer = type(plan.optimizer).__name__
         if goes_on and hasattr(self, "_optimizer") and self._optimizer.optimizer == optimizer:
             return self._optimizer.writable()
@@ -264,11 +268,11 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
         return State(
             rng=rng,
             optimizer=optimizer,
-            slots=np.zeros(plan.optimizer.n_slots * network.n_trained, dtype),
+            slots=np.zeros(plan.optimizer.n_slots * self._network.n_trained, dtype),
             clock=Clock(self.max_iter * steps_per_epoch, steps_per_epoch),
             learning_rate=plan.learning_rate_init,
             # drawn only where it is needed: scikit-learn's sequence of draws has no such one
-            seed=int(rng.randint(2**31 - 1)) << 31 | int(rng.randint(2**31 - 1)) if any(network.dropout) else 0,
+            seed=int(rng.randint(2**31 - 1)) << 31 | int(rng.randint(2**31 - 1)) if any(self._network.dropout) else 0,
         )
 
     def _expose_network(self, network, output):
@@ -377,18 +381,11 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
         check_is_fitted(self)
         X, y = self._validate(X, y, reset=False)
         theta = self._parameters.vector
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        self._loss.check_target(y)
-        Y = self._targets.encode(y, self._network.output.names[0], theta.dtype)
-        weight = self._weigh(self._targets, y, sample_weight, incremental=False)
-        X, Y, _, _, weight = _drop_zero_weights(X, Y, y, None, weight)
-        if Y.shape[1] != self.n_outputs_:
-            raise ValueError(f"y has {Y.shape[1]} outputs, the network has {self.n_outputs_}.")
-        Y = self._soften(self._targets, Y, self._loss, self._network.output)
-        objective = Objective(
-            *(self._network, self._loss, X, Y, weight, self.alpha, len(Y)), l1=self.l1, blocks=self._targets.blocks
-        )
+        output = self._network.output
+        samples = self._samples(X, y, sample_weight, None, self._targets, self._loss, output, theta.dtype)
+        if samples.Y.shape[1] != self.n_outputs_:
+            raise ValueError(f"y has {samples.Y.shape[1]} outputs, the network has {self.n_outputs_}.")
+        objective = self._objective(samples, len(samples.Y))
         with single_threaded():
             loss, penalty = objective.evaluate(theta)
         return float(loss + penalty), objective.gradient[: self._network.n_trained]
@@ -407,15 +404,6 @@ class BaseMLP(ParametersMixin, WeightsMixin, ClassNamePrefixFeaturesOutMixin, Tr
     def _network_dtype(self, X):
         types = self._float_types(reset=True)
         return np.dtype(X.dtype if X.dtype in types else types[0])
-
-
-def _drop_zero_weights(X, Y, y, groups, weight):
-    if weight is None or weight.all():
-        return X, Y, y, groups, weight
-    keep = weight > 0
-    if not keep.any():
-        raise ValueError("sample_weight is zero for every sample.")
-    return X[keep], Y[keep], y[keep], None if groups is None else groups[keep], weight[keep]
 
 
 def assign(estimator, arguments):

@@ -10,13 +10,21 @@ from sklearn.model_selection import train_test_split
 from sknn_iitb._jit import compiled
 from sknn_iitb.network import Parameters
 
-__all__ = ["Given", "Validation", "hold_out"]
+__all__ = ["Given", "Samples", "Validation", "hold_out"]
 
 Given = namedtuple("Given", "X_val y_val sample_weight_val groups", defaults=[None] * 4)
 Given.__doc__ = """What a user may give `fit` to validate with."""
 
 
-def hold_out(fraction, targets, Y, y, groups, rng):
+class Samples(namedtuple("Samples", "X Y y weight groups")):
+    """Samples as the net learns them: X, encoded targets, targets as they came; weights and groups, or None."""
+
+    def take(self, rows):
+        """Some of them."""
+        return Samples(*(None if part is None else part[rows] for part in self))
+
+
+def hold_out(fraction, targets, samples, rng):
     """Choose the samples that are held out.
 
     Parameters
@@ -24,10 +32,7 @@ def hold_out(fraction, targets, Y, y, groups, rng):
     fraction : float or CV splitter
         Of a splitter the last split counts: for a TimeSeriesSplit the latest samples.
     targets : ClassTargets, SeveralClassTargets or NumberTargets
-    Y : ndarray of shape (n_samples, n_outputs)
-    y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-    groups : array-like of shape (n_samples,) or None
-        For a splitter.
+    samples : Samples
     rng : RandomState
 
     Returns
@@ -35,15 +40,16 @@ def hold_out(fraction, targets, Y, y, groups, rng):
     rows, held_out : ndarray of int64
         The samples to train on, and the others.
     """
+    n_samples = len(samples.Y)
     if hasattr(fraction, "split"):
-        *_, (rows, held_out) = fraction.split(np.zeros(len(Y)), y, groups)
+        *_, (rows, held_out) = fraction.split(np.zeros(n_samples), samples.y, samples.groups)
         if len(rows) == 0 or len(held_out) == 0:
             raise ValueError(f"validation_fraction={fraction!r} leaves a part empty.")
         return np.asarray(rows, np.int64), np.asarray(held_out, np.int64)
     # the same draws as scikit-learn's, which stratifies where there is one output for two classes
     try:
         rows, held_out = train_test_split(
-            np.arange(len(Y), dtype=np.int64), random_state=rng, test_size=fraction, stratify=targets.strata(Y)
+            np.arange(n_samples), random_state=rng, test_size=fraction, stratify=targets.strata(samples.Y)
         )
     except ValueError as error:
         raise ValueError(f"validation_fraction={fraction!r}: {error}") from error
@@ -60,16 +66,12 @@ class Validation:
     network : Network
     loss : Loss
     targets : ClassTargets, SeveralClassTargets or NumberTargets
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-    Y : ndarray of shape (n_samples, n_outputs)
-        The targets as the net learns them.
-    y : ndarray
-        The targets as the user gave them.
-    weight : ndarray of shape (n_samples,) or None
+    samples : Samples
     """
 
-    def __init__(self, network, loss, targets, X, Y, y, weight):
-        self._network, self._targets, self._data = network, targets, (X, Y, y, weight)
+    def __init__(self, network, loss, targets, samples):
+        self._network, self._targets, self._samples = network, targets, samples
+        Y, weight = samples.Y, samples.weight
         loop, template, self._on_scores = loss.loop(network.output.names[0])
         self._loss = compiled("loss", loop, Y.dtype, template).function
         share = np.full(len(Y), 1 / len(Y)) if weight is None else weight / np.sum(weight)
@@ -96,7 +98,7 @@ class Validation:
             self._score = lambda theta, outputs, loss: -loss
         elif scoring is not None:
             scorer = check_scoring(estimator, scoring)
-            X, _, y, weight = self._data
+            X, _, y, weight, _ = self._samples
             weighted = {} if weight is None else {"sample_weight": weight}
             # the samples have been checked, and have lost their features' names
             estimator = copy.copy(estimator)
@@ -109,14 +111,14 @@ class Validation:
             self._score = score
 
     def _default(self, theta, outputs, loss):
-        X, Y, y, weight = self._data
+        X, Y, y, weight, _ = self._samples
         if self._targets.uses_values == self._on_scores:
             outputs = self._network.predict(X, theta, self._targets.uses_values)
         return self._targets.score(outputs, Y, y, weight)
 
     def __call__(self, theta):
         """Return score and loss."""
-        outputs = self._network.predict(self._data[0], theta, activate_output=not self._on_scores)
+        outputs = self._network.predict(self._samples.X, theta, activate_output=not self._on_scores)
         Y, *rest = self._loss_data
         loss = self._loss(outputs, Y, *rest) / self._divisor
         return self._score(theta, outputs, loss), loss
