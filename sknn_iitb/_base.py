@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from sknn_iitb import interop
 from sknn_iitb._blas import single_threaded
 from sknn_iitb._callbacks import CallbackSupport, observers_of
 from sknn_iitb._parameters import ParametersMixin
@@ -44,6 +45,10 @@ class BaseMLP(
     A subclass has ``_validate(X, y, reset)``, ``_find_targets(y, loss, continues, incremental, classes)``, and what
     ``ParametersMixin`` asks for.
     """
+
+    # functions of a module of their own, as methods
+    to_sklearn = interop.to_sklearn
+    from_sklearn = classmethod(interop.from_sklearn)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -250,16 +250,6 @@ def test_a_pickle_holds_the_weights_once_beside_the_optimizers_memory(diabetes, 
     assert len(pickle.dumps(net)) < n_vectors * net.parameters_.nbytes + 10_000
 
 
-def test_a_pickle_does_not_grow_with_partial_fit(iris):
-    X, y = iris
-    net = _classifier().partial_fit(X, y, classes=[0, 1, 2])
-    size = len(pickle.dumps(net))
-    for _ in range(20):
-        net.partial_fit(X, y)
-    per_epoch = 2 * 9 + 10  # a loss and a rate
-    assert len(pickle.dumps(net)) < size + 20 * per_epoch
-
-
 def test_a_clone_is_not_fitted_and_trains_to_the_same_bits(iris):
     X, y = iris
     net = _classifier().fit(X, y)
