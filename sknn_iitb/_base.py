@@ -273,11 +273,14 @@ class BaseMLP(
             return History()
         best_loss, best_score = getattr(self, "best_loss_", None), getattr(self, "best_validation_score_", None)
         best_loss = np.inf if best_loss is None else best_loss
+        best_score = -np.inf if best_score is None or not self.early_stopping else best_score
+        loss_to_beat, score_to_beat = self._to_beat if incremental else (best_loss, best_score)
         return History(
             best_loss=best_loss,
-            loss_to_beat=self._loss_to_beat if incremental else best_loss,
+            loss_to_beat=loss_to_beat,
+            score_to_beat=score_to_beat,
             loss=self.loss_,
-            best_score=best_score if self.early_stopping and best_score is not None else -np.inf,
+            best_score=best_score,
             stalled=self._no_improvement_count if incremental else 0,
             n_samples=self.t_,
         )
@@ -307,7 +310,7 @@ class BaseMLP(
         self.loss_ = history.loss
         self.t_ = history.n_samples
         self._no_improvement_count = history.stalled
-        self._loss_to_beat = history.loss_to_beat
+        self._to_beat = history.loss_to_beat, history.score_to_beat
         if plan.optimizer.kernel is None:
             for name in _CURVES:
                 vars(self).pop(name, None)

@@ -291,8 +291,8 @@ def from_sklearn(cls, estimator):
         ours._targets = ClassTargets(ours.classes_, estimator._label_binarizer.y_type_ == "multilabel-indicator")
     else:
         ours._targets = NumberTargets(estimator.n_outputs_ == 1, ours._loss)
-    best_loss = getattr(estimator, "best_loss_", None)
-    ours._loss_to_beat = np.inf if best_loss is None else best_loss
+    best_loss, best_score = (getattr(estimator, f"best_{name}_", None) for name in ("loss", "validation_score"))
+    ours._to_beat = np.inf if best_loss is None else best_loss, -np.inf if best_score is None else best_score
     if hasattr(estimator, "loss_curve_"):
         ours.learning_rate_curve_ = [np.nan] * len(estimator.loss_curve_)
         scores = estimator.validation_scores_

@@ -77,6 +77,7 @@ class History:
 
     best_loss: float = np.inf
     loss_to_beat: float = np.inf
+    score_to_beat: float = -np.inf
     best_score: float = -np.inf
     stalled: int = 0
     n_samples: int = 0
@@ -325,7 +326,8 @@ def _judge(history, score, loss, plan):
         history.validation_loss_curve.append(loss)
     if plan.stops_early:
         # a NaN, of predictions that overflow, is no improvement
-        stalls, keep = not score >= history.best_score + plan.tol, score > history.best_score
+        stalls, keep = not score >= history.score_to_beat + plan.tol, score > history.best_score
+        history.score_to_beat = score if score > history.score_to_beat else history.score_to_beat
     else:
         stalls, keep = history.loss > history.loss_to_beat - plan.tol, False
         history.loss_to_beat = min(history.loss_to_beat, history.loss)
@@ -345,6 +347,8 @@ def _stop(state, history, plan, report):
         state.divisor, state.learning_rate, history.stalled = divisor, plan.learning_rate_init / divisor, 0
         # one lucky epoch must not make all that follow seem to have stalled
         history.loss_to_beat = history.loss
+        if plan.stops_early and math.isfinite(history.validation_scores[-1]):
+            history.score_to_beat = history.validation_scores[-1]
         message += f" Setting learning rate to {state.learning_rate:f}"
     report.say(message if divisor is not None else f"{message} Stopping.")
     return divisor is None
