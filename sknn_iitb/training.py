@@ -259,7 +259,11 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
                 state.divisor = plan.schedule.after_epoch(state.divisor, history.n_samples, history.stalled)
                 state.learning_rate = plan.learning_rate_init / state.divisor
                 stopped = max((observer.end(history) for observer in observers), default=False)
-                if stopped or (history.stalled > plan.n_iter_no_change and _stop(state, history, plan, report)):
+                if stopped:
+                    break
+                if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, report):
+                    report.close()
+                    _doubt(history, plan)
                     break
             else:
                 if plan.complete and not plan.schedule.ends:
@@ -354,6 +358,16 @@ def _stop(state, history, plan, report):
     return divisor is None
 
 
+def _doubt(history, plan):
+    """Warn of badly scaled data where training has stalled nearly from the start: it may not have learned anything."""
+    if plan.complete and history.n_iter <= 2 * plan.n_iter_no_change and (advice := plan.advise()):
+        warnings.warn(
+            f"Stochastic Optimizer: Training stalled after {history.n_iter - history.stalled} epochs.{advice}",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
 def _diverge(history, best, rate, plan):
     """Say that training has diverged at rates up to `rate`: an error, unless there is an epoch to return to."""
     advice = f"Training diverged at epoch {history.n_iter} with a learning rate of {rate:g}; try a smaller one."
@@ -374,20 +388,21 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
     best = trained.copy()
 
     # the objective that is minimised is the one whose gradient is computed: the sum over outputs
-    stopped = False
+    latest, stopped = (np.nan, 0.0), False
 
     def loss_and_gradient(vector):
+        nonlocal latest
         for observer in observers:
             observer.begin()
         trained[:] = vector
-        loss, penalty = objective.evaluate(theta)
-        return loss + penalty, objective.gradient[:n_trained].astype(np.float64)
+        latest = objective.evaluate(theta)
+        return sum(latest), objective.gradient[:n_trained].astype(np.float64)
 
     def after_iteration(intermediate_result):
         nonlocal stopped
         trained[:] = best[:] = intermediate_result.x
         history.n_iter += 1
-        history.loss = float(intermediate_result.fun)
+        history.loss = objective.reported(*latest)  # an iteration ends with its best evaluation
         report.epoch(history)
         stopped = max((observer.end(history) for observer in observers), default=False)
         if stopped:
