@@ -147,12 +147,13 @@ class LogLoss(Loss):
 
 
 def logistic_focal(z, y, gamma):
-    # log p and log(1 - p), neither of which can overflow
-    log_q = -(max(z, 0.0) + log1p_unit(exp(-abs(z))))
-    log_p, p = z + log_q, sigmoid(z)
+    # logarithms of p and of q = 1 - p, neither of which can overflow, nor cancel where it is small
+    rest = log1p_unit(exp(-abs(z)))
+    log_p, log_q = min(z, 0.0) - rest, -max(z, 0.0) - rest
+    p, q = sigmoid(z), sigmoid(-z)
     of_one, of_zero = exp(gamma * log_q), exp(gamma * log_p)
     loss = -(y * of_one * log_p + (1.0 - y) * of_zero * log_q)
-    slope = y * of_one * (gamma * p * log_p + p - 1.0) + (1.0 - y) * of_zero * (p - gamma * (1.0 - p) * log_q)
+    slope = y * of_one * (gamma * p * log_p - q) + (1.0 - y) * of_zero * (p - gamma * q * log_q)
     return loss, slope
 
 
