@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import Interval
 from sknn_iitb._intrinsics import first
 from sknn_iitb._math import exp, log1p_unit, sigmoid, tanh
 from sknn_iitb._parts import Custom, Part, Registry
-from sknn_iitb._softmax import softmax_focal, softmax_log_loss, softmax_squared_error
+from sknn_iitb._rowwise import gaussian, quantiles, softmax_focal, softmax_log_loss, softmax_squared_error
 
 __all__ = [
     "LOSSES",
@@ -275,18 +275,6 @@ def quantile(value, y, q):
     return slope * residual, slope
 
 
-def quantiles(value, target, weight, gradient, hyper, blocks):
-    total = 0.0
-    for i in range(value.shape[0]):
-        for j in range(value.shape[1]):
-            q = hyper[j % hyper.size]
-            residual = value[i, j] - target[i, j]
-            slope = 1 - q if residual > 0 else (-q if residual < 0 else residual)
-            total += weight[i, j] * slope * residual
-            gradient[i, j] = weight[i, j] * slope
-    return total
-
-
 @LOSSES.add
 class Quantile(Loss):
     """The pinball loss: (1 - quantile) r for a residual r = g(z) - y > 0, else -quantile r.
@@ -409,21 +397,6 @@ class Gamma(Loss):
     def check_target(self, y):
         if np.min(y) <= 0:
             raise ValueError(f"loss='gamma' requires y > 0, got a minimum of {np.min(y)}.")
-
-
-def gaussian(value, target, weight, gradient, hyper, blocks):
-    n = value.shape[1] // 2
-    half, floor = value.dtype.type(0.5), hyper[0]
-    total = 0.0
-    for i in range(value.shape[0]):
-        for j in range(n):
-            residual = value[i, j] - target[i, j]
-            spread = exp(value[i, n + j])
-            variance = spread + floor
-            total += weight[i, j] * half * (np.log(variance) + residual * residual / variance)
-            gradient[i, j] = weight[i, j] * residual / variance
-            gradient[i, n + j] = weight[i, j] * half * (1 - residual * residual / variance) * (spread / variance)
-    return total
 
 
 @LOSSES.add

@@ -1,6 +1,7 @@
-"""Losses of a softmax output, which ties the outputs of a row together: loops over a batch, from raw scores.
+"""Losses that tie the outputs of a row together, as softmax does: loops over a batch.
 
-``blocks`` says where the outputs begin that belong together: several targets have a softmax each.
+``blocks`` says where the outputs begin that belong together: several targets have a softmax each. Losses of softmax
+take raw scores.
 """
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from sknn_iitb._intrinsics import inlined
 from sknn_iitb._math import exp
 
-__all__ = ["softmax_focal", "softmax_log_loss", "softmax_squared_error"]
+__all__ = ["gaussian", "quantiles", "softmax_focal", "softmax_log_loss", "softmax_squared_error"]
 
 
 def exponentials(score, out, blocks):
@@ -99,4 +100,31 @@ def softmax_focal(score, target, weight, gradient, hyper, blocks):
                     change += y[j] * (focus * p * unsure * (log_p / q if q > 0 else -one) - unsure)
                 g[j] = weight[i, 0] * change
             total += weight[i, 0] * row
+    return total
+
+
+def quantiles(value, target, weight, gradient, hyper, blocks):
+    total = 0.0
+    for i in range(value.shape[0]):
+        for j in range(value.shape[1]):
+            q = hyper[j % hyper.size]
+            residual = value[i, j] - target[i, j]
+            slope = 1 - q if residual > 0 else (-q if residual < 0 else residual)
+            total += weight[i, j] * slope * residual
+            gradient[i, j] = weight[i, j] * slope
+    return total
+
+
+def gaussian(value, target, weight, gradient, hyper, blocks):
+    n = value.shape[1] // 2
+    half, floor = value.dtype.type(0.5), hyper[0]
+    total = 0.0
+    for i in range(value.shape[0]):
+        for j in range(n):
+            residual = value[i, j] - target[i, j]
+            spread = exp(value[i, n + j])
+            variance = spread + floor
+            total += weight[i, j] * half * (np.log(variance) + residual * residual / variance)
+            gradient[i, j] = weight[i, j] * residual / variance
+            gradient[i, n + j] = weight[i, j] * half * (1 - residual * residual / variance) * (spread / variance)
     return total
