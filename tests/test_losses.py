@@ -123,6 +123,51 @@ def test_loss_and_gradient_are_those_of_the_naive_net(loss, output, dtype):
         np.testing.assert_allclose(actual, wanted, rtol=tolerance, atol=tolerance)
 
 
+# --- several softmax in a row -----------------------------------------------------------------------------------
+
+ROWWISE = [loss for loss in ALL if "softmax" in loss.rowwise]
+rowwise = pytest.mark.parametrize("loss", ROWWISE, ids=repr)
+# where they begin
+BLOCKS = [0, 2, 5, 9]
+
+
+def several_softmax(rng, n_rows, dtype):
+    """Random scores and targets for them."""
+    y = np.hstack([rng.dirichlet(np.ones(stop - start), n_rows) for start, stop in pairwise(BLOCKS)])
+    return (3 * rng.normal(size=y.shape)).astype(dtype), y.astype(dtype)
+
+
+@pytest.mark.nojit
+@dtypes
+@rowwise
+def test_loss_of_several_softmax_is_the_sum_of_their_losses(loss, dtype):
+    rng = np.random.default_rng(5)
+    score, y = several_softmax(rng, 9, dtype)
+    weight = rng.uniform(0.5, 2, 9)
+    tolerance = 100 * float(np.finfo(dtype).eps)
+    total, delta = of_scores(loss, Softmax(), score, y, weight, BLOCKS)
+    # some losses report their mean over the outputs
+    total *= score.shape[1] if loss.mean_over_outputs else 1
+    losses, expected = naive.loss_of_scores(loss, Softmax(), *(a.astype(np.float64) for a in (score, y)), BLOCKS)
+    assert total == pytest.approx(np.average(losses, weights=weight), rel=tolerance)
+    np.testing.assert_allclose(delta, (weight / weight.sum()) @ expected, rtol=tolerance, atol=tolerance)
+    for start, stop in pairwise(BLOCKS):
+        part, part_delta = of_scores(loss, Softmax(), score[:, start:stop], y[:, start:stop], weight)
+        total -= part * (stop - start if loss.mean_over_outputs else 1)
+        np.testing.assert_allclose(delta[start:stop], part_delta, rtol=tolerance, atol=tolerance)
+    assert total == pytest.approx(0, abs=10 * tolerance)
+
+
+@rowwise
+def test_gradient_of_several_softmax_is_the_derivative_by_finite_differences(loss):
+    rng = np.random.default_rng(6)
+    _, Y = several_softmax(rng, 6, "float64")
+    network = Network((2, 3, Y.shape[1]), [Tanh()], Softmax())
+    X, weight = rng.normal(size=(6, 2)), rng.uniform(0.5, 2, 6)
+    objective = Objective(network, loss, X, Y, weight, 0.3, 6, blocks=BLOCKS)
+    check_differences(objective, rng.normal(size=network.n_parameters))
+
+
 # --- against metrics --------------------------------------------------------------------------------------------
 
 
@@ -257,6 +302,30 @@ def test_loss_of_extreme_scores_is_the_limit(loss, output, y, limit, slope, dtyp
 
 
 @dtypes
+@pytest.mark.parametrize("gamma", [0, 0.1, 0.5, 1, 5])
+@pytest.mark.parametrize("output", [Logistic(), Softmax()], ids=lambda output: output.names[0])
+def test_focal_loss_of_a_sample_that_is_right_for_certain_is_zero(output, gamma, dtype):
+    # (1 - p)**(gamma - 1) in the derivative goes to infinity as p goes to 1
+    for size in (20, 40, 100, 1000, 1e6):
+        score, y = np.array([-size, size, -size, -size], dtype), [0, 1, 0, 0]
+        reported, delta = of_scores(Focal(gamma=gamma), output, score, y)
+        assert reported == pytest.approx(0, abs=1e-7)
+        np.testing.assert_allclose(delta, 0, atol=1e-7)
+
+
+@pytest.mark.nojit
+@dtypes
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_logistic_focal_loss_is_exact_where_it_is_small(gamma, dtype):
+    for size in (5, 12, 20):
+        for y, score in ((1, size), (0, -size)):
+            reported, delta = of_scores(Focal(gamma=gamma), Logistic(), np.array([score], dtype), [y])
+            expected, slope = naive.focal(np.array([[float(score)]]), np.array([[y]]), "logistic", gamma)
+            assert reported == pytest.approx(expected.item(), rel=30 * float(np.finfo(dtype).eps))
+            assert delta.item() == pytest.approx(slope.item(), rel=30 * float(np.finfo(dtype).eps))
+
+
+@dtypes
 def test_deviance_of_a_tiny_prediction_is_the_limit(dtype):
     # y log(y / p) - y + p at p = e**-1000
     exponential = ACTIVATIONS.resolve("exponential")
@@ -311,3 +380,66 @@ def test_zero_count_has_the_loss_p():
 @pytest.mark.parametrize("name", LOSSES.names())
 def test_every_name_and_alias_resolves_to_its_class(name):
     assert name in type(LOSSES.resolve(name)).names
+
+
+# --- what they are for ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.nojit
+@dtypes
+@pytest.mark.parametrize("output", [Logistic(), Softmax()], ids=lambda output: output.names[0])
+def test_focal_loss_without_focus_is_cross_entropy(output, dtype):
+    rng = np.random.default_rng(7)
+    score, y = 5 * rng.normal(size=(20, 3)), rng.dirichlet(np.ones(3), 20)
+    rel = 100 * float(np.finfo(dtype).eps)
+    for labels in (y, (y == y.max(axis=1, keepdims=True)).astype(float)):
+        focal, focal_delta = of_scores(Focal(gamma=0.0), output, score.astype(dtype), labels)
+        log_loss, delta = of_scores(LogLoss(), output, score.astype(dtype), labels)
+        assert focal == pytest.approx(log_loss, rel=rel)
+        np.testing.assert_allclose(focal_delta, delta, rtol=rel, atol=rel)
+
+
+def optimum(loss, y, weight, start):
+    """The output values, the same for all samples, that minimise the loss."""
+
+    def of_value(value):
+        return of_scores(loss, Identity(), np.tile(value, (len(y), 1)), loss.widen(y), weight)
+
+    return optimize.minimize(of_value, start, jac=True, method="BFGS", options={"gtol": 1e-9}).x
+
+
+def test_gaussian_loss_is_least_for_mean_and_deviation():
+    rng, loss = np.random.default_rng(8), Gaussian(var_floor=1e-6)
+    y, counts = rng.normal([3, -2], [0.5, 4], (30, 2)), rng.integers(1, 4, 30)
+    value = optimum(loss, y, counts.astype(float), np.zeros(4))[None, :]
+    expected = [norm.fit(column) for column in np.repeat(y, counts, axis=0).T]
+    found = np.column_stack([loss.narrow(value)[0], loss.deviation(value)[0]])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.nojit
+@dtypes
+def test_gaussian_deviation_is_not_below_its_floor(dtype):
+    # as all targets can be met exactly, the likelihood has no bound otherwise
+    value = np.array([[1.0, 1.0, -1000.0, 0.0]], dtype)
+    np.testing.assert_allclose(Gaussian(var_floor=0.04).deviation(value), [[0.2, np.sqrt(1.04)]], rtol=1e-6)
+
+
+@pytest.mark.nojit
+@dtypes
+def test_several_quantiles_are_the_single_ones(dtype):
+    rng, levels = np.random.default_rng(9), [0.1, 0.5, 0.9]
+    score, y = rng.normal(size=(20, 6)).astype(dtype), rng.normal(size=(20, 2)).astype(dtype)
+    weight = rng.uniform(0.5, 2, 20)
+    several, delta = of_scores(Quantile(levels), Identity(), score, Quantile(levels).widen(y), weight)
+    singles = [of_scores(Quantile(q), Identity(), score[:, k::3], y, weight) for k, q in enumerate(levels)]
+    rel = 10 * float(np.finfo(dtype).eps)
+    assert several == pytest.approx(np.mean([loss for loss, _ in singles]), rel=rel)
+    for k, (_, single_delta) in enumerate(singles):
+        np.testing.assert_allclose(delta[k::3], single_delta, rtol=rel, atol=rel)
+
+
+@pytest.mark.nojit
+def test_quantiles_do_not_cross():
+    value = np.array([[3.0, 1.0, 2.0, 4.0, 5.0, 6.0]])
+    np.testing.assert_array_equal(Quantile([0.1, 0.5, 0.9]).narrow(value), [[[1, 2, 3], [4, 5, 6]]])
