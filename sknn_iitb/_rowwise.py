@@ -74,7 +74,7 @@ def softmax_squared_error(score, target, weight, gradient, hyper, blocks):
 
 def softmax_focal(score, target, weight, gradient, hyper, blocks):
     exponentials(score, gradient, blocks)
-    one, focus = score.dtype.type(1), hyper[0]
+    zero, one, focus = score.dtype.type(0), score.dtype.type(1), hyper[0]
     total = 0.0
     for i in range(score.shape[0]):
         for b in range(blocks.size - 1):
@@ -82,10 +82,11 @@ def softmax_focal(score, target, weight, gradient, hyper, blocks):
             g = gradient[i, blocks[b] : blocks[b + 1]]
             mass, largest = g.sum(), z.max()
             log_mass = np.log(mass)
-            row, inner = one - one, one - one
+            row, inner = zero, zero
             for j in range(g.size):
                 if y[j] > 0:
-                    p, log_p = g[j] / mass, z[j] - largest - log_mass
+                    # the minimum changes nothing, but keeps a compiler from adding log_mass to a large score first
+                    p, log_p = g[j] / mass, min(z[j] - largest, zero) - log_mass
                     q = (mass - g[j]) / mass
                     unsure = q**focus
                     # d loss / d p_j, times p_j; log p / (1 - p) is -1 at p = 1
@@ -96,7 +97,7 @@ def softmax_focal(score, target, weight, gradient, hyper, blocks):
                 p, q = g[j] / mass, (mass - g[j]) / mass
                 change = -p * inner
                 if y[j] > 0:
-                    log_p, unsure = z[j] - largest - log_mass, q**focus
+                    log_p, unsure = min(z[j] - largest, zero) - log_mass, q**focus
                     change += y[j] * (focus * p * unsure * (log_p / q if q > 0 else -one) - unsure)
                 g[j] = weight[i, 0] * change
             total += weight[i, 0] * row
