@@ -24,10 +24,9 @@ def _name(function):
 
 def _assert_views(net):
     theta = net.parameters_
-    for array in [*net.coefs_, *net.intercepts_]:
-        assert np.shares_memory(array, theta)
-    in_order = [array.ravel() for array in [*net.coefs_, *net.intercepts_]]
-    np.testing.assert_array_equal(np.concatenate(in_order), theta)
+    arrays = [*net.coefs_, *net.intercepts_, *getattr(net, "scales_", [])]
+    assert all(np.shares_memory(array, theta) for array in arrays)
+    np.testing.assert_array_equal(np.concatenate([array.ravel() for array in arrays]), theta)
 
 
 def test_weights_are_views_of_the_shapes_that_scikit_learn_has(iris):
@@ -230,10 +229,14 @@ COPIES = [_by_pickle, _by_deepcopy, _by_joblib, _by_memory_map]
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("make_copy", COPIES, ids=_name)
-@pytest.mark.parametrize("solver", ["adam", "rprop", "sgd"])
-def test_training_goes_on_to_the_same_bits_in_a_copy(iris, tmp_path, make_copy, dtype, solver):
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"solver": "rprop"}, {"solver": "sgd"}, {"dropout": 0.3}, {"batch_norm": True}],
+    ids=str,
+)
+def test_training_goes_on_to_the_same_bits_in_a_copy(iris, tmp_path, make_copy, dtype, parameters):
     X, y = iris
-    net = _classifier(dtype=dtype, solver=solver, batch_size=32, hidden_layer_sizes=(33, 5))
+    net = _classifier(dtype=dtype, batch_size=32, hidden_layer_sizes=(33, 5), **parameters)
     for _ in range(2):
         net.partial_fit(X, y, classes=[0, 1, 2])
     other = make_copy(net, tmp_path / "net.joblib")
@@ -245,6 +248,7 @@ def test_training_goes_on_to_the_same_bits_in_a_copy(iris, tmp_path, make_copy, 
         other.partial_fit(X, y)
     _assert_views(other)
     np.testing.assert_array_equal(other.parameters_, net.parameters_)
+    np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))
     assert other.loss_curve_ == net.loss_curve_
 
 
