@@ -7,6 +7,8 @@ from sklearn.preprocessing import scale
 
 from sknn_iitb import MLPClassifier, MLPRegressor, _patience
 
+pytest.register_assert_rewrite("refused")
+
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):

@@ -393,8 +393,9 @@ def test_named_batch_sizes_are_numbers_of_rows(digits, solver, batch_size, numbe
 
 
 def test_a_batch_larger_than_the_data_is_clipped_with_a_warning(iris):
-    with pytest.warns(UserWarning, match="batch_size=1000"):
+    with pytest.warns(UserWarning, match="batch_size=1000") as warned:
         net = _classifier(batch_size=1000, max_iter=2).fit(*iris)
+    assert warned[0].filename == __file__
     np.testing.assert_array_equal(net.parameters_, _classifier(batch_size="full", max_iter=2).fit(*iris).parameters_)
 
 
