@@ -85,8 +85,10 @@ class BaseMLP(
 
     def _train(self, X, y, sample_weight, given, continues, incremental, classes, observers):
         parts = self._resolve_parts()
-        if incremental and self.early_stopping and given.X_val is None:
+        if incremental and given.X_val is None and self._stops_early(0, given, incremental):
             raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
+        if not (incremental or self.warm_start):
+            vars(self).pop("_by_hand", None)
         X, y = self._validate(X, y, reset=not continues)
         targets = self._find_targets(y, parts.loss, continues, incremental, classes)
         parts = self._choose_output(parts, targets)
@@ -107,7 +109,7 @@ class BaseMLP(
         n_train = len(samples.Y) if rows is None else len(rows)
         plan = self._plan(parts, samples, n_train, stops_early, incremental)
         objective = self._objective(samples, plan.batch_size, rows, dropout=any(network.dropout))
-        history = self._begin_history(continues, incremental)
+        history = self._begin_history(continues, plan)
         for observer in observers:
             observer.expose = lambda fitted, history: fitted._expose_history(history, plan, continues)
         if parts.optimizer.kernel is not None:
@@ -134,6 +136,15 @@ class BaseMLP(
         if not weight.any():
             raise ValueError("sample_weight is zero for every sample.")
         return samples.take(weight > 0)
+
+    def _further_samples(self, X, y, sample_weight):
+        """Samples for the net that is there."""
+        X, y = self._validate(X, y, reset=False)
+        dtype = self._parameters.vector.dtype
+        samples = self._samples(X, y, sample_weight, None, self._targets, self._loss, self._network.output, dtype)
+        if samples.Y.shape[1] != self.n_outputs_:
+            raise ValueError(f"y has {samples.Y.shape[1]} outputs, the network has {self.n_outputs_}.")
+        return samples
 
     def _weigh(self, targets, y, sample_weight, incremental):
         """The weights of the samples in the loss."""
@@ -205,9 +216,8 @@ class BaseMLP(
             ones[:] = 1
         for zeros in parameters.means:
             zeros[:] = 0
-        by_hand = vars(self).get("_by_hand", ())
-        if parts.initializer is None or {"coefs_", "intercepts_"} <= set(by_hand):
-            given = (by_hand["coefs_"], by_hand["intercepts_"]) if by_hand else self.init
+        given = self._assigned() or (self.init if parts.initializer is None else None)
+        if given is not None:
             try:
                 coefs, intercepts = given
                 parameters.coefs.assign(coefs)
@@ -235,7 +245,7 @@ class BaseMLP(
         if parts.optimizer.kernel is None:
             return rows, validation
         if given.X_val is not None:
-            validation = self._given_samples(given, samples.Y.dtype)
+            validation = self._given_samples(given)
         elif given.y_val is not None or given.sample_weight_val is not None:
             raise ValueError("y_val and sample_weight_val go with X_val, which is missing.")
         elif stops_early:
@@ -243,14 +253,11 @@ class BaseMLP(
             validation = samples.take(held_out)
         return rows, None if validation is None else self._judge(validation)
 
-    def _given_samples(self, given, dtype):
+    def _given_samples(self, given):
         if given.y_val is None:
             raise ValueError("X_val needs y_val.")
         try:
-            X, y = self._validate(given.X_val, given.y_val, reset=False)
-            return self._samples(
-                *(X, y, given.sample_weight_val, None, self._targets, self._loss, self._network.output, dtype)
-            )
+            return self._further_samples(given.X_val, given.y_val, given.sample_weight_val)
         except ValueError as error:
             raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
 
@@ -268,20 +275,22 @@ class BaseMLP(
                 ) from error
         return validation
 
-    def _begin_history(self, continues, incremental):
+    def _begin_history(self, continues, plan):
         if not continues:
             return History()
         best_loss, best_score = getattr(self, "best_loss_", None), getattr(self, "best_validation_score_", None)
+        # without early stopping, the weights are not those of the best score
+        if best_score is None or (plan.stops_early and best_loss is not None):
+            best_score = -np.inf
         best_loss = np.inf if best_loss is None else best_loss
-        best_score = -np.inf if best_score is None or not self.early_stopping else best_score
-        loss_to_beat, score_to_beat = self._to_beat if incremental else (best_loss, best_score)
+        loss_to_beat, score_to_beat = (best_loss, best_score) if plan.complete else self._to_beat
         return History(
             best_loss=best_loss,
             loss_to_beat=loss_to_beat,
             score_to_beat=score_to_beat,
             loss=self.loss_,
             best_score=best_score,
-            stalled=self._no_improvement_count if incremental else 0,
+            stalled=0 if plan.complete else self._no_improvement_count,
             n_samples=self.t_,
         )
 
@@ -382,6 +391,8 @@ class BaseMLP(
 
     @property
     def _n_features_out(self):
+        if self.n_layers_ == 2:
+            raise ValueError("This network has no hidden layer, so transform has no output.")
         return self._parameters.units[-2]
 
     def loss_and_gradient(self, X, y, sample_weight=None):
@@ -398,21 +409,16 @@ class BaseMLP(
         Returns
         -------
         loss : float
-            The mean loss of the samples plus the L2 penalty. Losses of several outputs are added up, also where
+            The mean loss of the samples plus the penalties. Losses of several outputs are added up, also where
             ``loss_`` reports their mean.
         gradient : ndarray of shape (n_parameters,)
-            Its derivative with respect to `parameters_`: that of all `coefs_`, then that of all `intercepts_`.
+            Its derivative with respect to `parameters_`, in their order.
         """
         check_is_fitted(self)
-        X, y = self._validate(X, y, reset=False)
-        theta = self._parameters.vector
-        output = self._network.output
-        samples = self._samples(X, y, sample_weight, None, self._targets, self._loss, output, theta.dtype)
-        if samples.Y.shape[1] != self.n_outputs_:
-            raise ValueError(f"y has {samples.Y.shape[1]} outputs, the network has {self.n_outputs_}.")
+        samples = self._further_samples(X, y, sample_weight)
         objective = self._objective(samples, len(samples.Y))
         with single_threaded():
-            loss, penalty = objective.evaluate(theta)
+            loss, penalty = objective.evaluate(self._parameters.vector)
         return float(loss + penalty), objective.gradient[: self._network.n_trained]
 
     # --- types ---

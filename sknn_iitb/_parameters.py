@@ -209,6 +209,6 @@ class ParametersMixin:
             warnings.warn(
                 f"Got batch_size={self.batch_size}, larger than the {n_samples} training samples; it is going to be "
                 "clipped.",
-                stacklevel=6,
+                stacklevel=7,
             )
         return min(int(self.batch_size), n_samples)

@@ -46,6 +46,11 @@ class WeightsMixin:
             raise ValueError(f"parameters_ has shape {vector.shape}, got {values.shape}.")
         vector[:] = values
 
+    def _assigned(self):
+        """Weights and biases that were assigned by hand before fit; None unless both were."""
+        by_hand = vars(self).get("_by_hand", {})
+        return (by_hand["coefs_"], by_hand["intercepts_"]) if {"coefs_", "intercepts_"} <= by_hand.keys() else None
+
     def _views(self, name):
         if "_parameters" in vars(self):
             views = getattr(self._parameters, name.rstrip("_"), None)

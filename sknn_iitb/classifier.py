@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from sknn_iitb._base import BaseMLP, assign, is_first_order
 from sknn_iitb._docstrings import documented
@@ -264,6 +264,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         score : float
         """
+        check_is_fitted(self)
         if isinstance(self._targets, SeveralClassTargets):
             right = np.all(np.asarray(y) == self.predict(X), axis=1)
             return float(np.average(right, weights=sample_weight))

@@ -217,4 +217,5 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         score : float
         """
-        return self._loss.score(y, self.predict(X), sample_weight)
+        prediction = self.predict(X)
+        return self._loss.score(y, prediction, sample_weight)

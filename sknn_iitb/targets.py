@@ -1,5 +1,7 @@
 """Targets: labels and numbers on the user's side, the float matrix that the net learns on the other."""
 
+from numbers import Real
+
 import numpy as np
 from scipy import sparse
 from scipy.special import expit, log_expit, log_softmax, softmax
@@ -42,10 +44,14 @@ class ClassTargets:
     def from_y(cls, y, classes=None):
         """Find the classes in y, or take those given."""
         kind = type_of_target(y, input_name="y")
+        if kind == "multilabel-indicator":
+            # few labels in several columns look like one too: those of a first batch, or two that are not 0 and 1
+            announced = classes is not None and any(map(np.ndim, classes))
+            if not announced and (sparse.issparse(y) or np.isin(y, (0, 1)).all()):
+                return cls(np.arange(y.shape[1]), True)
+            kind = "multiclass-multioutput"
         if kind == "multiclass-multioutput":
             return SeveralClassTargets.from_y(y, classes)
-        if kind == "multilabel-indicator":
-            return cls(np.arange(y.shape[1]), True)
         if kind not in ("binary", "multiclass"):
             check_classification_targets(y)  # raises
         return cls(np.unique(y) if classes is None else unique_labels(classes), False)
@@ -76,6 +82,8 @@ class ClassTargets:
             y = y.toarray() if sparse.issparse(y) else np.asarray(y)
             if y.ndim != 2 or y.shape[1] != len(self.classes):
                 raise ValueError(f"y must be a multilabel indicator with {len(self.classes)} columns.")
+            if not np.isin(y, (0, 1)).all():
+                raise ValueError(f"y must be a multilabel indicator, of 0 and 1; got {np.unique(y)}.")
             return np.where(y != 0, 1, low).astype(dtype)
         index = self._index(y)
         if self.n_outputs(output) == 1:
@@ -173,7 +181,7 @@ class SeveralClassTargets:
     @classmethod
     def from_y(cls, y, classes=None):
         """Find the classes in the columns of y, or take those given."""
-        if classes is not None and len(classes) != y.shape[1]:
+        if classes is not None and (len(classes) != y.shape[1] or not all(map(np.ndim, classes))):
             raise ValueError(f"classes must be a list of {y.shape[1]} arrays, one for each column of y.")
         return cls([np.unique(column) for column in (y.T if classes is None else classes)])
 
@@ -255,14 +263,14 @@ def _log_logistic(score):
 
 def _class_weights(columns, classes, class_weight, sample_weight):
     """The product over the columns of y of the weight of each one's class, times the sample's weight."""
-    several = len(columns) > 1
-    if several and not (isinstance(class_weight, (str, list)) and class_weight != []):
-        raise ValueError(
-            f"class_weight={class_weight!r} must be 'balanced' or a list of dicts, one for each column of y."
-        )
     given = class_weight if isinstance(class_weight, list) else [class_weight] * len(columns)
-    if len(given) != len(columns):
-        raise ValueError(f"class_weight has {len(given)} dicts, y has {len(columns)} columns.")
+    if class_weight != "balanced" and not (
+        len(given) == len(columns)
+        and all(isinstance(weights, dict) for weights in given)
+        and (len(columns) == 1 or given is class_weight)
+    ):
+        legal = "a dict" if len(columns) == 1 else f"a list of {len(columns)} dicts, one for each column of y"
+        raise ValueError(f"class_weight={class_weight!r} must be 'balanced' or {legal}.")
     weight = np.ones(len(columns[0])) if sample_weight is None else np.asarray(sample_weight, np.float64)
     product = weight.copy()
     for column, labels, weights in zip(columns, classes, given, strict=True):
@@ -276,9 +284,9 @@ def _class_weights(columns, classes, class_weight, sample_weight):
                 raise ValueError(
                     f"class_weight has a weight for {unknown}, which is not in y; the classes are {labels}."
                 )
-            of_label = np.array([weights.get(label, 1.0) for label in labels.tolist()], np.float64)
-            if not (np.isfinite(of_label).all() and (of_label >= 0).all()):
+            if not all(isinstance(value, Real) and 0 <= value < np.inf for value in weights.values()):
                 raise ValueError(f"class_weight={class_weight!r} must have finite weights >= 0.")
+            of_label = np.array([weights.get(label, 1.0) for label in labels.tolist()], np.float64)
         product *= of_label[index]
     return product
 

@@ -5,7 +5,9 @@ import pytest
 from sklearn import datasets
 from sklearn.preprocessing import scale
 
-from sknn_iitb import _patience
+from sknn_iitb import MLPClassifier, MLPRegressor, _patience
+
+pytest.register_assert_rewrite("refused")
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +63,9 @@ def wine():
     """Three numbers, to be found from ten others."""
     X = scale(datasets.load_wine(return_X_y=True)[0])
     return X[:, 3:], X[:, :3]
+
+
+@pytest.fixture(params=[MLPClassifier, MLPRegressor])
+def task(request):
+    """An estimator, and a table for it."""
+    return request.param, *request.getfixturevalue("cancer" if request.param is MLPClassifier else "diabetes")

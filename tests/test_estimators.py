@@ -393,8 +393,9 @@ def test_named_batch_sizes_are_numbers_of_rows(digits, solver, batch_size, numbe
 
 
 def test_a_batch_larger_than_the_data_is_clipped_with_a_warning(iris):
-    with pytest.warns(UserWarning, match="batch_size=1000"):
+    with pytest.warns(UserWarning, match="batch_size=1000") as warned:
         net = _classifier(batch_size=1000, max_iter=2).fit(*iris)
+    assert warned[0].filename == __file__
     np.testing.assert_array_equal(net.parameters_, _classifier(batch_size="full", max_iter=2).fit(*iris).parameters_)
 
 
@@ -420,6 +421,34 @@ def test_any_number_of_hidden_layers(iris, sizes, units):
     net = _classifier(hidden_layer_sizes=sizes, max_iter=2, activation="tanh").fit(*iris)
     assert [w.shape[1] for w in net.coefs_] == [*units, 3]
     assert net.n_layers_ == len(units) + 2
+
+
+@pytest.mark.parametrize("activation", ["tanh", LeakyReLU(negative_slope=0.2)])
+def test_a_list_of_equal_activations_is_one_activation(task, activation):
+    cls, X, y = task
+    net = cls(hidden_layer_sizes=(8, 5, 3), max_iter=3, random_state=0)
+    one = clone(net).set_params(activation=activation).fit(X, y)
+    for several in ([activation] * 3, (activation,) * 3):
+        other = clone(net).set_params(activation=several).fit(X, y)
+        np.testing.assert_array_equal(other.parameters_, one.parameters_)
+    mixed = clone(net).set_params(activation=[activation, activation, "relu"]).fit(X, y)
+    assert not np.array_equal(mixed.parameters_, one.parameters_)
+
+
+def test_without_hidden_layers_the_list_of_activations_is_empty(task):
+    cls, X, y = task
+    net = cls(hidden_layer_sizes=(), max_iter=3, random_state=0, init="glorot_uniform")
+    one = clone(net).fit(X, y)
+    np.testing.assert_array_equal(clone(net).set_params(activation=[]).fit(X, y).parameters_, one.parameters_)
+
+
+def test_lists_of_activations_are_searched(cancer):
+    X, y = cancer
+    candidates = [["tanh", "relu"], [LeakyReLU(), "tanh"], "relu"]
+    net = _classifier(hidden_layer_sizes=(5, 3), max_iter=5)
+    search = GridSearchCV(net, {"activation": candidates}, cv=2).fit(X, y)
+    for candidate, score in zip(candidates, search.cv_results_["mean_test_score"], strict=True):
+        assert score == cross_val_score(clone(net).set_params(activation=candidate), X, y, cv=2).mean()
 
 
 @pytest.mark.parametrize(

@@ -199,9 +199,11 @@ def test_every_public_method_of_an_estimator_says_what_it_takes_and_returns(esti
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_documented_attributes_are_those_of_a_fitted_estimator(estimator, iris):
     X, y = iris
-    net = estimator(hidden_layer_sizes=(3,), max_iter=1, early_stopping=True).fit(X, y)
+    net = estimator(hidden_layer_sizes=(3,), max_iter=1, early_stopping=True, batch_norm=True).fit(X, y)
     own = {name for name in dir(net) if name.endswith("_") and not name.startswith("_")}
     assert set(_section(estimator, "Attributes")) - {"feature_names_in_"} == own
+    net.set_params(batch_norm=False).fit(X, y)
+    assert own - {name for name in own if hasattr(net, name)} == {"scales_", "means_", "variances_"}
 
 
 def _options(estimator, parameter):

@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from sknn_iitb import MLPClassifier, MLPRegressor
 
@@ -23,10 +24,9 @@ def _name(function):
 
 def _assert_views(net):
     theta = net.parameters_
-    for array in [*net.coefs_, *net.intercepts_]:
-        assert np.shares_memory(array, theta)
-    in_order = [array.ravel() for array in [*net.coefs_, *net.intercepts_]]
-    np.testing.assert_array_equal(np.concatenate(in_order), theta)
+    arrays = [*net.coefs_, *net.intercepts_, *getattr(net, "scales_", [])]
+    assert all(np.shares_memory(array, theta) for array in arrays)
+    np.testing.assert_array_equal(np.concatenate([array.ravel() for array in arrays]), theta)
 
 
 def test_weights_are_views_of_the_shapes_that_scikit_learn_has(iris):
@@ -43,10 +43,10 @@ def test_a_net_without_hidden_layers_has_one_matrix(iris):
 
 
 def test_weights_of_a_net_that_is_not_fitted_are_not_there():
-    for name in ("coefs_", "intercepts_", "parameters_"):
+    for name in ("coefs_", "intercepts_", "parameters_", "scales_", "means_", "variances_"):
         assert not hasattr(MLPClassifier(), name)
-        with pytest.raises(AttributeError, match=name):
-            setattr(MLPClassifier(), name, [])
+    with pytest.raises(AttributeError, match="parameters_"):
+        MLPClassifier().parameters_ = []
 
 
 # --- assignment -------------------------------------------------------------------------------------------------
@@ -151,6 +151,58 @@ def test_an_item_of_another_shape_is_an_error_and_changes_nothing(iris, value):
     np.testing.assert_array_equal(net.parameters_, before)
 
 
+# --- before fit -------------------------------------------------------------------------------------------------
+
+
+def _begin(net, X, y, go_on):
+    if go_on == "warm start":
+        return net.set_params(warm_start=True).fit(X, y)
+    return net.partial_fit(X, y, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("go_on", ["partial_fit", "warm start"])
+def test_training_begins_with_weights_that_were_assigned_before(iris, go_on):
+    X, y = iris
+    source = _classifier(random_state=1).fit(X, y)
+    net = _classifier()
+    net.coefs_ = coefs = [w.copy() for w in source.coefs_]
+    net.intercepts_ = [b.copy() for b in source.intercepts_]
+    assert net.coefs_[0] is coefs[0]
+    with pytest.raises(NotFittedError):
+        net.predict(X)
+    twin = _classifier(init=(source.coefs_, source.intercepts_))
+    np.testing.assert_array_equal(_begin(net, X, y, go_on).parameters_, _begin(twin, X, y, go_on).parameters_)
+    _assert_views(net)
+    np.testing.assert_array_equal(coefs[0], source.coefs_[0])
+
+
+@pytest.mark.parametrize("go_on", ["partial_fit", "warm start"])
+def test_weights_assigned_before_go_before_init(iris, go_on):
+    source = _classifier(random_state=1).fit(*iris)
+    net, twin = (_classifier(init=([0], [0])), _classifier(init=(source.coefs_, source.intercepts_)))
+    net.coefs_ = source.coefs_
+    with pytest.raises(ValueError, match="init must be"):
+        _begin(net, *iris, go_on)
+    net.intercepts_ = source.intercepts_
+    np.testing.assert_array_equal(_begin(net, *iris, go_on).parameters_, _begin(twin, *iris, go_on).parameters_)
+
+
+@pytest.mark.parametrize("go_on", ["partial_fit", "warm start"])
+def test_weights_of_another_shape_assigned_before_are_an_error_that_leaves_them_there(iris, go_on):
+    net = _classifier()
+    net.coefs_, net.intercepts_ = [np.ones((3, 7))], [np.ones(7)]
+    with pytest.raises(ValueError, match="coefs_ has 3 arrays, got 1"):
+        _begin(net, *iris, go_on)
+    assert net.coefs_[0].shape == (3, 7)
+    assert not hasattr(net, "classes_")
+
+
+def test_without_warm_start_fit_draws_weights_whatever_was_assigned_before(iris):
+    net = _classifier()
+    net.coefs_, net.intercepts_ = [np.ones((3, 7))], [np.ones(7)]
+    np.testing.assert_array_equal(net.fit(*iris).parameters_, _classifier().fit(*iris).parameters_)
+
+
 # --- storing ----------------------------------------------------------------------------------------------------
 
 
@@ -177,10 +229,14 @@ COPIES = [_by_pickle, _by_deepcopy, _by_joblib, _by_memory_map]
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("make_copy", COPIES, ids=_name)
-@pytest.mark.parametrize("solver", ["adam", "rprop", "sgd"])
-def test_training_goes_on_to_the_same_bits_in_a_copy(iris, tmp_path, make_copy, dtype, solver):
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"solver": "rprop"}, {"solver": "sgd"}, {"dropout": 0.3}, {"batch_norm": True}],
+    ids=str,
+)
+def test_training_goes_on_to_the_same_bits_in_a_copy(iris, tmp_path, make_copy, dtype, parameters):
     X, y = iris
-    net = _classifier(dtype=dtype, solver=solver, batch_size=32, hidden_layer_sizes=(33, 5))
+    net = _classifier(dtype=dtype, batch_size=32, hidden_layer_sizes=(33, 5), **parameters)
     for _ in range(2):
         net.partial_fit(X, y, classes=[0, 1, 2])
     other = make_copy(net, tmp_path / "net.joblib")
@@ -192,6 +248,7 @@ def test_training_goes_on_to_the_same_bits_in_a_copy(iris, tmp_path, make_copy, 
         other.partial_fit(X, y)
     _assert_views(other)
     np.testing.assert_array_equal(other.parameters_, net.parameters_)
+    np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))
     assert other.loss_curve_ == net.loss_curve_
 
 

@@ -1,0 +1,38 @@
+"""A call that must be refused: it raises, and leaves the estimator as it was."""
+
+import numpy as np
+import pytest
+
+
+def _content(value):
+    """All that an attribute consists of, in a form that can be compared."""
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.shape, value.tobytes()
+    if isinstance(value, np.random.RandomState):
+        return _content(value.get_state())
+    if isinstance(value, (list, tuple)):
+        return [_content(each) for each in value]
+    if hasattr(value, "__dict__"):
+        return type(value), {name: _content(each) for name, each in vars(value).items()}
+    return repr(value)  # equal for two NaN as well
+
+
+def _fitted_state(net):
+    parameters = net.get_params(deep=False)
+    return {name: _content(value) for name, value in vars(net).items() if name not in parameters}
+
+
+def assert_refused(net, data, match, *, call=None, error=(ValueError, TypeError)):
+    """`net`, fitted or not, raises and is afterwards what it was."""
+    X, _ = data
+    fitted = hasattr(net, "coefs_")
+    if fitted:
+        weights, predictions = net.parameters_, net.predict(X)
+    before = _fitted_state(net)
+    with pytest.raises(error, match=match):
+        (call or (lambda: net.fit(*data)))()
+    assert _fitted_state(net) == before
+    assert hasattr(net, "coefs_") == fitted
+    if fitted:
+        assert net.parameters_ is weights  # a view that the user holds is still one
+        np.testing.assert_array_equal(net.predict(X), predictions)
