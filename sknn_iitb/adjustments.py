@@ -7,6 +7,8 @@ estimators' parameter that gives the bound; None leaves it out.
 
 import math
 
+import numpy as np
+
 from sknn_iitb._parts import Registry
 
 __all__ = ["ADJUSTMENTS", "Adjustment", "ClipNorm", "ClipValue", "MaxNorm"]
@@ -47,16 +49,12 @@ class ClipValue(Adjustment):
 
 
 def clip_norm(theta, gradient, matrices, bound):
-    largest = gradient.dtype.type(0)
+    square = 0.0  # in float64, where the square of a float32 cannot overflow
     for i in range(gradient.size):
-        largest = max(largest, abs(gradient[i]))
-    if not 0 < largest < math.inf:
-        return
-    square = gradient.dtype.type(0)
-    for i in range(gradient.size):  # relative to the largest: squares of large numbers overflow
-        square += (gradient[i] / largest) ** 2
-    norm = largest * math.sqrt(square)
-    if norm > bound:
+        component = np.float64(gradient[i])
+        square += component * component
+    norm = np.sqrt(square)
+    if bound < norm < math.inf:
         for i in range(gradient.size):
             gradient[i] *= bound / norm
 
@@ -79,7 +77,7 @@ def max_norm(theta, gradient, matrices, bound):
             for j in range(n_out):
                 squares[j] += weights[i, j] * weights[i, j]
         for j in range(n_out):
-            squares[j] = min(squares.dtype.type(1), bound / math.sqrt(squares[j])) if squares[j] > 0 else 1
+            squares[j] = bound / math.sqrt(squares[j]) if bound * bound < squares[j] < math.inf else 1
         for i in range(n_in):
             for j in range(n_out):
                 weights[i, j] *= squares[j]

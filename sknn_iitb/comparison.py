@@ -128,7 +128,7 @@ class Comparison:
             return "\n".join(lines)
         lines += [f"{name}: {error!r}" for name, error in zip(rows[0][1:], self.errors, strict=True) if error]
         if not any(self.errors):
-            since = "" if self.n_same is None else f", after {self.n_same} epochs in which they are the same"
+            since = "" if self.n_same is None else f", from epoch {self.n_same + 1} on"
             lines.append(f"The losses do not agree: they differ by up to {self.loss_difference:.1e} (relative){since}.")
         if self.differences:
             lines.append("What is different on purpose, and acts here (the reasons are in docs/differences.md):")

@@ -26,9 +26,6 @@ from sknn_iitb.training import State
 
 __all__ = ["counterpart", "from_sklearn", "to_sklearn", "translated"]
 
-# parameters of hidden layers that predictions depend on
-_PREDICT = ("activation", "batch_norm")
-
 # what a parameter that scikit-learn does not have may be without making a difference, where it is more than the default
 _ALIKE = {"loss": ("auto", "log_loss")}
 
@@ -160,6 +157,7 @@ def to_sklearn(estimator):
     estimator : sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
         A parameter for which scikit-learn has no such value is left at scikit-learn's default there if predictions do
         not depend on it; a regressor's `loss` becomes the one that scikit-learn has with the same output activation.
+        Batch normalization is multiplied into the weights.
 
     Raises
     ------
@@ -182,7 +180,7 @@ def to_sklearn(estimator):
     check_is_fitted(estimator)
     hidden, output, outputs = estimator._network.hidden, estimator.out_activation_, _outputs(estimator)
     parameters, refused = translated(estimator, **({"activation": hidden} if hidden else {}))
-    reasons = [refused[name] for name in _PREDICT if hidden and name in refused]
+    reasons = [refused["activation"]] if hidden and "activation" in refused else []
     if output not in outputs:
         reasons.append(
             f"The output is {output!r}, from output_activation={estimator.output_activation!r} and "
@@ -192,14 +190,13 @@ def to_sklearn(estimator):
         raise ValueError(f"scikit-learn has no net that predicts like this one. {' '.join(reasons)}")
     theirs = counterpart(type(estimator))(**copy.deepcopy(parameters | outputs[output]))
     _copy_attributes(estimator, theirs)
-    weights = estimator._parameters
-    theirs.coefs_, theirs.intercepts_ = _arrays(weights.coefs), _arrays(weights.intercepts)
-    theirs._best_coefs, theirs._best_intercepts = _arrays(weights.coefs), _arrays(weights.intercepts)
+    theirs.coefs_, theirs.intercepts_ = estimator._parameters.folded()
+    theirs._best_coefs, theirs._best_intercepts = estimator._parameters.folded()
     if is_classifier(theirs):
         several = np.eye(len(theirs.classes_), dtype=int)
         theirs._label_binarizer = LabelBinarizer().fit(several if estimator._targets.multilabel else theirs.classes_)
-    if hasattr(estimator, "_optimizer"):
-        _hand_over_state(estimator._optimizer.copy(), weights.units, theirs)
+    if hasattr(estimator, "_optimizer") and not estimator._parameters.batch_norm:
+        _hand_over_state(estimator._optimizer.copy(), estimator._parameters.units, theirs)
     return theirs
 
 
@@ -291,8 +288,8 @@ def from_sklearn(cls, estimator):
         ours._targets = ClassTargets(ours.classes_, estimator._label_binarizer.y_type_ == "multilabel-indicator")
     else:
         ours._targets = NumberTargets(estimator.n_outputs_ == 1, ours._loss)
-    best_loss = getattr(estimator, "best_loss_", None)
-    ours._loss_to_beat = np.inf if best_loss is None else best_loss
+    best_loss, best_score = (getattr(estimator, f"best_{name}_", None) for name in ("loss", "validation_score"))
+    ours._to_beat = np.inf if best_loss is None else best_loss, -np.inf if best_score is None else best_score
     if hasattr(estimator, "loss_curve_"):
         ours.learning_rate_curve_ = [np.nan] * len(estimator.loss_curve_)
         scores = estimator.validation_scores_

@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import Interval
 from sknn_iitb._intrinsics import first
 from sknn_iitb._math import exp, log1p_unit, sigmoid, tanh
 from sknn_iitb._parts import Custom, Part, Registry
-from sknn_iitb._softmax import softmax_focal, softmax_log_loss, softmax_squared_error
+from sknn_iitb._rowwise import gaussian, quantiles, softmax_focal, softmax_log_loss, softmax_squared_error
 
 __all__ = [
     "LOSSES",
@@ -147,12 +147,13 @@ class LogLoss(Loss):
 
 
 def logistic_focal(z, y, gamma):
-    # log p and log(1 - p), neither of which can overflow
-    log_q = -(max(z, 0.0) + log1p_unit(exp(-abs(z))))
-    log_p, p = z + log_q, sigmoid(z)
+    # logarithms of p and of q = 1 - p, neither of which can overflow, nor cancel where it is small
+    rest = log1p_unit(exp(-abs(z)))
+    log_p, log_q = min(z, 0.0) - rest, -max(z, 0.0) - rest
+    p, q = sigmoid(z), sigmoid(-z)
     of_one, of_zero = exp(gamma * log_q), exp(gamma * log_p)
     loss = -(y * of_one * log_p + (1.0 - y) * of_zero * log_q)
-    slope = y * of_one * (gamma * p * log_p + p - 1.0) + (1.0 - y) * of_zero * (p - gamma * (1.0 - p) * log_q)
+    slope = y * of_one * (gamma * p * log_p - q) + (1.0 - y) * of_zero * (p - gamma * q * log_q)
     return loss, slope
 
 
@@ -272,18 +273,6 @@ def quantile(value, y, q):
     residual = value - y
     slope = 1.0 - q if residual > 0.0 else (-q if residual < 0.0 else residual)
     return slope * residual, slope
-
-
-def quantiles(value, target, weight, gradient, hyper, blocks):
-    total = 0.0
-    for i in range(value.shape[0]):
-        for j in range(value.shape[1]):
-            q = hyper[j % hyper.size]
-            residual = value[i, j] - target[i, j]
-            slope = 1 - q if residual > 0 else (-q if residual < 0 else residual)
-            total += weight[i, j] * slope * residual
-            gradient[i, j] = weight[i, j] * slope
-    return total
 
 
 @LOSSES.add
@@ -408,21 +397,6 @@ class Gamma(Loss):
     def check_target(self, y):
         if np.min(y) <= 0:
             raise ValueError(f"loss='gamma' requires y > 0, got a minimum of {np.min(y)}.")
-
-
-def gaussian(value, target, weight, gradient, hyper, blocks):
-    n = value.shape[1] // 2
-    half, floor = value.dtype.type(0.5), hyper[0]
-    total = 0.0
-    for i in range(value.shape[0]):
-        for j in range(n):
-            residual = value[i, j] - target[i, j]
-            spread = exp(value[i, n + j])
-            variance = spread + floor
-            total += weight[i, j] * half * (np.log(variance) + residual * residual / variance)
-            gradient[i, j] = weight[i, j] * residual / variance
-            gradient[i, n + j] = weight[i, j] * half * (1 - residual * residual / variance) * (spread / variance)
-    return total
 
 
 @LOSSES.add

@@ -217,6 +217,15 @@ class Parameters:
         # the vector alone: views would come back from a pickle or a deep copy as arrays of their own
         return Parameters, (self.units, self.vector, self.batch_norm)
 
+    def folded(self):
+        """Weights and biases of the net without batch normalization that predicts the same: it is linear then."""
+        coefs, intercepts = [w.copy() for w in self.coefs], [b.copy() for b in self.intercepts]
+        for k, (scale, mean, variance) in enumerate(zip(self.scales, self.means, self.variances, strict=True)):
+            factor = scale / np.sqrt(variance + variance.dtype.type(layers.EPSILON))
+            coefs[k] *= factor
+            intercepts[k] -= mean * factor
+        return coefs, intercepts
+
     def writable(self):
         """Self, or a copy if the vector is read-only, as one that joblib has memory-mapped is."""
         return self if self.vector.flags.writeable else Parameters(self.units, self.vector.copy(), self.batch_norm)

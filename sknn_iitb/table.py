@@ -52,7 +52,8 @@ class DenseTable:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features), C order, any numeric type
+    X : ndarray of shape (n_samples, n_features), any numeric type
+        It is copied at once if it is not in C order.
     dtype : dtype
         That of the network's arithmetic.
 
@@ -65,9 +66,9 @@ class DenseTable:
     """
 
     def __init__(self, X, dtype):
-        self._X, self._dtype = X, np.dtype(dtype)
+        self._X, self._dtype = np.ascontiguousarray(X), np.dtype(dtype)
         self.n_loaded = X.shape[1]
-        self.source = np.array([address(X), len(X)], np.int64)
+        self.source = np.array([address(self._X), len(X)], np.int64)
 
     def loader(self):
         """Address of the function that copies rows."""

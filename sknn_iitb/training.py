@@ -77,6 +77,7 @@ class History:
 
     best_loss: float = np.inf
     loss_to_beat: float = np.inf
+    score_to_beat: float = -np.inf
     best_score: float = -np.inf
     stalled: int = 0
     n_samples: int = 0
@@ -258,7 +259,11 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
                 state.divisor = plan.schedule.after_epoch(state.divisor, history.n_samples, history.stalled)
                 state.learning_rate = plan.learning_rate_init / state.divisor
                 stopped = max((observer.end(history) for observer in observers), default=False)
-                if stopped or (history.stalled > plan.n_iter_no_change and _stop(state, history, plan, report)):
+                if stopped:
+                    break
+                if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, report):
+                    report.close()
+                    _doubt(history, plan)
                     break
             else:
                 if plan.complete and not plan.schedule.ends:
@@ -325,7 +330,8 @@ def _judge(history, score, loss, plan):
         history.validation_loss_curve.append(loss)
     if plan.stops_early:
         # a NaN, of predictions that overflow, is no improvement
-        stalls, keep = not score >= history.best_score + plan.tol, score > history.best_score
+        stalls, keep = not score >= history.score_to_beat + plan.tol, score > history.best_score
+        history.score_to_beat = score if score > history.score_to_beat else history.score_to_beat
     else:
         stalls, keep = history.loss > history.loss_to_beat - plan.tol, False
         history.loss_to_beat = min(history.loss_to_beat, history.loss)
@@ -345,9 +351,21 @@ def _stop(state, history, plan, report):
         state.divisor, state.learning_rate, history.stalled = divisor, plan.learning_rate_init / divisor, 0
         # one lucky epoch must not make all that follow seem to have stalled
         history.loss_to_beat = history.loss
+        if plan.stops_early and math.isfinite(history.validation_scores[-1]):
+            history.score_to_beat = history.validation_scores[-1]
         message += f" Setting learning rate to {state.learning_rate:f}"
     report.say(message if divisor is not None else f"{message} Stopping.")
     return divisor is None
+
+
+def _doubt(history, plan):
+    """Warn of badly scaled data where training has stalled nearly from the start: it may not have learned anything."""
+    if plan.complete and history.n_iter <= 2 * plan.n_iter_no_change and (advice := plan.advise()):
+        warnings.warn(
+            f"Stochastic Optimizer: Training stalled after {history.n_iter - history.stalled} epochs.{advice}",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
 
 def _diverge(history, best, rate, plan):
@@ -370,20 +388,21 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
     best = trained.copy()
 
     # the objective that is minimised is the one whose gradient is computed: the sum over outputs
-    stopped = False
+    latest, stopped = (np.nan, 0.0), False
 
     def loss_and_gradient(vector):
+        nonlocal latest
         for observer in observers:
             observer.begin()
         trained[:] = vector
-        loss, penalty = objective.evaluate(theta)
-        return loss + penalty, objective.gradient[:n_trained].astype(np.float64)
+        latest = objective.evaluate(theta)
+        return sum(latest), objective.gradient[:n_trained].astype(np.float64)
 
     def after_iteration(intermediate_result):
         nonlocal stopped
         trained[:] = best[:] = intermediate_result.x
         history.n_iter += 1
-        history.loss = float(intermediate_result.fun)
+        history.loss = objective.reported(*latest)  # an iteration ends with its best evaluation
         report.epoch(history)
         stopped = max((observer.end(history) for observer in observers), default=False)
         if stopped:

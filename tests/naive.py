@@ -9,7 +9,7 @@ from collections import defaultdict, namedtuple
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import erfc, expit, log_softmax, ndtr, xlogy
+from scipy.special import erfc, expit, log_expit, log_softmax, ndtr, xlogy
 from scipy.special import huber as scipy_huber
 from scipy.special import softmax as scipy_softmax
 
@@ -132,8 +132,9 @@ def huber(value, y, delta):
 
 
 def quantile(value, y, quantile):
-    loss = np.maximum(quantile * (y - value), (quantile - 1) * (y - value))
-    return loss, np.where(value > y, 1 - quantile, -quantile)
+    # several quantiles are those of the outputs, one target's after the other's
+    q = np.resize(quantile, value.shape[1])
+    return np.maximum(q * (y - value), (q - 1) * (y - value)), np.where(value > y, 1 - q, -q)
 
 
 def log_cosh(value, y):
@@ -163,19 +164,53 @@ def log_loss(score, y, output):
     return y * np.logaddexp(0, -score) + (1 - y) * np.logaddexp(0, score), expit(score) - y
 
 
+def focal(score, y, output, gamma):
+    """-(1 - p)**gamma log p of what is true (Lin et al., arXiv:1708.02002, eq. 4), in scores too."""
+
+    def of(p, q, log_p):
+        return -(q**gamma) * log_p, gamma * q ** (gamma - 1) * log_p - q**gamma / p
+
+    if output == "softmax":
+        p, derivative = softmax(score)
+        losses, slope = of(p, 1 - p, log_softmax(score, axis=1))
+        return y * losses, np.einsum("ri,rij->rj", y * slope, derivative)
+    p, q = expit(score), expit(-score)
+    (one, one_slope), (zero, zero_slope) = of(p, q, log_expit(score)), of(q, p, log_expit(-score))
+    return y * one + (1 - y) * zero, (y * one_slope - (1 - y) * zero_slope) * p * q
+
+
+def gaussian(value, y, var_floor):
+    """log s + (y - m)**2 / (2 s**2) of the first half of the outputs, m; the second are log(s**2 - var_floor)."""
+    mean, spread = value[:, : value.shape[1] // 2], np.exp(value[:, value.shape[1] // 2 :])
+    y, variance = y[:, : mean.shape[1]], spread + var_floor
+    losses = np.log(variance) / 2 + (mean - y) ** 2 / (2 * variance)
+    to_variance = 1 / (2 * variance) - (mean - y) ** 2 / (2 * variance**2)
+    return losses, np.hstack([(mean - y) / variance, to_variance * spread])
+
+
 LOSSES = {
     function.__name__: function
     for function in (
-        *(squared_error, absolute_error, huber, quantile, log_cosh, poisson, gamma, hinge, perceptron, log_loss),
+        *(squared_error, absolute_error, huber, quantile, log_cosh, poisson, gamma, gaussian),
+        *(hinge, perceptron, log_loss, focal),
     )
 }
 
 
-def loss_of_scores(loss, output, score, y):
-    """The loss, summed over a row's outputs, (rows,), and its derivative with respect to the scores, (rows, n)."""
+def loss_of_scores(loss, output, score, y, blocks=None):
+    """The loss, summed over a row's outputs, (rows,), and its derivative with respect to the scores, (rows, n).
+
+    `blocks` says where the outputs begin that belong together, and their number in the end; None if all do.
+    """
+    if blocks is not None:
+        of_blocks = [
+            loss_of_scores(loss, output, score[:, start:stop], y[:, start:stop]) for start, stop in pairwise(blocks)
+        ]
+        losses, deltas = zip(*of_blocks, strict=True)
+        return sum(losses), np.hstack(deltas)
     function, parameters = LOSSES[loss.names[0]], loss.get_params()
-    if function is log_loss:
-        losses, delta = log_loss(score, y, output.names[0])
+    if function in (log_loss, focal):
+        losses, delta = function(score, y, output.names[0], **parameters)
     elif function is perceptron:
         losses, delta = perceptron(score, y)
     else:
@@ -185,71 +220,185 @@ def loss_of_scores(loss, output, score, y):
     return losses.sum(axis=1), delta
 
 
+# --- dropout -----------------------------------------------------------------------------------------------------
+
+
+def hash32(x):
+    """A hash of 32 bits to 32 bits: multiplications that wrap, and shifts."""
+    x = (x ^ (x >> 16)) * np.uint32(0x119DE1F3)
+    x = (x ^ (x >> 16)) * np.uint32(0x119DE1F3)
+    return x ^ (x >> 16)
+
+
+def mask(key, layer, rows, n_columns, rate):
+    """What dropout multiplies a layer's values by, (rows, columns): 0 where the draw is below `rate`."""
+    # arrays of 32 bits, whose sums and products wrap
+    low, high, layer, golden = np.array([[key & 0xFFFFFFFF], [key >> 32], [layer], [0x9E3779B9]], np.uint32)
+    seeds = hash32(hash32(hash32(hash32(low) + np.asarray(rows, np.uint32)) ^ high) + layer)
+    draws = hash32(seeds[:, None] + golden * np.arange(n_columns, dtype=np.uint32)) / 2.0**32
+    return np.where(draws < rate, 0, 1 / (1 - rate))
+
+
+def masks(net, dropout, key, rows):
+    """Those of the inputs and of each hidden layer, whose rates are `dropout`."""
+    return [mask(key, k, rows, n, rate) for k, (n, rate) in enumerate(zip(net.units[:-1], dropout, strict=True))]
+
+
+# --- batch normalization -----------------------------------------------------------------------------------------
+
+EPSILON = 1e-5
+
+
+def batch_norm_backward(delta, centred, variance, share):
+    """dl/dx from dl/dx_hat (Ioffe and Szegedy, arXiv:1502.03167, section 3); 1/m is `share`, that of the weight."""
+    root = np.sqrt(variance + EPSILON)
+    to_variance = -(delta * centred).sum(axis=0) / (2 * root**3)
+    to_mean = -(delta / root).sum(axis=0) - 2 * to_variance * (share * centred).sum(axis=0)
+    return delta / root + share * (2 * to_variance * centred + to_mean)
+
+
 # --- nets --------------------------------------------------------------------------------------------------------
 
 # units: inputs, neurons in each hidden layer, outputs; hidden: an activation for each hidden layer
-Net = namedtuple("Net", "units hidden output loss alpha")
+Net = namedtuple("Net", "units hidden output loss alpha l1 batch_norm blocks", defaults=[0.0, False, None])
+
+# of each layer its weighted sums and its input; of each hidden layer its slope; with batch normalization of each
+# hidden layer the weighted sums less their mean, and their mean and variance
+Passed = namedtuple("Passed", "sums inputs slopes centred moments")
+
+
+def count_coefs(net):
+    return sum(n_in * n_out for n_in, n_out in pairwise(net.units))
+
+
+def count_trained(net):
+    """Weights, biases and scales: all but running moments."""
+    return count_coefs(net) + sum(net.units[1:]) + net.batch_norm * sum(net.units[1:-1])
 
 
 def unpack(net, theta):
-    """Matrices (fan_in, fan_out) and biases from the vector of all weights, then all biases."""
-    coefs, intercepts, start = [], [], 0
-    for n_in, n_out in pairwise(net.units):
-        coefs.append(theta[start : start + n_in * n_out].reshape(n_in, n_out))
-        start += n_in * n_out
-    for n_out in net.units[1:]:
-        intercepts.append(theta[start : start + n_out])
-        start += n_out
-    return coefs, intercepts
+    """Matrices (fan_in, fan_out), biases, and of batch normalization scales, running means and running variances."""
+    neurons = [(n,) for n in net.units[1:]]
+    of_hidden = neurons[:-1] if net.batch_norm else []
+    parts, start = [], 0
+    for group in ([*pairwise(net.units)], neurons, of_hidden, of_hidden, of_hidden):
+        parts.append([])
+        for shape in group:
+            parts[-1].append(theta[start : start + np.prod(shape)].reshape(shape))
+            start += np.prod(shape)
+    return parts
 
 
-def forward(net, theta, X):
-    """Each layer's weighted sums; each layer's input; the slope of each hidden layer."""
-    sums, inputs, slopes = [], [X], []
-    for k, (W, b) in enumerate(zip(*unpack(net, theta), strict=True)):
-        sums.append(inputs[-1] @ W + b)
+def shares(weight):
+    """Each sample's share of the batch's weight, as a column."""
+    return (weight / np.sum(weight))[:, None]
+
+
+def forward(net, theta, X, weight=None, masks=None, running=False):
+    """What comes up in a pass through the net; `running` takes the running moments, as prediction does."""
+    share = shares(np.ones(len(X)) if weight is None else weight)
+    coefs, intercepts, scales, means, variances = unpack(net, theta)
+    passed = Passed([], [X if masks is None else X * masks[0]], [], [], [])
+    for k, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
+        z = passed.inputs[-1] @ W
+        if net.batch_norm and k < len(net.hidden):
+            mean = means[k] if running else (share * z).sum(axis=0)
+            variance = variances[k] if running else (share * (z - mean) ** 2).sum(axis=0)
+            passed.centred.append(z - mean)
+            passed.moments.append((mean, variance))
+            z = scales[k] * (z - mean) / np.sqrt(variance + EPSILON)
+        passed.sums.append(z + b)
         if k < len(net.hidden):
-            value, slope = activate(net.hidden[k], sums[-1])
-            inputs.append(value)
-            slopes.append(slope)
-    return sums, inputs, slopes
+            value, slope = activate(net.hidden[k], passed.sums[-1])
+            mask = 1 if masks is None else masks[k + 1]
+            passed.inputs.append(value * mask)
+            passed.slopes.append(slope * mask)
+    return passed
 
 
-def loss_and_gradient(net, theta, X, Y, weight=None, mean_weight=None):
-    """Mean loss of a batch, its L2 penalty, and the gradient of their sum by backpropagation.
+def moments(net, theta, X, weight=None, masks=None):
+    """Means of all hidden layers, then variances, as they lie in theta."""
+    means, variances = zip(*forward(net, theta, X, weight, masks).moments, strict=True)
+    return np.concatenate(means + variances)
 
-    ``sum(w_i l_i) / (rows * mean weight) + alpha / (2 * rows * mean weight) * |W|**2``, where the mean weight is that
-    of all training samples, by default the batch's.
+
+def loss_and_gradient(net, theta, X, Y, weight=None, mean_weight=None, masks=None):
+    """Mean loss of a batch, its penalty, and the gradient of their sum by backpropagation, without running moments.
+
+    ``sum(w_i l_i) / (rows * mean weight) + (alpha / 2 * |W|**2 + l1 * |W|_1) / (rows * mean weight)``, where the mean
+    weight is that of all training samples, by default the batch's.
     """
     weight = np.ones(len(X)) if weight is None else weight
     divisor = len(X) * (np.mean(weight) if mean_weight is None else mean_weight)
-    coefs, _ = unpack(net, theta)
-    sums, inputs, slopes = forward(net, theta, X)
-    losses, delta = loss_of_scores(net.loss, net.output, sums[-1], Y)
+    coefs, _, scales, _, _ = unpack(net, theta)
+    passed = forward(net, theta, X, weight, masks)
+    losses, delta = loss_of_scores(net.loss, net.output, passed.sums[-1], Y, net.blocks)
     delta = delta * weight[:, None] / divisor
-    coef_gradients, intercept_gradients = [], []
+    coef_gradients, intercept_gradients, scale_gradients = [], [], []
     for k in reversed(range(len(coefs))):
-        coef_gradients.insert(0, inputs[k].T @ delta + net.alpha / divisor * coefs[k])
         intercept_gradients.insert(0, delta.sum(axis=0))
+        if net.batch_norm and k < len(net.hidden):
+            centred, (_, variance) = passed.centred[k], passed.moments[k]
+            scale_gradients.insert(0, (delta * centred).sum(axis=0) / np.sqrt(variance + EPSILON))
+            delta = batch_norm_backward(delta * scales[k], centred, variance, shares(weight))
+        penalty_gradient = (net.alpha * coefs[k] + net.l1 * np.sign(coefs[k])) / divisor
+        coef_gradients.insert(0, passed.inputs[k].T @ delta + penalty_gradient)
         if k > 0:
-            delta = delta @ coefs[k].T * slopes[k - 1]
-    penalty = net.alpha / (2 * divisor) * sum(np.sum(W**2) for W in coefs)
-    gradient = np.concatenate([part.ravel() for part in coef_gradients + intercept_gradients])
-    return weight @ losses / divisor, penalty, gradient
+            delta = delta @ coefs[k].T * passed.slopes[k - 1]
+    penalty = sum(net.alpha / 2 * np.sum(W**2) + net.l1 * np.sum(abs(W)) for W in coefs) / divisor
+    parts = coef_gradients + intercept_gradients + scale_gradients
+    return weight @ losses / divisor, penalty, np.concatenate([part.ravel() for part in parts])
 
 
-def train(net, theta, X, Y, weight, optimizer, batches, rates):
-    """One step for each batch, an array of row numbers; the parameters, and the sums of rows times loss and penalty."""
-    n_coefs = sum(n_in * n_out for n_in, n_out in pairwise(net.units))
-    decay = (np.arange(theta.size) < n_coefs).astype(float)
+def train(net, theta, X, Y, weight, optimizer, batches, rates, adjustments=(), dropout=None, seed=0):
+    """One step for each batch, an array of row numbers; the parameters, and the sums of rows times loss and penalty.
+
+    `adjustments` are pairs of an adjustment and its bound; step t, counted from 0, draws its masks by ``seed + t``.
+    """
+    n_trained = count_trained(net)
+    decay = (np.arange(n_trained) < count_coefs(net)).astype(float)
     mean_weight = 1.0 if weight is None else np.mean(weight)
     memory, sum_loss, sum_penalty = defaultdict(float), 0.0, 0.0
     for t, (rows, rate) in enumerate(zip(batches, rates, strict=True), start=1):
-        batch_weight = None if weight is None else weight[rows]
-        loss, penalty, gradient = loss_and_gradient(net, theta, X[rows], Y[rows], batch_weight, mean_weight)
+        x, batch_weight = X[rows], None if weight is None else weight[rows]
+        of_step = None if dropout is None else masks(net, dropout, seed + t - 1, rows)
+        loss, penalty, gradient = loss_and_gradient(net, theta, x, Y[rows], batch_weight, mean_weight, of_step)
         sum_loss, sum_penalty = sum_loss + len(rows) * loss, sum_penalty + len(rows) * penalty
-        theta = update(optimizer, theta, gradient, memory, rate, decay, t)
+        for adjustment, bound in adjustments:
+            if adjustment.names[0] in OF_GRADIENT:
+                gradient = OF_GRADIENT[adjustment.names[0]](gradient, bound)
+        trained, running = theta[:n_trained], theta[n_trained:]
+        if net.batch_norm:
+            running = running + max(0.1, 1 / t) * (moments(net, theta, x, batch_weight, of_step) - running)
+        theta = np.concatenate([update(optimizer, trained, gradient, memory, rate, decay, t), running])
+        for adjustment, bound in adjustments:
+            if adjustment.names[0] in OF_WEIGHTS:
+                for W in unpack(net, theta)[0]:
+                    W[...] = OF_WEIGHTS[adjustment.names[0]](W, bound)
     return theta, sum_loss, sum_penalty
+
+
+# --- adjustments: of the gradient before an update, of each weight matrix after it -------------------------------
+
+
+def clip_value(gradient, bound):
+    return np.clip(gradient, -bound, bound)
+
+
+def clip_norm(gradient, bound):
+    # Pascanu et al., arXiv:1211.5063, algorithm 1
+    norm = np.linalg.norm(gradient)
+    return gradient * bound / norm if norm > bound else gradient
+
+
+def max_norm(W, bound):
+    # Srivastava et al., JMLR 15, 2014, section 5.1: of the weights that come into a neuron
+    norms = np.linalg.norm(W, axis=0)
+    return W * np.where(norms > bound, bound / np.where(norms > 0, norms, 1), 1)
+
+
+OF_GRADIENT = {"clip_value": clip_value, "clip_norm": clip_norm}
+OF_WEIGHTS = {"max_norm": max_norm}
 
 
 # --- optimizers: theta after step t, counted from 1, against the gradient g at the rate eta ----------------------

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as npst
 from scipy import sparse
 from sklearn import datasets, preprocessing
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -240,3 +241,12 @@ def test_a_default_net_is_far_below_a_linear_model_where_advice_is_given_and_not
     models = net, make_pipeline(StandardScaler(), linear()), mended
     raw, linear, mended = (cross_val_score(model, X, y).mean() for model in models)
     assert raw + 0.05 < linear < mended + 0.01
+
+
+def test_a_net_that_stalls_from_the_start_on_badly_scaled_data_says_so(cancer):
+    X, y = cancer
+    net = MLPClassifier(solver="sgd", max_iter=60, tol=1e-2, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=r"stalled after \d+ epochs. X is badly scaled"):
+        net.fit(X * 1e-6, y)
+    net.fit(X, y)  # without a warning
+    assert net.n_iter_ < net.max_iter

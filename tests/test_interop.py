@@ -7,7 +7,7 @@ import pytest
 import sklearn
 from sklearn import neural_network
 from sklearn.base import is_classifier
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.fixes import parse_version
 
 from sknn_iitb import MLPClassifier, MLPRegressor
@@ -232,7 +232,6 @@ NOT_THERE = [
     ("counts", {"loss": "poisson", "output_activation": "softplus"}, "'softplus'.*legal.*'identity' or 'exp'"),
     ("diabetes", {"loss": "gaussian"}, "loss='gaussian'.*legal for such targets is none"),
     ("diabetes", {"loss": Quantile([0.1, 0.9])}, "loss=Quantile.*legal for such targets is none"),
-    ("diabetes", {"batch_norm": True}, "no parameter 'batch_norm'; legal is False alone. Got True"),
     ("iris", {"activation": ["relu", "tanh"], "hidden_layer_sizes": (3, 2)}, "'activation'.*ReLU.*Tanh"),
 ]
 
@@ -244,6 +243,19 @@ def test_a_net_that_scikit_learn_does_not_have(request, table, parameters, messa
     net = cls(max_iter=2, **parameters).fit(X, y)
     with pytest.raises(ValueError, match=f"scikit-learn has no net that predicts like this one.*{message}"):
         net.to_sklearn()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+def test_batch_normalization_goes_into_the_weights(cls, dtype, wine):
+    X, y = wine[0], wine[1][:, 0] if cls is MLPRegressor else wine[1][:, 0] > 0
+    sizes = {"hidden_layer_sizes": (6, 5), "max_iter": 20, "random_state": 0}
+    net = cls(batch_norm=True, dtype=dtype, **sizes).fit(X, y)
+    became = net.to_sklearn()
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    np.testing.assert_allclose(_outputs(became, X.astype(dtype)), _outputs(net, X), atol=tolerance)
+    with pytest.warns(ConvergenceWarning):
+        became.set_params(warm_start=True, max_iter=2).fit(X, y)
 
 
 def test_several_classes_a_column_are_not_there(iris):

@@ -1,24 +1,20 @@
 """The compiled loops against the naive net: whole networks forward, backward and in training."""
 
-from itertools import pairwise
-from types import SimpleNamespace
 from unittest.mock import patch
 
 import naive
-import numba
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from nets import assert_close, build, exact, examples, network_of, new_state, random_data, run
 
 from sknn_iitb import network as network_module
 from sknn_iitb import training
 from sknn_iitb.activations import ACTIVATIONS, GELU, Logistic, ReLU, Softmax, Softplus, Step, Tanh
+from sknn_iitb.adjustments import ClipNorm, ClipValue, MaxNorm
 from sknn_iitb.losses import LogLoss, Perceptron, SquaredError
-from sknn_iitb.network import Network
 from sknn_iitb.optimizers import OPTIMIZERS, SGD
-from sknn_iitb.schedules import Clock
-from sknn_iitb.training import Objective, State
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -33,63 +29,20 @@ row_numbers = st.integers(1, 30)
 piece_sizes = st.integers(1, 40)
 
 
-def examples(n):
-    """Settings for `n` random nets; fewer without the JIT, where a net takes a tenth of a second."""
-    n = n // 3 if numba.config.DISABLE_JIT else n
-    return settings(max_examples=n, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
 @st.composite
 def nets(draw, *first, others=HIDDEN):
     """Nets of up to 3 hidden layers, whose activations are those of `first` and then some of `others`."""
     hidden = [*first, *draw(st.lists(st.sampled_from(others), max_size=3 - len(first)))]
     units = tuple(draw(st.one_of(st.integers(1, 8), st.integers(1, 70))) for _ in range(len(hidden) + 2))
     loss, output = draw(st.sampled_from(OUTPUTS))
-    return naive.Net(units, hidden, output, loss, draw(st.sampled_from([0.0, 0.1, 1.0])))
-
-
-def random_data(net, dtype, seed, n_rows, weighted=False):
-    """Parameters that leave the size of what goes through them as it is, inputs, targets and sample weights."""
-    rng = np.random.default_rng(seed)
-    coefs = [rng.normal(size=(n_in, n_out)) / np.sqrt(n_in) for n_in, n_out in pairwise(net.units)]
-    theta = np.concatenate([W.ravel() for W in coefs] + [rng.normal(size=n) for n in net.units[1:]])
-    X = rng.normal(size=(n_rows, net.units[0]))
-    if isinstance(net.output, Softmax):
-        Y = np.eye(net.units[-1])[rng.integers(0, net.units[-1], n_rows)]
-    else:
-        Y = rng.integers(0, 2, (n_rows, net.units[-1]))
-    weight = rng.uniform(0.5, 2, n_rows) if weighted else None
-    return theta.astype(dtype), X.astype(dtype), Y.astype(dtype), weight
-
-
-def exact(*arrays):
-    return [None if array is None else array.astype(np.float64) for array in arrays]
+    penalties = st.sampled_from([0.0, 0.1, 1.0])
+    return naive.Net(units, hidden, output, loss, draw(penalties), draw(penalties))
 
 
 def assume_no_kink(net, theta, X):
     """A rounding error must not move a weighted sum across a kink; all kinks are at whole numbers."""
-    sums, _, _ = naive.forward(net, *exact(theta, X))
+    sums = naive.forward(net, *exact(theta, X)).sums
     assume(all(abs(z - np.round(z)).min() > 1e-5 for z in sums[:-1]))
-
-
-def build(net, X, Y, weight, max_rows=None, rows=None):
-    network = Network(net.units, net.hidden, net.output)
-    return Objective(network, net.loss, X, Y, weight, net.alpha, max_rows or len(X), rows)
-
-
-def new_state(optimizer, theta):
-    slots = np.zeros(optimizer.n_slots * theta.size, theta.dtype)
-    return State(rng=None, slots=slots, clock=Clock(1, 1), learning_rate=0.0)
-
-
-def plan_of(optimizer, *adjustments):
-    return SimpleNamespace(optimizer=optimizer, adjustments=adjustments)
-
-
-def assert_close(actual, expected, dtype):
-    """Equal to 100 rounding errors of the largest number."""
-    size = max(1.0, np.max(np.abs(expected)))
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=100 * np.finfo(dtype).eps * size)
 
 
 @pytest.mark.nojit
@@ -99,8 +52,8 @@ def assert_close(actual, expected, dtype):
 def test_predict_is_the_naive_nets(dtype, net, n_rows, piece, seed):
     theta, X, _, _ = random_data(net, dtype, seed, n_rows)
     assume_no_kink(net, theta, X)
-    score = naive.forward(net, *exact(theta, X))[0][-1]
-    network = Network(net.units, net.hidden, net.output)
+    score = naive.forward(net, *exact(theta, X)).sums[-1]
+    network = network_of(net)
     with patch.object(network_module, "PIECE", piece):
         assert_close(network.predict(X, theta, activate_output=False), score, dtype)
         if not isinstance(net.output, Softmax):
@@ -149,6 +102,7 @@ def test_gradient_with_each_activation_is_the_naive_nets(dtype, activation, draw
     seed=seeds,
 )
 def test_an_epoch_of_descent_is_the_naive_nets(dtype, net, n_rows, piece, batch_size, weighted, nesterov, seed):
+    net = net._replace(l1=0.0)  # whose slope jumps where a step takes a weight across zero
     theta, X, Y, weight = random_data(net, dtype, seed, n_rows, weighted)
     optimizer = SGD(momentum=0.5, nesterovs_momentum=nesterov)
     rng = np.random.default_rng(seed)
@@ -158,12 +112,12 @@ def test_an_epoch_of_descent_is_the_naive_nets(dtype, net, n_rows, piece, batch_
     with patch.object(training, "PIECE", piece):
         objective = build(net, X, Y, weight, min(batch_size, n_rows))
     expected, *sums = naive.train(net, *exact(theta, X, Y, weight), optimizer, batches, rates)
-    found = objective.train(theta, order, rates, batch_size, new_state(optimizer, theta), plan_of(optimizer))
+    found = run(objective, theta, order, rates, batch_size, optimizer)
     assert_close(theta, expected, dtype)
     assert_close(found, sums, dtype)
 
 
-NET = naive.Net((4, 6, 3), [Tanh()], Softmax(), LogLoss(), 0.1)
+NET = naive.Net((4, 6, 3), [Tanh()], Softmax(), LogLoss(), alpha=0.1, l1=0.2)
 
 
 @pytest.mark.nojit
@@ -174,11 +128,29 @@ def test_an_epoch_of_each_optimizer_is_the_naive_nets(optimizer):
     order, rates = np.random.default_rng(0).permutation(23), np.array([0.05, 0.04, 0.03])
     expected, *sums = naive.train(NET, theta, X, Y, weight, optimizer, np.split(order, [10, 20]), rates)
     objective = build(NET, X, Y, weight, 10)
-    found = objective.train(theta, order, rates, 10, new_state(optimizer, theta), plan_of(optimizer))
+    found = run(objective, theta, order, rates, 10, optimizer)
     assert abs(theta - before).max() > 1e-4
     # a gradient near zero decides by its sign, and several divide by its size
     np.testing.assert_allclose(theta, expected, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(found, sums, rtol=1e-10)
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
+def test_an_epoch_with_all_that_a_step_may_consist_of_is_the_naive_nets(dtype, tolerance):
+    net = NET._replace(units=(4, 6, 5, 5), hidden=[Tanh(), GELU()], batch_norm=True, blocks=[0, 2, 5])
+    theta, X, Y, weight = random_data(net, dtype, 0, 23, weighted=True)
+    optimizer, dropout, seed = OPTIMIZERS.resolve("adamw"), [0.2, 0.3, 0.4], 2**40 + 7
+    # bounds that matter
+    adjustments = [(ClipValue(), 0.1), (ClipNorm(), 0.3), (MaxNorm(), 1.0)]
+    order, rates = np.random.default_rng(0).permutation(23), np.array([0.05, 0.04, 0.03])
+    objective = build(net, X, Y, weight, 8, dropout=dropout)
+    expected, *sums = naive.train(
+        net, *exact(theta, X, Y, weight), optimizer, np.split(order, [8, 16]), rates, adjustments, dropout, seed
+    )
+    found = run(objective, theta, order, rates, 8, optimizer, adjustments, new_state(objective, optimizer, seed))
+    np.testing.assert_allclose(theta, expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(found, sums, rtol=tolerance)
 
 
 @pytest.mark.nojit
@@ -187,12 +159,12 @@ def test_an_epoch_in_two_calls_is_the_epoch_in_one(dtype):
     theta, X, Y, weight = random_data(NET, dtype, 0, 20, weighted=True)
     optimizer, objective = OPTIMIZERS.resolve("adam"), build(NET, X, Y, weight, 4)
     order, rates = np.arange(20), np.full(5, 0.01)
-    whole, state = theta.copy(), new_state(optimizer, theta)
-    sums = objective.train(whole, order, rates, 4, state, plan_of(optimizer))
-    state = new_state(optimizer, theta)
-    first = objective.train(theta, order[:12], rates[:3], 4, state, plan_of(optimizer))
+    whole = theta.copy()
+    sums = run(objective, whole, order, rates, 4, optimizer)
+    state = new_state(objective, optimizer)
+    first = run(objective, theta, order[:12], rates[:3], 4, optimizer, state=state)
     state.step += 3
-    second = objective.train(theta, order[12:], rates[3:], 4, state, plan_of(optimizer))
+    second = run(objective, theta, order[12:], rates[3:], 4, optimizer, state=state)
     np.testing.assert_array_equal(theta, whole)
     np.testing.assert_allclose(np.add(first, second), sums, rtol=1e-12)
 
@@ -224,7 +196,7 @@ def test_whole_weights_are_repeated_rows(dtype):
 def test_read_only_arrays_will_do(dtype):
     # joblib maps those of its workers, and a model's if it is asked to
     theta, X, Y, weight = random_data(NET, dtype, 0, 20, weighted=True)
-    network = Network(NET.units, NET.hidden, NET.output)
+    network = network_of(NET)
     loss, score = build(NET, X, Y, weight).evaluate(theta), network.predict(X, theta, False)
     for array in (theta, X, Y, weight):
         array.flags.writeable = False
@@ -241,10 +213,7 @@ def test_a_parameter_that_is_not_finite_makes_the_loss_nan(place, bad, dtype):
     # behind a relu that is off, no score is affected
     net = NET._replace(hidden=[ReLU()])
     theta[place] = bad
-    optimizer = SGD()
-    loss, _ = build(net, X, Y, None).train(
-        theta, np.arange(20), np.zeros(1), 20, new_state(optimizer, theta), plan_of(optimizer)
-    )
+    loss, _ = run(build(net, X, Y, None), theta, np.arange(20), np.zeros(1), 20, SGD())
     assert np.isnan(loss)
 
 
@@ -259,7 +228,7 @@ def test_step_with_the_perceptron_loss_is_rosenblatts_rule(dtype):
         if sign * (x @ w) <= 0:
             w += sign * x
     net = naive.Net((3, 1), [], Step(), Perceptron(), 0.0)
-    theta, optimizer = np.zeros(4, dtype), SGD(momentum=0.0)
+    theta = np.zeros(4, dtype)
     objective = build(net, X, y.astype(dtype)[:, None], None, 1)
-    objective.train(theta, np.arange(40), np.ones(40), 1, new_state(optimizer, theta), plan_of(optimizer))
+    run(objective, theta, np.arange(40), np.ones(40), 1, SGD(momentum=0.0))
     assert_close(theta, w, dtype)

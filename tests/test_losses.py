@@ -1,13 +1,31 @@
 """Losses: gradients against finite differences, values against metrics, special numbers."""
 
+from itertools import pairwise
+
 import naive
 import numpy as np
 import pytest
+from nets import differences
+from scipy import optimize
 from scipy.special import expit, huber, softmax
+from scipy.stats import norm
 from sklearn import metrics
 
-from sknn_iitb.activations import ACTIVATIONS, Identity, Step, Tanh
-from sknn_iitb.losses import LOSSES, Gamma, Hinge, Huber, LogCosh, LogLoss, Perceptron, Poisson, Quantile, SquaredError
+from sknn_iitb.activations import ACTIVATIONS, Identity, Logistic, Softmax, Step, Tanh
+from sknn_iitb.losses import (
+    LOSSES,
+    Focal,
+    Gamma,
+    Gaussian,
+    Hinge,
+    Huber,
+    LogCosh,
+    LogLoss,
+    Perceptron,
+    Poisson,
+    Quantile,
+    SquaredError,
+)
 from sknn_iitb.network import Network
 from sknn_iitb.training import Objective
 
@@ -16,6 +34,7 @@ ALL = [cls() for cls in LOSSES]
 ALL += [
     type(part)(**{name: 0.7 * value for name, value in part.get_params().items()}) for part in ALL if part.get_params()
 ]
+ALL += [Focal(gamma=0.5), Gaussian(var_floor=0.5), Quantile([0.2, 0.9])]
 COMBINATIONS = [
     (loss, ACTIVATIONS.resolve(name))
     for loss in ALL
@@ -28,59 +47,64 @@ combinations = pytest.mark.parametrize(
 )
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
+# outputs of the nets: two targets, where a loss needs two for each
+N_OUTPUTS = 4
 
-def targets(rng, loss, output, shape):
+
+def targets(rng, loss, output, n_rows):
     """Random targets that the loss admits."""
+    n_each = loss.widen(np.zeros((1, 1))).shape[1]
+    shape = n_rows, N_OUTPUTS // n_each
     if isinstance(loss, (Hinge, Perceptron)):
         return rng.choice([-1.0, 1.0], size=shape)
-    if isinstance(loss, LogLoss):
+    if isinstance(loss, (LogLoss, Focal)):
         # probabilities, not only 0 and 1: the formulas hold for them as well
-        several = output.names[0] == "softmax"
-        return rng.dirichlet(np.ones(shape[1]), shape[0]) if several else rng.uniform(0, 1, shape)
+        return rng.dirichlet(np.ones(N_OUTPUTS), n_rows) if output.names[0] == "softmax" else rng.uniform(0, 1, shape)
     if isinstance(loss, Poisson):
         return rng.poisson(2, shape).astype(float)
-    return rng.uniform(0.1, 3, shape) * (1 if isinstance(loss, Gamma) else rng.choice([-1, 1], size=shape))
+    sign = 1 if isinstance(loss, Gamma) else rng.choice([-1, 1], size=shape)
+    return loss.widen(rng.uniform(0.1, 3, shape) * sign)
 
 
-def random_problem(loss, output, hidden, n_rows=6, n_outputs=3, seed=0):
-    """A net, parameters, data and sample weights."""
+def random_problem(loss, output, hidden, n_rows=6, seed=0):
+    """A net, parameters away from zero, data and sample weights."""
     rng = np.random.default_rng(seed)
-    network = Network((2, *(3 for _ in hidden), n_outputs), hidden, output)
+    network = Network((2, *(3 for _ in hidden), N_OUTPUTS), hidden, output)
     theta = rng.normal(0, 0.8, network.n_parameters)
+    theta += 0.01 * np.sign(theta)
     X = rng.normal(size=(n_rows, 2))
-    return network, theta, X, targets(rng, loss, output, (n_rows, n_outputs)), rng.uniform(0.5, 2, n_rows)
+    return network, theta, X, targets(rng, loss, output, n_rows), rng.uniform(0.5, 2, n_rows)
 
 
-def of_scores(loss, output, score, y, weight=None):
+def of_scores(loss, output, score, y, weight=None, blocks=None):
     """Loss that is reported and gradient of the biases: through a net whose weighted sums are its inputs."""
     score, y = np.atleast_2d(score), np.atleast_2d(y).astype(score.dtype)
     n = score.shape[1]
     theta = np.concatenate([np.eye(n).ravel(), np.zeros(n)]).astype(score.dtype)
-    objective = Objective(Network((n, n), [], output), loss, score, y, weight, 0.0, len(score))
+    objective = Objective(Network((n, n), [], output), loss, score, y, weight, 0.0, len(score), blocks=blocks)
     return objective.reported(*objective.evaluate(theta)), objective.gradient[n * n :]
 
 
+def check_differences(objective, theta):
+    """Compare the gradient with the derivative by finite differences."""
+    loss = sum(objective.evaluate(theta))
+    gradient = objective.gradient.copy()
+    derivative = differences(lambda moved: sum(objective.evaluate(moved)), theta)
+    # the rounding error of the loss is 1e-16 of it, divided by the step, 1e-4
+    np.testing.assert_allclose(gradient, derivative, rtol=1e-6, atol=1e-11 * max(1, loss))
+
+
+PENALTIES = {"no-penalty": {"alpha": 0.0}, "l2": {"alpha": 0.3}, "l1": {"alpha": 0.0, "l1": 0.2}}
+
+
 @pytest.mark.parametrize("weighted", [False, True], ids=["equal-weights", "weights"])
-@pytest.mark.parametrize("alpha", [0.0, 0.3], ids=["no-l2", "l2"])
+@pytest.mark.parametrize("penalty", PENALTIES)
 @combinations
 @pytest.mark.parametrize("activation", SMOOTH, ids=lambda part: part.names[0])
-def test_gradient_is_the_derivative_by_finite_differences(activation, loss, output, alpha, weighted):
+def test_gradient_is_the_derivative_by_finite_differences(activation, loss, output, penalty, weighted):
     network, theta, X, Y, weight = random_problem(loss, output, [activation])
-    objective = Objective(network, loss, X, Y, weight if weighted else None, alpha, len(X))
-    objective.evaluate(theta)
-    gradient = objective.gradient.copy()
-    # five points: the error is of the order of h**4
-    h, derivative = 1e-4, np.empty_like(theta)
-    for i in range(theta.size):
-        at = {}
-        for k in (-2, -1, 1, 2):
-            moved = theta.copy()
-            moved[i] += k * h
-            at[k] = sum(objective.evaluate(moved))
-        derivative[i] = (8 * (at[1] - at[-1]) - (at[2] - at[-2])) / (12 * h)
-    # the rounding error of the loss is 1e-16 of it, divided by h
-    rounding = 1e-11 * max(1, sum(objective.evaluate(theta)))
-    np.testing.assert_allclose(gradient, derivative, rtol=1e-6, atol=rounding)
+    weight = weight if weighted else None
+    check_differences(Objective(network, loss, X, Y, weight, max_rows=len(X), **PENALTIES[penalty]), theta)
 
 
 @pytest.mark.nojit
@@ -89,21 +113,82 @@ def test_gradient_is_the_derivative_by_finite_differences(activation, loss, outp
 def test_loss_and_gradient_are_those_of_the_naive_net(loss, output, dtype):
     network, *arrays = random_problem(loss, output, [Tanh()], n_rows=9)
     theta, X, Y, weight = (a.astype(dtype) for a in arrays)
-    objective = Objective(network, loss, X, Y, weight, 0.3, len(X))
+    objective = Objective(network, loss, X, Y, weight, 0.3, len(X), l1=0.2)
     found = *objective.evaluate(theta), objective.gradient
-    net = naive.Net(network.units, network.hidden, output, loss, 0.3)
+    net = naive.Net(network.units, network.hidden, output, loss, alpha=0.3, l1=0.2)
     expected = naive.loss_and_gradient(net, *(a.astype(np.float64) for a in (theta, X, Y, weight)))
-    # the sums' terms are of size 10
-    tolerance = 100 * np.finfo(dtype).eps
+    # the sums' terms are of size 10, or as large as the loss
+    tolerance = 100 * np.finfo(dtype).eps * max(1, expected[0] / 10)
     for actual, wanted in zip(found, expected, strict=True):
         np.testing.assert_allclose(actual, wanted, rtol=tolerance, atol=tolerance)
+
+
+# --- several softmax in a row -----------------------------------------------------------------------------------
+
+ROWWISE = [loss for loss in ALL if "softmax" in loss.rowwise]
+rowwise = pytest.mark.parametrize("loss", ROWWISE, ids=repr)
+# where they begin
+BLOCKS = [0, 2, 5, 9]
+
+
+def several_softmax(rng, n_rows, dtype):
+    """Random scores and targets for them."""
+    y = np.hstack([rng.dirichlet(np.ones(stop - start), n_rows) for start, stop in pairwise(BLOCKS)])
+    return (3 * rng.normal(size=y.shape)).astype(dtype), y.astype(dtype)
+
+
+@pytest.mark.nojit
+@dtypes
+@rowwise
+def test_loss_of_several_softmax_is_the_sum_of_their_losses(loss, dtype):
+    rng = np.random.default_rng(5)
+    score, y = several_softmax(rng, 9, dtype)
+    weight = rng.uniform(0.5, 2, 9)
+    tolerance = 100 * float(np.finfo(dtype).eps)
+    total, delta = of_scores(loss, Softmax(), score, y, weight, BLOCKS)
+    # some losses report their mean over the outputs
+    total *= score.shape[1] if loss.mean_over_outputs else 1
+    losses, expected = naive.loss_of_scores(loss, Softmax(), *(a.astype(np.float64) for a in (score, y)), BLOCKS)
+    assert total == pytest.approx(np.average(losses, weights=weight), rel=tolerance)
+    np.testing.assert_allclose(delta, (weight / weight.sum()) @ expected, rtol=tolerance, atol=tolerance)
+    for start, stop in pairwise(BLOCKS):
+        part, part_delta = of_scores(loss, Softmax(), score[:, start:stop], y[:, start:stop], weight)
+        total -= part * (stop - start if loss.mean_over_outputs else 1)
+        np.testing.assert_allclose(delta[start:stop], part_delta, rtol=tolerance, atol=tolerance)
+    assert total == pytest.approx(0, abs=10 * tolerance)
+
+
+@rowwise
+def test_gradient_of_several_softmax_is_the_derivative_by_finite_differences(loss):
+    rng = np.random.default_rng(6)
+    _, Y = several_softmax(rng, 6, "float64")
+    network = Network((2, 3, Y.shape[1]), [Tanh()], Softmax())
+    X, weight = rng.normal(size=(6, 2)), rng.uniform(0.5, 2, 6)
+    objective = Objective(network, loss, X, Y, weight, 0.3, 6, blocks=BLOCKS)
+    check_differences(objective, rng.normal(size=network.n_parameters))
+
+
+# --- against metrics --------------------------------------------------------------------------------------------
+
+
+def mean_pinball_loss(y, value, w, quantile):
+    levels = np.resize(quantile, y.shape[1])
+    columns = zip(y.T, value.T, levels, strict=True)
+    return np.mean([metrics.mean_pinball_loss(a, b, sample_weight=w, alpha=level) for a, b, level in columns])
+
+
+def normal_log_likelihood(y, value, w, var_floor):
+    mean, log_spread = np.split(value, 2, axis=1)
+    likelihood = norm.logpdf(y[:, :2], mean, np.sqrt(np.exp(log_spread) + var_floor))
+    # the loss leaves out a constant
+    return -np.average(likelihood.sum(axis=1) + np.log(2 * np.pi), weights=w)
 
 
 METRICS = {
     "squared_error": lambda y, value, w: metrics.mean_squared_error(y, value, sample_weight=w) / 2,
     "absolute_error": lambda y, value, w: metrics.mean_absolute_error(y, value, sample_weight=w),
     "huber": lambda y, value, w, delta: np.average(huber(delta, y - value).mean(axis=1), weights=w),
-    "quantile": lambda y, value, w, quantile: metrics.mean_pinball_loss(y, value, sample_weight=w, alpha=quantile),
+    "quantile": mean_pinball_loss,
     "log_cosh": lambda y, value, w: np.average(np.log(np.cosh(y - value)).mean(axis=1), weights=w),
     "poisson": lambda y, value, w: sum(
         metrics.mean_poisson_deviance(*column, sample_weight=w) / 2 for column in zip(y.T, value.T, strict=True)
@@ -111,6 +196,7 @@ METRICS = {
     "gamma": lambda y, value, w: sum(
         metrics.mean_gamma_deviance(*column, sample_weight=w) / 2 for column in zip(y.T, value.T, strict=True)
     ),
+    "gaussian": normal_log_likelihood,
 }
 LINKS = {
     "identity": lambda z: z,
@@ -131,8 +217,8 @@ REGRESSION = [(loss, output) for loss, output in COMBINATIONS if output.names[0]
 )
 def test_reported_loss_of_a_regressor_is_the_metric(loss, output, weighted, dtype):
     rng = np.random.default_rng(1)
-    score = rng.normal(size=(20, 3)).astype(dtype)
-    y = targets(rng, loss, output, score.shape).astype(dtype)
+    score = rng.normal(size=(20, N_OUTPUTS)).astype(dtype)
+    y = targets(rng, loss, output, 20).astype(dtype)
     weight = rng.uniform(0.5, 2, 20) if weighted else None
     reported, _ = of_scores(loss, output, score, y, weight)
     metric = METRICS[loss.names[0]]
@@ -169,6 +255,9 @@ def test_reported_loss_of_a_classifier_is_the_metric(weighted, dtype):
         assert of_scores(Perceptron(), output, score, sign, weight)[0] == pytest.approx(expected, rel=rel)
 
 
+# --- special numbers --------------------------------------------------------------------------------------------
+
+
 @dtypes
 @pytest.mark.parametrize("size", [100, 1000])
 @combinations
@@ -176,8 +265,8 @@ def test_extreme_scores_neither_overflow_nor_become_nan(loss, output, size, dtyp
     rng = np.random.default_rng(3)
     # exp(100) is not a float32 and exp(1000) no float64; squares must fit as well
     fits = output.names[0] != "exponential" or 2 * size < np.log(np.finfo(dtype).max)
-    for score in np.array([[-size, size, 0], [size, size, -size], [-size, -size, -size]], dtype):
-        for y in targets(rng, loss, output, (5, 3)):
+    for score in size * np.array([[-1, 1, 0, 0], [1, 1, -1, 1], [1, 0, -1, -1], [-1, -1, -1, -1]], dtype):
+        for y in targets(rng, loss, output, 5):
             reported, delta = of_scores(loss, output, score, y)
             assert np.isfinite(reported) if fits else not np.isnan(reported)
             assert np.isfinite(delta).all() if fits else not np.isnan(delta).any()
@@ -199,12 +288,41 @@ def test_extreme_scores_neither_overflow_nor_become_nan(loss, output, size, dtyp
         (LogCosh(), "identity", [0, 0, 0, 0], 1000 - np.log(2), [-1, 1, -1, 1]),
         (Huber(delta=2), "identity", [0, 0, 0, 0], 1998, [-2, 2, -2, 2]),
         (Quantile(quantile=0.3), "identity", [0, 0, 0, 0], 500, [-0.3, 0.7, -0.3, 0.7]),
+        (Quantile(quantile=[0.3, 0.6]), "identity", [0, 0, 0, 0], 350, [-0.3, 0.4, -0.3, 0.4]),
+        # a sample that is wrong for certain has a focal loss like its cross entropy
+        (Focal(gamma=0.5), "logistic", [0, 1, 1, 0], 2000, [0, 0, -1, 1]),
+        (Focal(gamma=0.5), "softmax", [1, 0, 0, 0], 2000 + np.log(2), [-1, 0.5, 0, 0.5]),
+        (Focal(gamma=2), "softmax", [0, 1, 0, 0], np.log(2) / 4, [0, -np.log(2) / 4 - 1 / 8, 0, np.log(2) / 4 + 1 / 8]),
     ],
 )
 def test_loss_of_extreme_scores_is_the_limit(loss, output, y, limit, slope, dtype):
     reported, delta = of_scores(loss, ACTIVATIONS.resolve(output), np.array([-1000, 1000, -1000, 1000], dtype), y)
     assert reported == pytest.approx(limit, rel=1e-6)
     np.testing.assert_allclose(delta, slope, rtol=1e-6, atol=1e-6)
+
+
+@dtypes
+@pytest.mark.parametrize("gamma", [0, 0.1, 0.5, 1, 5])
+@pytest.mark.parametrize("output", [Logistic(), Softmax()], ids=lambda output: output.names[0])
+def test_focal_loss_of_a_sample_that_is_right_for_certain_is_zero(output, gamma, dtype):
+    # (1 - p)**(gamma - 1) in the derivative goes to infinity as p goes to 1
+    for size in (20, 40, 100, 1000, 1e6):
+        score, y = np.array([-size, size, -size, -size], dtype), [0, 1, 0, 0]
+        reported, delta = of_scores(Focal(gamma=gamma), output, score, y)
+        assert reported == pytest.approx(0, abs=1e-7)
+        np.testing.assert_allclose(delta, 0, atol=1e-7)
+
+
+@pytest.mark.nojit
+@dtypes
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_logistic_focal_loss_is_exact_where_it_is_small(gamma, dtype):
+    for size in (5, 12, 20):
+        for y, score in ((1, size), (0, -size)):
+            reported, delta = of_scores(Focal(gamma=gamma), Logistic(), np.array([score], dtype), [y])
+            expected, slope = naive.focal(np.array([[float(score)]]), np.array([[y]]), "logistic", gamma)
+            assert reported == pytest.approx(expected.item(), rel=30 * float(np.finfo(dtype).eps))
+            assert delta.item() == pytest.approx(slope.item(), rel=30 * float(np.finfo(dtype).eps))
 
 
 @dtypes
@@ -219,8 +337,8 @@ def test_deviance_of_a_tiny_prediction_is_the_limit(dtype):
 @dtypes
 @combinations
 def test_a_nan_among_the_scores_makes_the_loss_nan(loss, output, dtype):
-    y = targets(np.random.default_rng(4), loss, output, (1, 3))
-    reported, _ = of_scores(loss, output, np.array([0.5, np.nan, 0.5], dtype), y)
+    y = targets(np.random.default_rng(4), loss, output, 1)
+    reported, _ = of_scores(loss, output, np.array([0.5, np.nan, 0.5, 0.5], dtype), y)
     assert np.isnan(reported)
 
 
@@ -262,3 +380,93 @@ def test_zero_count_has_the_loss_p():
 @pytest.mark.parametrize("name", LOSSES.names())
 def test_every_name_and_alias_resolves_to_its_class(name):
     assert name in type(LOSSES.resolve(name)).names
+
+
+# --- what they are for ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.nojit
+@dtypes
+@pytest.mark.parametrize("output", [Logistic(), Softmax()], ids=lambda output: output.names[0])
+def test_focal_loss_without_focus_is_cross_entropy(output, dtype):
+    rng = np.random.default_rng(7)
+    score, y = 5 * rng.normal(size=(20, 3)), rng.dirichlet(np.ones(3), 20)
+    rel = 100 * float(np.finfo(dtype).eps)
+    for labels in (y, (y == y.max(axis=1, keepdims=True)).astype(float)):
+        focal, focal_delta = of_scores(Focal(gamma=0.0), output, score.astype(dtype), labels)
+        log_loss, delta = of_scores(LogLoss(), output, score.astype(dtype), labels)
+        assert focal == pytest.approx(log_loss, rel=rel)
+        np.testing.assert_allclose(focal_delta, delta, rtol=rel, atol=rel)
+
+
+def optimum(loss, y, weight, start):
+    """The output values, the same for all samples, that minimise the loss."""
+
+    def of_value(value):
+        return of_scores(loss, Identity(), np.tile(value, (len(y), 1)), loss.widen(y), weight)
+
+    return optimize.minimize(of_value, start, jac=True, method="BFGS", options={"gtol": 1e-9}).x
+
+
+def test_gaussian_loss_is_least_for_mean_and_deviation():
+    rng, loss = np.random.default_rng(8), Gaussian(var_floor=1e-6)
+    y, counts = rng.normal([3, -2], [0.5, 4], (30, 2)), rng.integers(1, 4, 30)
+    value = optimum(loss, y, counts.astype(float), np.zeros(4))[None, :]
+    expected = [norm.fit(column) for column in np.repeat(y, counts, axis=0).T]
+    found = np.column_stack([loss.narrow(value)[0], loss.deviation(value)[0]])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.nojit
+@dtypes
+def test_gaussian_deviation_is_not_below_its_floor(dtype):
+    # as all targets can be met exactly, the likelihood has no bound otherwise
+    value = np.array([[1.0, 1.0, -1000.0, 0.0]], dtype)
+    np.testing.assert_allclose(Gaussian(var_floor=0.04).deviation(value), [[0.2, np.sqrt(1.04)]], rtol=1e-6)
+
+
+@pytest.mark.nojit
+@dtypes
+def test_several_quantiles_are_the_single_ones(dtype):
+    rng, levels = np.random.default_rng(9), [0.1, 0.5, 0.9]
+    score, y = rng.normal(size=(20, 6)).astype(dtype), rng.normal(size=(20, 2)).astype(dtype)
+    weight = rng.uniform(0.5, 2, 20)
+    several, delta = of_scores(Quantile(levels), Identity(), score, Quantile(levels).widen(y), weight)
+    singles = [of_scores(Quantile(q), Identity(), score[:, k::3], y, weight) for k, q in enumerate(levels)]
+    rel = 10 * float(np.finfo(dtype).eps)
+    assert several == pytest.approx(np.mean([loss for loss, _ in singles]), rel=rel)
+    for k, (_, single_delta) in enumerate(singles):
+        np.testing.assert_allclose(delta[k::3], single_delta, rtol=rel, atol=rel)
+
+
+@pytest.mark.nojit
+def test_quantiles_do_not_cross():
+    value = np.array([[3.0, 1.0, 2.0, 4.0, 5.0, 6.0]])
+    np.testing.assert_array_equal(Quantile([0.1, 0.5, 0.9]).narrow(value), [[[1, 2, 3], [4, 5, 6]]])
+
+
+@pytest.mark.nojit
+def test_score_of_several_quantiles_is_zero_for_those_of_the_targets_and_one_for_the_targets():
+    levels, y = [0.1, 0.5, 0.9], np.random.default_rng(10).gamma(2, size=(50, 1))
+    constant = np.tile(np.quantile(y, levels), (50, 1, 1))
+    assert Quantile(levels).score(y, constant) == pytest.approx(0, abs=1e-12)
+    assert Quantile(levels).score(y, np.tile(y[:, :, None], 3)) == 1
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize(
+    "levels", [0.0, 1, [], [0.5, 0.5], [0.9, 0.1], [0.1, 1.0], [0.1, "0.9"], [[0.1, 0.9]]], ids=repr
+)
+def test_quantiles_that_are_no_increasing_levels_are_an_error(levels):
+    with pytest.raises(ValueError, match="The 'quantile' parameter of Quantile must be"):
+        Quantile(levels).validate()
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize(
+    "loss", [Focal(gamma=-0.1), Gaussian(var_floor=0.0), Gaussian(var_floor=-1.0), Huber(delta=0.0)], ids=repr
+)
+def test_hyperparameter_out_of_range_is_an_error(loss):
+    ((name, value),) = loss.get_params().items()
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of {type(loss).__name__} must be .* Got {value}"):
+        loss.validate()

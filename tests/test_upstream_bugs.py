@@ -39,6 +39,16 @@ def test_15596_a_lucky_epoch_does_not_make_the_adaptive_rate_collapse(diabetes):
     assert min(rates) >= 0.01 / 5
 
 
+def test_15596_nor_does_a_lucky_score_under_early_stopping(diabetes):
+    X, y = diabetes
+    descent = {"solver": "sgd", "learning_rate_init": 0.01, "momentum": 0, "batch_size": len(X), "random_state": 0}
+    net = MLPRegressor(hidden_layer_sizes=(), learning_rate="adaptive", n_iter_no_change=3, tol=1e-6, alpha=0)
+    net.set_params(early_stopping=True, **descent).partial_fit(X, y, X_val=X, y_val=y)
+    net.partial_fit(X, y, X_val=X, y_val=net.predict(X))
+    rates = [net.partial_fit(X, y, X_val=X, y_val=y)._optimizer.learning_rate for _ in range(16)]
+    assert min(rates) >= 0.01 / 5
+
+
 @CONVERGED_OR_NOT
 def test_29504_a_validation_score_of_nan_does_not_start_patience_anew(diabetes):
     X, y = diabetes

@@ -1,6 +1,7 @@
-"""Losses of a softmax output, which ties the outputs of a row together: loops over a batch, from raw scores.
+"""Losses that tie the outputs of a row together, as softmax does: loops over a batch.
 
-``blocks`` says where the outputs begin that belong together: several targets have a softmax each.
+``blocks`` says where the outputs begin that belong together: several targets have a softmax each. Losses of softmax
+take raw scores.
 """
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from sknn_iitb._intrinsics import inlined
 from sknn_iitb._math import exp
 
-__all__ = ["softmax_focal", "softmax_log_loss", "softmax_squared_error"]
+__all__ = ["gaussian", "quantiles", "softmax_focal", "softmax_log_loss", "softmax_squared_error"]
 
 
 def exponentials(score, out, blocks):
@@ -73,7 +74,7 @@ def softmax_squared_error(score, target, weight, gradient, hyper, blocks):
 
 def softmax_focal(score, target, weight, gradient, hyper, blocks):
     exponentials(score, gradient, blocks)
-    one, focus = score.dtype.type(1), hyper[0]
+    zero, one, focus = score.dtype.type(0), score.dtype.type(1), hyper[0]
     total = 0.0
     for i in range(score.shape[0]):
         for b in range(blocks.size - 1):
@@ -81,10 +82,11 @@ def softmax_focal(score, target, weight, gradient, hyper, blocks):
             g = gradient[i, blocks[b] : blocks[b + 1]]
             mass, largest = g.sum(), z.max()
             log_mass = np.log(mass)
-            row, inner = one - one, one - one
+            row, inner = zero, zero
             for j in range(g.size):
                 if y[j] > 0:
-                    p, log_p = g[j] / mass, z[j] - largest - log_mass
+                    # the minimum changes nothing, but keeps a compiler from adding log_mass to a large score first
+                    p, log_p = g[j] / mass, min(z[j] - largest, zero) - log_mass
                     q = (mass - g[j]) / mass
                     unsure = q**focus
                     # d loss / d p_j, times p_j; log p / (1 - p) is -1 at p = 1
@@ -95,8 +97,35 @@ def softmax_focal(score, target, weight, gradient, hyper, blocks):
                 p, q = g[j] / mass, (mass - g[j]) / mass
                 change = -p * inner
                 if y[j] > 0:
-                    log_p, unsure = z[j] - largest - log_mass, q**focus
+                    log_p, unsure = min(z[j] - largest, zero) - log_mass, q**focus
                     change += y[j] * (focus * p * unsure * (log_p / q if q > 0 else -one) - unsure)
                 g[j] = weight[i, 0] * change
             total += weight[i, 0] * row
+    return total
+
+
+def quantiles(value, target, weight, gradient, hyper, blocks):
+    total = 0.0
+    for i in range(value.shape[0]):
+        for j in range(value.shape[1]):
+            q = hyper[j % hyper.size]
+            residual = value[i, j] - target[i, j]
+            slope = 1 - q if residual > 0 else (-q if residual < 0 else residual)
+            total += weight[i, j] * slope * residual
+            gradient[i, j] = weight[i, j] * slope
+    return total
+
+
+def gaussian(value, target, weight, gradient, hyper, blocks):
+    n = value.shape[1] // 2
+    half, floor = value.dtype.type(0.5), hyper[0]
+    total = 0.0
+    for i in range(value.shape[0]):
+        for j in range(n):
+            residual = value[i, j] - target[i, j]
+            spread = exp(value[i, n + j])
+            variance = spread + floor
+            total += weight[i, j] * half * (np.log(variance) + residual * residual / variance)
+            gradient[i, j] = weight[i, j] * residual / variance
+            gradient[i, n + j] = weight[i, j] * half * (1 - residual * residual / variance) * (spread / variance)
     return total

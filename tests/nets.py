@@ -1,0 +1,86 @@
+"""Random nets and data, and a naive net's compiled counterpart."""
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numba
+import numpy as np
+from hypothesis import HealthCheck, settings
+
+from sknn_iitb.activations import Softmax
+from sknn_iitb.network import Network
+from sknn_iitb.schedules import Clock
+from sknn_iitb.training import Objective, State
+
+
+def examples(n):
+    """Settings for `n` random nets; fewer without the JIT, where a net takes a tenth of a second."""
+    n = n // 3 if numba.config.DISABLE_JIT else n
+    return settings(max_examples=n, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def random_data(net, dtype, seed, n_rows, weighted=False):
+    """Parameters that leave the size of what goes through them as it is, inputs, targets and sample weights."""
+    rng = np.random.default_rng(seed)
+    coefs = [rng.normal(size=(n_in, n_out)) / np.sqrt(n_in) for n_in, n_out in pairwise(net.units)]
+    intercepts = [rng.normal(size=n) for n in net.units[1:]]
+    X = rng.normal(size=(n_rows, net.units[0]))
+    if isinstance(net.output, Softmax):
+        sizes = np.diff([0, net.units[-1]] if net.blocks is None else net.blocks)
+        Y = np.hstack([np.eye(n)[rng.integers(0, n, n_rows)] for n in sizes])
+    else:
+        Y = rng.integers(0, 2, (n_rows, net.units[-1]))
+    weight = rng.uniform(0.5, 2, n_rows) if weighted else None
+    n_normalised = net.batch_norm * sum(net.units[1:-1])
+    scales, variances = rng.uniform(0.5, 2, (2, n_normalised))
+    means = rng.normal(size=n_normalised)
+    theta = np.concatenate([W.ravel() for W in coefs] + intercepts + [scales, means, variances])
+    return theta.astype(dtype), X.astype(dtype), Y.astype(dtype), weight
+
+
+def exact(*arrays):
+    return [None if array is None else array.astype(np.float64) for array in arrays]
+
+
+def network_of(net, dropout=None):
+    return Network(net.units, net.hidden, net.output, dropout, net.batch_norm)
+
+
+def build(net, X, Y, weight, max_rows=None, rows=None, dropout=None):
+    """The objective of a naive net; `dropout` has the rates of the inputs and of each hidden layer."""
+    network, max_rows = network_of(net, dropout), max_rows or len(Y)
+    return Objective(
+        network, net.loss, X, Y, weight, net.alpha, max_rows, rows, net.l1, net.blocks, dropout is not None
+    )
+
+
+def new_state(objective, optimizer, seed=0):
+    """A run's state before its first step."""
+    slots = np.zeros(optimizer.n_slots * objective.network.n_trained, objective.gradient.dtype)
+    return State(rng=None, slots=slots, clock=Clock(1, 1), learning_rate=0.0, seed=seed)
+
+
+def run(objective, theta, order, rates, batch_size, optimizer, adjustments=(), state=None):
+    """Take a step for each rate; `adjustments` are pairs of an adjustment and its bound."""
+    state = new_state(objective, optimizer) if state is None else state
+    plan = SimpleNamespace(optimizer=optimizer, adjustments=adjustments)
+    return objective.train(theta, order, rates, batch_size, state, plan)
+
+
+def differences(function, theta, h=1e-4):
+    """The derivative by five points, whose error is of the order of h**4."""
+    derivative = np.empty_like(theta)
+    for i in range(theta.size):
+        at = {}
+        for k in (-2, -1, 1, 2):
+            moved = theta.copy()
+            moved[i] += k * h
+            at[k] = function(moved)
+        derivative[i] = (8 * (at[1] - at[-1]) - (at[2] - at[-2])) / (12 * h)
+    return derivative
+
+
+def assert_close(actual, expected, dtype):
+    """Equal to 100 rounding errors of the largest number."""
+    size = max(1.0, np.max(np.abs(expected)))
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=100 * np.finfo(dtype).eps * size)

@@ -1,0 +1,322 @@
+"""Layers with a rule of their own: batch normalization and dropout."""
+
+from unittest.mock import patch
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nets import assert_close, build, differences, exact, examples, network_of, new_state, random_data, run
+from scipy.stats import chisquare
+from sklearn.preprocessing import StandardScaler
+
+from sknn_iitb import MLPRegressor, layers, training
+from sknn_iitb._jit import compiled
+from sknn_iitb.activations import ACTIVATIONS, GELU, ReLU, Softmax, Softplus, Step, Tanh
+from sknn_iitb.losses import LogLoss, SquaredError
+from sknn_iitb.network import Described
+from sknn_iitb.optimizers import SGD
+
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+HIDDEN = [cls() for cls in ACTIVATIONS if cls.hidden]
+weights = pytest.mark.parametrize("weighted", [False, True], ids=["equal-weights", "weights"])
+
+
+def passed(layer, value, theta, gradient=None, weight=None, rows=None, key=0):
+    """What a layer that works in place makes of `value`, and what it keeps."""
+    n_rows, dtype = len(value), value.dtype
+    described = Described([layer], dtype)
+    gradient = np.zeros_like(theta) if gradient is None else gradient
+    weight = np.ones(n_rows, dtype) if weight is None else weight.astype(dtype)
+    rows = np.arange(n_rows) if rows is None else rows
+    value, kept = value.copy(), np.empty((n_rows, layer.n_kept), dtype)
+    kernel = compiled("layer_forward", layer.forward, dtype).function
+    nothing = np.empty((n_rows, 0), dtype)
+    kernel(nothing, rows, weight, theta, gradient, value, kept, described.table[0], described.hypers[0], key)
+    return value, kept
+
+
+# --- batch normalization ----------------------------------------------------------------------------------------
+
+NORMALISED = naive.Net((4, 6, 5, 3), [Tanh(), GELU()], Softmax(), LogLoss(), alpha=0.1, batch_norm=True)
+N_TRAINED = naive.count_trained(NORMALISED)
+
+
+@pytest.mark.nojit
+@weights
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
+def test_batch_norm_standardises_as_scikit_learn_does(dtype, tolerance, weighted):
+    rng = np.random.default_rng(0)
+    z = rng.normal([3, -50, 0], [2, 1, 30], (25, 3)).astype(dtype)
+    weight = rng.uniform(0.5, 2, 25) if weighted else None
+    scaler = StandardScaler().fit(z.astype(np.float64), sample_weight=weight)
+    scale, shift = np.array([1, 2, -0.5]), np.full(3, np.nan)
+    # what is added to the variance, scikit-learn leaves out
+    expected = scaler.transform(z) * np.sqrt(scaler.var_ / (scaler.var_ + 1e-5)) * scale
+
+    running = np.concatenate([scale, np.zeros(6), shift]).astype(dtype)
+    layer = layers.batch_norm(3, scale=0, mean=3, variance=6, shift=9)
+    np.testing.assert_allclose(passed(layer, z, running, weight=weight)[0], expected, rtol=tolerance, atol=tolerance)
+    running = np.concatenate([scale, scaler.mean_, scaler.var_]).astype(dtype)
+    layer = layers.standardize(3, scale=0, mean=3, variance=6)
+    np.testing.assert_allclose(passed(layer, z, running)[0], expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.nojit
+@weights
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
+def test_batch_norm_is_the_naive_nets(dtype, tolerance, seed, weighted):
+    theta, X, Y, weight = random_data(NORMALISED, dtype, seed, 20, weighted)
+    objective = build(NORMALISED, X, Y, weight)
+    found = *objective.evaluate(theta), objective.gradient[:N_TRAINED]
+    arrays = exact(theta, X, Y, weight)
+    for actual, expected in zip(found, naive.loss_and_gradient(NORMALISED, *arrays), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+    # in the places of the running moments: how far they are from those of the batch
+    expected = arrays[0][N_TRAINED:] - naive.moments(NORMALISED, arrays[0], arrays[1], arrays[3])
+    np.testing.assert_allclose(objective.gradient[N_TRAINED:], expected, rtol=tolerance, atol=tolerance)
+
+
+def away_from_kinks(net, n_rows, weighted):
+    """Random data of which no weighted sum is close to a whole number; all kinks are there."""
+    for seed in range(20):
+        data = random_data(net, "float64", seed, n_rows, weighted)
+        theta, X, _, weight = data
+        sums = naive.forward(net, theta, X, weight).sums[:-1]
+        if all(abs(z - np.round(z)).min() > 2e-3 for z in sums):
+            return data
+    raise AssertionError("no such data")
+
+
+@weights
+@pytest.mark.parametrize(
+    "activation", [part for part in HIDDEN if not isinstance(part, Step)], ids=lambda part: part.names[0]
+)
+def test_gradient_with_batch_norm_is_the_derivative_by_finite_differences(activation, weighted):
+    net = NORMALISED._replace(hidden=[activation, activation], alpha=0.3, l1=0.2)
+    theta, X, Y, weight = away_from_kinks(net, 9, weighted)
+    objective = build(net, X, Y, weight)
+    objective.evaluate(theta)
+    gradient = objective.gradient[:N_TRAINED].copy()
+    running = theta[N_TRAINED:]
+    derivative = differences(lambda trained: sum(objective.evaluate(np.append(trained, running))), theta[:N_TRAINED])
+    np.testing.assert_allclose(gradient, derivative, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.nojit
+@dtypes
+def test_under_batch_norm_whole_weights_are_repeated_rows(dtype):
+    theta, X, Y, _ = random_data(NORMALISED, dtype, 0, 7)
+    counts = np.array([1, 2, 3, 1, 2, 1, 1])
+    weighted = build(NORMALISED, X, Y, counts.astype(float))
+    repeated = build(NORMALISED, np.repeat(X, counts, axis=0), np.repeat(Y, counts, axis=0), None)
+    assert_close(weighted.evaluate(theta), repeated.evaluate(theta), dtype)
+    assert_close(weighted.gradient, repeated.gradient, dtype)
+
+
+@dtypes
+def test_under_batch_norm_a_batch_longer_than_a_piece_is_one_batch(dtype):
+    theta, X, Y, weight = random_data(NORMALISED, dtype, 0, 20, weighted=True)
+    whole = build(NORMALISED, X, Y, weight)
+    with patch.object(training, "PIECE", 3):
+        pieces = build(NORMALISED, X, Y, weight)
+    assert pieces.evaluate(theta) == whole.evaluate(theta)
+    np.testing.assert_array_equal(pieces.gradient, whole.gradient)
+
+
+@pytest.mark.nojit
+@dtypes
+def test_running_moments_are_the_mean_of_ten_batches_and_then_follow_slowly(dtype):
+    theta, X, Y, weight = random_data(NORMALISED, dtype, 0, 13 * 6, weighted=True)
+    start, objective = exact(theta)[0], build(NORMALISED, X, Y, weight, 6)
+    arrays = [None if a is None else np.split(a, 13) for a in exact(X, weight)]
+    of_batches = [naive.moments(NORMALISED, start, x, w) for x, w in zip(*arrays, strict=True)]
+    expected = np.mean(of_batches[:10], axis=0)
+    for moments in of_batches[10:]:
+        expected = 0.9 * expected + 0.1 * moments
+    # in two calls, at a rate of zero: the weights stay as they are
+    state = new_state(objective, SGD())
+    run(objective, theta, np.arange(24), np.zeros(4), 6, SGD(), state=state)
+    state.step = 4
+    run(objective, theta, np.arange(24, 78), np.zeros(9), 6, SGD(), state=state)
+    np.testing.assert_array_equal(theta[:N_TRAINED], start[:N_TRAINED].astype(dtype))
+    assert_close(theta[N_TRAINED:], expected, dtype)
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
+def test_prediction_takes_the_running_moments(dtype, tolerance):
+    theta, X, _, _ = random_data(NORMALISED, dtype, 2, 20)
+    expected = naive.forward(NORMALISED, *exact(theta, X), running=True)
+    network = network_of(NORMALISED)
+    found = network.predict(X, theta, activate_output=False)
+    np.testing.assert_allclose(found, expected.sums[-1], rtol=tolerance, atol=tolerance)
+    for k in (1, 2):
+        found = network.predict(X, theta, activate_output=False, n_hidden=k)
+        np.testing.assert_allclose(found, expected.inputs[k], rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.nojit
+@dtypes
+def test_a_constant_column_and_a_single_row_are_normalised_to_zero(dtype):
+    theta = np.array([2, 0, 0, 0], dtype)
+    layer = layers.batch_norm(1, scale=0, mean=1, variance=2, shift=3)
+    for n_rows in (1, 8):
+        value, _ = passed(layer, np.full((n_rows, 1), 7, dtype), theta)
+        np.testing.assert_array_equal(value, 0)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 1e-3)])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_lbfgs_leaves_the_moments_of_all_samples(diabetes, dtype, tolerance):
+    X, y = diabetes
+    net = MLPRegressor(hidden_layer_sizes=(6, 4), activation="tanh", batch_norm=True, solver="lbfgs", max_iter=20)
+    net.set_params(dtype=dtype, random_state=0).fit(X, y)
+    twin = naive.Net((X.shape[1], 6, 4, 1), [Tanh()] * 2, ACTIVATIONS.resolve("identity"), SquaredError(), net.alpha)
+    twin = twin._replace(batch_norm=True)
+    theta = exact(net._parameters.vector)[0]
+    expected = naive.moments(twin, theta, X)
+    np.testing.assert_allclose(theta[naive.count_trained(twin) :], expected, rtol=tolerance, atol=tolerance)
+    # with them, prediction is what training saw
+    found, expected = net.predict(X), naive.forward(twin, theta, X).sums[-1][:, 0]
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+# --- dropout ----------------------------------------------------------------------------------------------------
+
+THINNED = naive.Net((4, 6, 5, 3), [Tanh(), Softplus()], Softmax(), LogLoss(), alpha=0.1)
+RATES = [0.2, 0.5, 0.3]
+rates = pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+
+# long enough for a deviation of one in a thousand
+N_ROWS, N_COLUMNS = 2000, 500
+
+
+def mask(rate, rows, n_columns, key=2**40 + 12345, layer=1, dtype="float64"):
+    """What dropout multiplies the values of the samples `rows` by."""
+    ones = np.ones((len(rows), n_columns), dtype)
+    value, kept = passed(layers.dropout(n_columns, rate, layer), ones, np.zeros(0, dtype), rows=rows, key=key)
+    np.testing.assert_array_equal(value, kept)
+    return kept
+
+
+@pytest.mark.nojit
+@dtypes
+@examples(60)
+@given(
+    key=st.integers(0, 2**62),
+    layer=st.integers(0, 20),
+    rows=st.lists(st.integers(0, 2**31), min_size=1, max_size=5),
+    n_columns=st.integers(1, 30),
+    rate=st.floats(1 / 64, 63 / 64, width=32),
+)
+def test_mask_is_the_naive_one(dtype, key, layer, rows, n_columns, rate):
+    expected = naive.mask(key, layer, rows, n_columns, rate)
+    found = mask(rate, np.array(rows), n_columns, key, layer, dtype)
+    np.testing.assert_allclose(found, expected, rtol=10 * np.finfo(dtype).eps)
+
+
+@rates
+def test_share_that_is_kept_is_binomial(rate):
+    kept = mask(rate, np.arange(N_ROWS), N_COLUMNS)
+    np.testing.assert_array_equal(np.unique(kept), [0, 1 / (1 - rate)])
+    kept, variance = kept > 0, rate * (1 - rate)
+    # within five standard deviations
+    assert abs(kept.mean() - (1 - rate)) < 5 * np.sqrt(variance / kept.size)
+    # of the numbers of rows and columns; a sample's variance varies by itself times sqrt(2 / n)
+    for axis, n_sums in ((0, N_COLUMNS), (1, N_ROWS)):
+        expected = variance * kept.shape[axis]
+        assert abs(kept.sum(axis=axis).var(ddof=1) - expected) < 5 * expected * np.sqrt(2 / (n_sums - 1))
+
+
+@rates
+def test_masks_of_neighbours_are_not_correlated(rate):
+    rows, key = np.arange(N_ROWS), 2**40 + 12345
+    here = mask(rate, rows, N_COLUMNS, key)
+    wide = mask(rate, rows, N_COLUMNS + 64, key)
+    others = {f"row + {n}": mask(rate, rows + n, N_COLUMNS, key) for n in (1, 2, 64)}
+    others |= {f"column + {n}": wide[:, n : n + N_COLUMNS] for n in (1, 2, 64)}
+    others |= {f"step + {n}": mask(rate, rows, N_COLUMNS, key + n) for n in (1, 2, 64)}
+    others |= {"seed": mask(rate, rows, N_COLUMNS, key + 2**32), "layer": mask(rate, rows, N_COLUMNS, key, layer=2)}
+    # across two of them: a step further on and a row back
+    others |= {"step and row": mask(rate, rows - 1, N_COLUMNS, key + 1)[1:]}
+    for name, other in others.items():
+        correlation = np.corrcoef(here[-len(other) :].ravel(), other.ravel())[0, 1]
+        assert abs(correlation) < 5 / np.sqrt(other.size), name
+
+
+def test_patterns_of_eight_neighbours_are_equally_frequent():
+    rows, key = np.arange(N_ROWS), 77
+    columns = mask(0.5, rows, 8 * (N_COLUMNS // 8), key).reshape(-1, 8)
+    below = mask(0.5, rows, N_COLUMNS, key).reshape(-1, 8, N_COLUMNS).transpose(0, 2, 1).reshape(-1, 8)
+    steps = np.stack([mask(0.5, rows, 50, key + step) for step in range(8)], axis=-1).reshape(-1, 8)
+    for patterns in (columns, below, steps):
+        numbers = np.packbits(patterns > 0, axis=1).ravel()
+        assert chisquare(np.bincount(numbers, minlength=256)).pvalue > 1e-4
+
+
+@pytest.mark.nojit
+def test_mask_of_a_sample_does_not_depend_on_what_else_is_in_the_batch():
+    whole = mask(0.5, np.arange(40), 12)
+    order = np.random.default_rng(0).permutation(40)[:15]
+    np.testing.assert_array_equal(mask(0.5, order, 12), whole[order])
+
+
+@pytest.mark.nojit
+@weights
+@pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch-norm"])
+@dtypes
+def test_gradient_under_dropout_is_that_of_the_net_with_this_mask(dtype, batch_norm, weighted):
+    net = THINNED._replace(batch_norm=batch_norm)
+    theta, X, Y, weight = random_data(net, dtype, 0, 20, weighted)
+    objective = build(net, X, Y, weight, dropout=RATES)
+    loss, penalty = objective.evaluate(theta)
+    masks = naive.masks(net, RATES, 0, np.arange(20))
+    *expected, gradient = naive.loss_and_gradient(net, *exact(theta, X, Y, weight), masks=masks)
+    assert_close([loss, penalty], expected, dtype)
+    assert_close(objective.gradient[: gradient.size], gradient, dtype)
+
+
+def test_gradient_under_dropout_is_the_derivative_by_finite_differences():
+    theta, X, Y, weight = random_data(THINNED, "float64", 0, 9, weighted=True)
+    objective = build(THINNED, X, Y, weight, dropout=RATES)
+    objective.evaluate(theta)
+    gradient = objective.gradient.copy()
+    derivative = differences(lambda moved: sum(objective.evaluate(moved)), theta)
+    np.testing.assert_allclose(gradient, derivative, rtol=1e-6, atol=1e-10)
+
+
+def an_epoch(net, order, piece=training.PIECE, calls=(5,), seed=3 * 2**33 + 1):
+    """Parameters after five steps, taken in as many calls as `calls` says, in pieces of that many rows."""
+    theta, X, Y, weight = random_data(net, "float64", 0, 50, weighted=True)
+    with patch.object(training, "PIECE", piece):
+        objective = build(net, X, Y, weight, 10, dropout=RATES)
+    state = new_state(objective, SGD(), seed)
+    for n in calls:
+        rows = order[10 * state.step : 10 * (state.step + n)]
+        run(objective, theta, rows, np.full(n, 0.1), 10, SGD(), state=state)
+        state.step += n
+    return theta
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("hidden", [Tanh(), ReLU()], ids=["tanh", "relu"])
+def test_training_under_dropout_depends_on_the_seed_alone(hidden):
+    net, order = THINNED._replace(hidden=[hidden, hidden]), np.random.default_rng(1).permutation(50)
+    theta = an_epoch(net, order)
+    np.testing.assert_array_equal(an_epoch(net, order, calls=(1, 3, 1)), theta)
+    np.testing.assert_allclose(an_epoch(net, order, piece=3), theta, rtol=0, atol=1e-12)
+    within_batches = np.concatenate([np.sort(rows) for rows in np.split(order, 5)])
+    np.testing.assert_allclose(an_epoch(net, within_batches), theta, rtol=0, atol=1e-12)
+    for seed in (3 * 2**33 + 2, 2 * 2**33 + 1):
+        assert abs(an_epoch(net, order, seed=seed) - theta).max() > 1e-3
+
+
+@dtypes
+def test_without_a_rate_all_is_kept(dtype):
+    theta, X, Y, _ = random_data(THINNED, dtype, 0, 20)
+    none, plain = build(THINNED, X, Y, None, dropout=[0.0] * 3), build(THINNED, X, Y, None)
+    assert none.evaluate(theta) == plain.evaluate(theta)
+    np.testing.assert_array_equal(none.gradient, plain.gradient)
