@@ -1,16 +1,16 @@
 """What the two estimators share: the way from data to a trained network, its attributes, and its use."""
 
 from functools import partial
-from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sknn_iitb import interop
 from sknn_iitb._blas import single_threaded
 from sknn_iitb._callbacks import CallbackSupport, observers_of
+from sknn_iitb._features import FeaturesMixin
 from sknn_iitb._parameters import ParametersMixin
 from sknn_iitb._patience import announced
 from sknn_iitb._weights import WeightsMixin
@@ -37,9 +37,7 @@ _CURVES = (
 _MANY_SAMPLES = 10_000
 
 
-class BaseMLP(
-    ParametersMixin, WeightsMixin, CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, BaseEstimator):
     """Everything but what is particular to labels or to numbers.
 
     A subclass has ``_validate(X, y, reset)``, ``_find_targets(y, loss, continues, incremental, classes)``, and what
@@ -346,54 +344,6 @@ class BaseMLP(
         X = self._checked(X)
         with single_threaded():
             return self._network.predict(X, self._parameters.vector, activate_output, n_hidden)
-
-    def hidden_activations(self, X, layer=-1):
-        """Values of the neurons of a hidden layer.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        layer : int, default=-1
-            The hidden layer, counted from 0, or from the last one backwards by negative numbers.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples, n_neurons)
-
-        Raises
-        ------
-        ValueError
-            If there is no such layer.
-        """
-        check_is_fitted(self)
-        n_hidden = self.n_layers_ - 2
-        if not isinstance(layer, Integral) or not -n_hidden <= layer < n_hidden:
-            raise ValueError(f"layer={layer!r} is not one of the {n_hidden} hidden layers of this network.")
-        return self._outputs(X, activate_output=False, n_hidden=layer % n_hidden + 1)
-
-    def transform(self, X):
-        """Values of the neurons of the last hidden layer: the features that the net has found.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples, n_neurons)
-
-        Raises
-        ------
-        ValueError
-            If there is no hidden layer.
-        """
-        return self.hidden_activations(X)
-
-    @property
-    def _n_features_out(self):
-        if self.n_layers_ == 2:
-            raise ValueError("This network has no hidden layer, so transform has no output.")
-        return self._parameters.units[-2]
 
     def loss_and_gradient(self, X, y, sample_weight=None):
         """The loss that training minimises, and its gradient, at the present parameters.

@@ -274,7 +274,23 @@ def test_without_the_jit_losses_are_the_same(package, alone, cache):
 
 def test_with_bounds_checks_our_kernels_pass_and_a_callee_that_leaves_its_array_raises(package, alone, cache):
     body = """
+from scipy.sparse import csr_array
+from sknn_iitb import MLPClassifier
+from sknn_iitb.losses import Quantile
+
 report = results(trained("float64"))
+
+everything = {"batch_norm": True, "dropout": [0.1, 0.2], "l1": 0.1}
+everything |= {"clip_value": 0.1, "clip_norm": 0.1, "max_norm": 1.0}
+labels = np.column_stack([y, (X[:, 1] > 0).astype(int) + (X[:, 2] > 0)])
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # they do not converge
+    for table in (X, (9 * X).astype("int8"), csr_array(X * (X > 0))):
+        net = network("float64").set_params(output_activation="auto", **everything)
+        for loss in ("gaussian", Quantile([0.1, 0.9])):
+            net.set_params(loss=loss).fit(table, y).predict(table)
+        for loss in ("log_loss", "focal", "squared_error"):
+            MLPClassifier(5, loss=loss, output_activation="softmax", max_iter=2, **everything).fit(table, labels)
 
 def beyond(theta, gradient, slots, hyper, rate, decay, step):
     theta[0] = gradient[theta.size]

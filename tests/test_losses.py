@@ -443,3 +443,30 @@ def test_several_quantiles_are_the_single_ones(dtype):
 def test_quantiles_do_not_cross():
     value = np.array([[3.0, 1.0, 2.0, 4.0, 5.0, 6.0]])
     np.testing.assert_array_equal(Quantile([0.1, 0.5, 0.9]).narrow(value), [[[1, 2, 3], [4, 5, 6]]])
+
+
+@pytest.mark.nojit
+def test_score_of_several_quantiles_is_zero_for_those_of_the_targets_and_one_for_the_targets():
+    levels, y = [0.1, 0.5, 0.9], np.random.default_rng(10).gamma(2, size=(50, 1))
+    constant = np.tile(np.quantile(y, levels), (50, 1, 1))
+    assert Quantile(levels).score(y, constant) == pytest.approx(0, abs=1e-12)
+    assert Quantile(levels).score(y, np.tile(y[:, :, None], 3)) == 1
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize(
+    "levels", [0.0, 1, [], [0.5, 0.5], [0.9, 0.1], [0.1, 1.0], [0.1, "0.9"], [[0.1, 0.9]]], ids=repr
+)
+def test_quantiles_that_are_no_increasing_levels_are_an_error(levels):
+    with pytest.raises(ValueError, match="The 'quantile' parameter of Quantile must be"):
+        Quantile(levels).validate()
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize(
+    "loss", [Focal(gamma=-0.1), Gaussian(var_floor=0.0), Gaussian(var_floor=-1.0), Huber(delta=0.0)], ids=repr
+)
+def test_hyperparameter_out_of_range_is_an_error(loss):
+    ((name, value),) = loss.get_params().items()
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of {type(loss).__name__} must be .* Got {value}"):
+        loss.validate()

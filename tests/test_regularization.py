@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import sklearn
 from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
+from sklearn.utils.fixes import parse_version
 
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb.optimizers import OPTIMIZERS
@@ -261,7 +263,9 @@ def test_l1_on_a_logistic_regression_is_that_of_scikit_learn(cancer):
     X = X[:, [0, 1, 4, 5, 8, 9]]  # columns that do not say the same
     net = MLPClassifier(**TO_THE_END, l1=20, learning_rate_init=0.1, max_iter=5000, random_state=0)
     net.set_params(n_iter_no_change=np.inf).fit(X, y)
-    expected = LogisticRegression(l1_ratio=1, solver="saga", C=1 / 20, tol=1e-8, max_iter=10_000).fit(X, y).coef_[0]
+    # the L1 penalty has been called by two names
+    lasso = {"l1_ratio": 1} if parse_version(sklearn.__version__) >= parse_version("1.8") else {"penalty": "l1"}
+    expected = LogisticRegression(**lasso, solver="saga", C=1 / 20, tol=1e-8, max_iter=10_000).fit(X, y).coef_[0]
     assert (expected == 0).sum() == 1
     np.testing.assert_allclose(net.coefs_[0][:, 0], expected, atol=1e-3)
 

@@ -43,8 +43,9 @@ def assert_same(found, expected):
 
 
 def small_numbers(kind, n_rows=30):
-    """Numbers that every type has."""
-    return np.random.default_rng(2).integers(0, 2 if kind == "bool" else 4, (n_rows, 7)).astype(kind)
+    """Numbers that a net can learn from; those of a float type are not whole."""
+    X = np.random.default_rng(2).integers(0, 2 if kind == "bool" else 4, (n_rows, 7))
+    return (X + 0.3 if np.dtype(kind).kind == "f" else X).astype(kind)
 
 
 # --- dense ------------------------------------------------------------------------------------------------------

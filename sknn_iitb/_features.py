@@ -1,0 +1,60 @@
+"""The values of hidden layers as features for other estimators."""
+
+from numbers import Integral
+
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+__all__ = ["FeaturesMixin"]
+
+
+class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """A net as a transformer; its estimator has ``_outputs(X, activate_output, n_hidden)``."""
+
+    def hidden_activations(self, X, layer=-1):
+        """Values of the neurons of a hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        layer : int, default=-1
+            The hidden layer, counted from 0, or from the last one backwards by negative numbers.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_neurons)
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
+        check_is_fitted(self)
+        n_hidden = self.n_layers_ - 2
+        if not isinstance(layer, Integral) or not -n_hidden <= layer < n_hidden:
+            raise ValueError(f"layer={layer!r} is not one of the {n_hidden} hidden layers of this network.")
+        return self._outputs(X, activate_output=False, n_hidden=layer % n_hidden + 1)
+
+    def transform(self, X):
+        """Values of the neurons of the last hidden layer: the features that the net has found.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_neurons)
+
+        Raises
+        ------
+        ValueError
+            If there is no hidden layer.
+        """
+        return self.hidden_activations(X)
+
+    @property
+    def _n_features_out(self):
+        if self.n_layers_ == 2:
+            raise ValueError("This network has no hidden layer, so transform has no output.")
+        return self._parameters.units[-2]

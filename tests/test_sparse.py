@@ -1,0 +1,287 @@
+"""Sparse X: in every form the same as dense, and never made dense."""
+
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import clone, is_classifier
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.model_selection import GroupShuffleSplit, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler
+
+from sknn_iitb import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+DTYPES = ["float32", "float64"]
+FORMATS = ["csr", "csc", "coo"]
+KINDS = [getattr(sparse, f"{name}_{kind}") for name in FORMATS for kind in ("matrix", "array")]
+
+
+@pytest.fixture
+def task(task):
+    """Tables of which most entries are zero."""
+    cls, X, y = task
+    X = np.where(abs(X) > 1, X, 0)
+    X[7] = 0
+    return cls, X, y
+
+
+def _net(cls, **parameters):
+    defaults = {"hidden_layer_sizes": (7, 5), "max_iter": 3, "batch_size": 32, "learning_rate_init": 0.01}
+    return cls(**{**defaults, "random_state": 0, **parameters})
+
+
+def _with_indices(X, dtype):
+    """CSR with indices of that type."""
+    X = sparse.csr_array(X)
+    X.indices, X.indptr = X.indices.astype(dtype), X.indptr.astype(dtype)
+    return X
+
+
+def _unsorted(X):
+    X = sparse.csr_array(X)
+    for start, stop in zip(X.indptr[:-1], X.indptr[1:], strict=True):
+        X.indices[start:stop] = X.indices[start:stop][::-1].copy()
+        X.data[start:stop] = X.data[start:stop][::-1].copy()
+    X.has_sorted_indices = False
+    return X
+
+
+def _with_duplicates(X):
+    """Each entry is stored in two parts, which lie apart."""
+    X = sparse.coo_array(X)
+    data, row, col = np.concatenate([0.25 * X.data, 0.75 * X.data]), np.tile(X.row, 2), np.tile(X.col, 2)
+    order = np.argsort(row, kind="stable")
+    indptr = np.searchsorted(row[order], np.arange(X.shape[0] + 1))
+    return sparse.csr_array((data[order], col[order], indptr), shape=X.shape)
+
+
+def _with_zeros(X):
+    """All entries are stored."""
+    n, d = X.shape
+    return sparse.csr_array((X.ravel(), np.tile(np.arange(d), n), np.arange(0, n * d + 1, d)), shape=X.shape)
+
+
+def _memory_mapped(X, path):
+    joblib.dump(sparse.csr_array(X), path)
+    return joblib.load(path, mmap_mode="r")
+
+
+FORMS = {
+    **{kind.__name__: kind for kind in KINDS},
+    "int32": lambda X: _with_indices(X, np.int32),
+    "int64": lambda X: _with_indices(X, np.int64),
+    "unsorted": _unsorted,
+    "duplicates": _with_duplicates,
+    "zeros": _with_zeros,
+}
+
+# each: how it differs from the defaults
+NETS = {
+    "plain": {},
+    "no hidden layer": {"hidden_layer_sizes": ()},
+    "lbfgs": {"solver": "lbfgs"},
+    "sgd in single steps": {"solver": "sgd", "batch_size": 1, "max_iter": 1},
+    "identity": {"activation": "identity", "batch_size": "full"},
+    "batch_norm": {"batch_norm": True},
+    "dropout": {"dropout": [0.2, 0.3, 0.3]},
+    "penalties and bounds": {"l1": 0.1, "max_norm": 1.0, "clip_norm": 0.1},
+    "early stopping": {"early_stopping": True},
+}
+
+
+def _assert_same(ours, theirs, X, dtype):
+    tolerance = {"rtol": 1e-3, "atol": 1e-4} if dtype == "float32" else {"rtol": 1e-8, "atol": 1e-10}
+    assert ours.parameters_.dtype == theirs.parameters_.dtype == dtype
+    np.testing.assert_allclose(ours.parameters_, theirs.parameters_, **tolerance)
+    outputs = [(net.predict_proba if is_classifier(net) else net.predict)(X) for net in (ours, theirs)]
+    np.testing.assert_allclose(*outputs, **tolerance)
+
+
+# --- the same as dense ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_matrix_is_the_dense_one(task, form, dtype):
+    cls, X, y = task
+    X = X.astype(dtype)
+    S = FORMS[form](X)
+    before = [part.copy() for part in (S.data, *S.coords)] if S.format == "coo" else [S.data.copy(), S.indices.copy()]
+    dense, net = _net(cls).fit(X, y), _net(cls).fit(S, y)
+    _assert_same(net, dense, S, dtype)
+    np.testing.assert_allclose(net.predict(S), net.predict(X), rtol=1e-4 if dtype == "float32" else 1e-10, atol=1e-4)
+    assert net.score(S, y) == pytest.approx(dense.score(X, y), rel=1e-4)
+    after = [S.data, *S.coords] if S.format == "coo" else [S.data, S.indices]
+    for was, is_now in zip(before, after, strict=True):  # neither sorted nor summed for the user
+        np.testing.assert_array_equal(is_now, was)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", NETS)
+def test_every_kind_of_net_learns_the_same(task, kind, dtype):
+    cls, X, y = task
+    dense, net = _net(cls, dtype=dtype, **NETS[kind]).fit(X, y), _net(cls, dtype=dtype, **NETS[kind])
+    _assert_same(net.fit(sparse.csr_array(X), y), dense, sparse.csc_matrix(X), dtype)
+    if kind == "early stopping":
+        np.testing.assert_allclose(net.validation_scores_, dense.validation_scores_, rtol=1e-4)
+        np.testing.assert_allclose(net.validation_loss_curve_, dense.validation_loss_curve_, rtol=1e-4)
+
+
+@pytest.mark.parametrize("given", [np.int8, np.uint8, bool, np.int64, np.longdouble])
+def test_entries_of_any_type_are_converted(digits, given):
+    X, y = digits
+    X = np.clip(X, 0, 3).astype(given)
+    net, dense = _net(MLPClassifier).fit(sparse.csr_array(X), y), _net(MLPClassifier).fit(X.astype(float), y)
+    _assert_same(net, dense, sparse.coo_matrix(X), "float64")
+
+
+def test_calls_of_partial_fit_are_epochs_of_fit_to_the_bit(task):
+    cls, X, y = task
+    S = sparse.csr_array(X)
+    whole, by_epochs = _net(cls, dropout=0.2).fit(S, y), _net(cls, dropout=0.2)
+    for k in range(3):
+        by_epochs.partial_fit(S, y, **({"classes": [0, 1]} if cls is MLPClassifier and k == 0 else {}))
+    np.testing.assert_array_equal(by_epochs.parameters_, whole.parameters_)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_weights_and_samples_without_weight(task, solver):
+    cls, X, y = task
+    weight = np.random.RandomState(0).randint(0, 3, len(X)) * 0.7
+    S, net = sparse.csr_array(X), _net(cls, solver=solver)
+    with_zeros, without = clone(net).fit(S, y, weight), clone(net).fit(S[weight > 0], y[weight > 0], weight[weight > 0])
+    np.testing.assert_array_equal(with_zeros.parameters_, without.parameters_)
+    _assert_same(with_zeros, net.fit(X, y, weight), S, "float64")
+
+
+def test_samples_to_validate_on_may_be_sparse_or_not(task):
+    cls, X, y = task
+    net = _net(cls, early_stopping=True)
+    fits = [
+        clone(net).fit(of(X[::2]), y[::2], X_val=val(X[1::2]), y_val=y[1::2])
+        for of, val in [(np.asarray, np.asarray), (sparse.csr_array, np.asarray), (np.asarray, sparse.coo_matrix)]
+    ]
+    for fitted in fits[1:]:
+        np.testing.assert_allclose(fitted.validation_loss_curve_, fits[0].validation_loss_curve_, rtol=1e-9)
+        _assert_same(fitted, fits[0], sparse.csr_array(X), "float64")
+
+
+def test_scorers_and_splitters_get_sparse_samples_too(task):
+    cls, X, y = task
+    scoring = "neg_log_loss" if cls is MLPClassifier else "neg_mean_absolute_error"
+    groups = np.arange(len(X)) % 7
+    net = _net(cls, early_stopping=True, scoring=scoring, validation_fraction=GroupShuffleSplit(1, random_state=0))
+    dense, sparsely = clone(net).fit(X, y, groups=groups), net.fit(sparse.csr_array(X), y, groups=groups)
+    np.testing.assert_allclose(sparsely.validation_scores_, dense.validation_scores_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_transform_and_ones_own_loop(task, dtype):
+    cls, X, y = task
+    S, net = sparse.csr_array(X), _net(cls, dtype=dtype, alpha=0.1, l1=0.1).fit(X, y)
+    tolerance = {"rtol": 1e-3, "atol": 1e-5} if dtype == "float32" else {"rtol": 1e-10, "atol": 1e-12}
+    for ours, theirs in (
+        (net.transform(S), net.transform(X)),
+        (net.hidden_activations(S, 0), net.hidden_activations(X, 0)),
+        *zip(net.loss_and_gradient(S, y), net.loss_and_gradient(X, y), strict=True),
+    ):
+        np.testing.assert_allclose(ours, theirs, **tolerance)
+
+
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+def test_many_rows_go_through_in_several_pieces(cls):
+    rng = np.random.RandomState(0)
+    X = np.where(rng.uniform(size=(3000, 6)) < 0.2, rng.normal(size=(3000, 6)), 0)
+    y = (X.sum(axis=1) > 0).astype(int)
+    dense, net = (_net(cls, batch_size="full").fit(kind(X), y) for kind in (np.asarray, sparse.csr_array))
+    _assert_same(net, dense, sparse.csr_array(X), "float64")
+
+
+def test_a_matrix_without_entries(task):
+    cls, X, y = task
+    S = sparse.csr_array(X.shape)
+    net, dense = _net(cls).fit(S, y), _net(cls).fit(0 * X, y)
+    _assert_same(net, dense, S, "float64")
+    np.testing.assert_array_equal(net.predict(S), np.full(len(X), net.predict(S[:1])[0]))
+
+
+def test_a_matrix_on_disk_that_cannot_be_written_to(task, tmp_path):
+    cls, X, y = task
+    S = _memory_mapped(X, tmp_path / "X")
+    assert not S.data.flags.writeable
+    np.testing.assert_array_equal(_net(cls).fit(S, y).predict(S), _net(cls).fit(sparse.csr_array(X), y).predict(S))
+
+
+def test_a_frame_of_sparse_columns_is_sparse(task):
+    cls, X, y = task
+    frame = pd.DataFrame.sparse.from_spmatrix(sparse.csr_array(X)).rename(columns=str)
+    net = _net(cls).fit(frame, y)
+    np.testing.assert_array_equal(net.parameters_, _net(cls).fit(sparse.csr_array(X), y).parameters_)
+    assert net.feature_names_in_.tolist() == list(frame.columns)
+
+
+def test_a_pipeline_of_sparse_steps(iris):
+    rows = [{f"{name}={value:.1f}": 1 for name, value in zip("abcd", row, strict=True)} for row in iris[0]]
+    pipeline = make_pipeline(DictVectorizer(), MaxAbsScaler(), _net(MLPClassifier, max_iter=40))
+    assert cross_val_score(pipeline, rows, iris[1], cv=3).mean() > 0.8
+
+
+# --- never made dense -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+def test_training_and_prediction_take_no_memory_for_zeros(cls, form):
+    X = sparse.random_array((3000, 10_000), density=1e-3, format=form, rng=np.random.default_rng(0))  # dense: 240 MB
+    y = np.arange(3000) % 2
+    net = _net(cls, hidden_layer_sizes=2, early_stopping=True, max_iter=2, warm_start=True).fit(X, y)
+    tracemalloc.start()
+    try:
+        net.fit(X, y, sample_weight=y + 1.0)
+        net.partial_fit(X, y, X_val=X, y_val=y)
+        net.predict(X), net.transform(X), net.score(X, y), net.loss_and_gradient(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8e6
+
+
+LARGE = """
+import resource, sys
+import numpy as np
+from scipy import sparse
+from sknn_iitb import {cls}
+
+X = sparse.random_array((20_000, 50_000), density=0.001, format="{form}", rng=np.random.default_rng(0))
+y = np.arange(20_000) % 2
+net = {cls}(max_iter=1, random_state=0).fit(X, y)
+assert net.coefs_[0].shape == (50_000, 100)
+net.predict(X)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1 / 1024))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="has no getrusage")
+@pytest.mark.parametrize(("cls", "form"), [("MLPClassifier", "csr"), ("MLPRegressor", "csc")])
+def test_a_large_matrix_trains_in_less_than_a_gigabyte(cls, form):
+    """Dense, X alone would take eight."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LARGE.format(cls=cls, form=form)],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1e9
