@@ -12,7 +12,7 @@ from sknn_iitb._base import BaseMLP, assign, is_first_order
 from sknn_iitb._docstrings import documented
 from sknn_iitb._parameters import ParametersMixin
 from sknn_iitb.losses import LOSSES
-from sknn_iitb.targets import ClassTargets, SeveralClassTargets
+from sknn_iitb.targets import ClassTargets, SeveralClassTargets, label_weights, weigh
 from sknn_iitb.validation import Given
 
 __all__ = ["MLPClassifier"]
@@ -210,15 +210,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
         return self._targets
 
-    def _weigh(self, targets, y, sample_weight, incremental):
+    def _weigh(self, targets, y, sample_weight, incremental, training):
         if self.class_weight is None:
             return sample_weight
-        if incremental and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' is not for partial_fit, which does not see all samples; pass a dict, as "
-                "sklearn.utils.class_weight.compute_class_weight gives it."
-            )
-        return targets.weights(y, self.class_weight, sample_weight)
+        if training:  # validation and loss_and_gradient use the same weights
+            if incremental and self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight='balanced' is not for partial_fit, which does not see all samples; pass a dict, as "
+                    "sklearn.utils.class_weight.compute_class_weight gives it."
+                )
+            self._label_weights = label_weights(targets, y, self.class_weight, sample_weight)
+        return weigh(targets, y, self._label_weights, sample_weight)
 
     def _soften(self, targets, Y, loss, output):
         if self.label_smoothing == 0:
@@ -266,7 +268,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         check_is_fitted(self)
         if isinstance(self._targets, SeveralClassTargets):
-            right = np.all(np.asarray(y) == self.predict(X), axis=1)
+            y, prediction = np.asarray(y), self.predict(X)
+            if y.shape != prediction.shape:
+                raise ValueError(f"y has the shape {y.shape}, predictions have {prediction.shape}.")
+            right = np.all(y == prediction, axis=1)
             return float(np.average(right, weights=sample_weight))
         return super().score(X, y, sample_weight)
 
