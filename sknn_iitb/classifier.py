@@ -42,8 +42,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        The class labels; for multilabel y the numbers of its columns.
+    classes_ : ndarray of shape (n_classes,) or list of them
+        The class labels, of each column if y has several classes in several columns; for multilabel y the numbers of
+        its columns.
 
     {attributes}
 
@@ -130,7 +131,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             float32 and float64 are kept unless `dtype` says otherwise. Whole numbers are converted a batch at a time.
             Sparse X is used as CSR, and never made dense.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels, or a matrix of 0 and 1 with a column for each label.
+            Class labels, in one or several columns, or a matrix of 0 and 1 with a column for each label.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights >= 0.
         X_val : {array-like, sparse matrix} of shape (n_val_samples, n_features), default=None
@@ -284,8 +285,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes one number, positive for ``classes_[1]``.
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes), or list of them
+            For two classes one number, positive for ``classes_[1]``. A list has one for each column of y.
         """
         score = self._outputs(X, activate_output=False)
         return self._targets.decision(score)
@@ -300,8 +301,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Rows sum to 1, except for multilabel y, where each label has a probability of its own.
+        probabilities : ndarray of shape (n_samples, n_classes), or list of them
+            Rows sum to 1, except for multilabel y, where each label has a probability of its own. A list has one for
+            each column of y, if they have several classes.
         """
         return self._probabilities(X, log=False)
 
@@ -315,7 +317,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
+        log_probabilities : ndarray of shape (n_samples, n_classes), or list of them
         """
         return self._probabilities(X, log=True)
 
