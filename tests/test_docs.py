@@ -3,7 +3,9 @@
 import re
 import runpy
 import tomllib
+from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -89,6 +91,20 @@ def test_links_and_included_files_exist(name):
             assert lines.count(marker) == 1, marker
 
 
+def anchors(text):
+    """Of the headings, as GitHub and MyST make them."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)", prose, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_links_into_a_page_lead_to_a_heading(name):
+    for page, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", TEXTS[name]):
+        target = (ROOT / name).parent / page if page else ROOT / name
+        assert anchor in anchors(TEXTS[target.relative_to(ROOT).as_posix()]), anchor
+
+
 def test_parts_of_ones_own_learn():
     example = runpy.run_path(str(EXAMPLES / "custom_parts.py"))
     assert example["accuracy_with_own_activation"]() > 0.95
@@ -98,22 +114,43 @@ def test_parts_of_ones_own_learn():
     assert min(search.cv_results_["mean_test_score"]) > 0.95
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("plot_*.py")), ids=lambda path: path.stem)
-def test_pictures_are_drawn(path, monkeypatch):
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("agg")
+@cache
+def run_picture(name):
+    """What an example has defined when it has shown its picture, and the number of its figures."""
+    pytest.importorskip("matplotlib").use("agg")
     from matplotlib import pyplot
 
-    drawn = []
-    monkeypatch.setattr(pyplot, "show", lambda: drawn.extend(pyplot.get_fignums()))
     try:
-        figure = runpy.run_path(str(path))["figure"]
-        figure.canvas.draw()
-        assert len(drawn) == 1
-        for ax in figure.axes:
-            assert ax.has_data() == ax.axison  # a panel with a curve, or an empty one that is hidden
+        with mock.patch.object(pyplot, "show") as show:
+            namespace = runpy.run_path(str(EXAMPLES / f"{name}.py"))
+        show.assert_called_once()
+        return namespace, len(pyplot.get_fignums())
     finally:
         pyplot.close("all")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("plot_*.py")))
+def test_pictures_are_drawn(name):
+    namespace, n_figures = run_picture(name)
+    assert n_figures == 1
+    figure = namespace["figure"]
+    figure.canvas.draw()
+    for ax in figure.axes:
+        assert ax.has_data() == ax.axison  # a panel with a curve, or an empty one that is hidden
+
+
+def test_rare_classes_are_as_their_example_says():
+    example, _ = run_picture("plot_imbalanced")
+    share = example["y"].mean()
+    as_it_is, weighted, focal, _ = (p.mean() for p in example["probabilities"].values())
+    assert as_it_is == pytest.approx(share, rel=0.1)
+    assert weighted == pytest.approx(3 * share, rel=0.1)
+    assert focal == pytest.approx(0.22, abs=0.02)
+    assert example["taken_back"].mean() == pytest.approx(share, rel=0.15)
+    assert example["thresholds"]["tuned threshold"] == pytest.approx(0.12, abs=0.03)
+    recall = [scores[1] for scores in example["scores"].values()]
+    assert recall == pytest.approx([1 / 4, 5 / 6, 1 / 3, 5 / 6], abs=0.05)
+    assert example["scores"]["tuned threshold"] == pytest.approx(example["scores"]['class_weight="balanced"'], abs=0.03)
 
 
 @pytest.mark.slow
