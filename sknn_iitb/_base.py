@@ -111,7 +111,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         for observer in observers:
             observer.expose = lambda fitted, history: fitted._expose_history(history, plan, continues)
         if parts.optimizer.kernel is not None:
-            state = self._begin_state(dtype, rng, plan, n_train, continues and incremental)
+            state = self._begin_state(dtype, rng, plan, n_train, continues, incremental)
             descend(objective, parameters.vector, state, history, plan, validation, observers)
             state.order = state.order if incremental else None
             self._optimizer = state
@@ -121,13 +121,17 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         vars(self).pop("_by_hand", None)
         self._expose_history(history, plan, continues)
 
-    def _samples(self, X, y, sample_weight, groups, targets, loss, output, dtype, incremental=False):
+    def _samples(self, X, y, sample_weight, groups, targets, loss, output, dtype, incremental=False, training=True):
         """The samples that count, as the net learns them."""
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         loss.check_target(y)
         Y = targets.encode(y, output.names[0], dtype)
-        weight = self._weigh(targets, y, sample_weight, incremental)
+        weight = self._weigh(targets, y, sample_weight, incremental, training)
+        if weight is not None and not weight.max() < np.finfo(np.float64).max / len(weight):
+            raise ValueError("sample_weight, times class_weight, is too large: the sum of the weights overflows.")
+        if groups is not None and len(groups) != len(Y):
+            raise ValueError(f"groups has {len(groups)} entries, X has {len(Y)} samples.")
         samples = Samples(X, Y, y, weight, None if groups is None else np.asarray(groups))
         if weight is None or weight.all():
             return samples
@@ -139,12 +143,14 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         """Samples for the net that is there."""
         X, y = self._validate(X, y, reset=False)
         dtype = self._parameters.vector.dtype
-        samples = self._samples(X, y, sample_weight, None, self._targets, self._loss, self._network.output, dtype)
+        samples = self._samples(
+            *(X, y, sample_weight, None, self._targets, self._loss, self._network.output, dtype), training=False
+        )
         if samples.Y.shape[1] != self.n_outputs_:
             raise ValueError(f"y has {samples.Y.shape[1]} outputs, the network has {self.n_outputs_}.")
         return samples
 
-    def _weigh(self, targets, y, sample_weight, incremental):
+    def _weigh(self, targets, y, sample_weight, incremental, training):
         """The weights of the samples in the loss."""
         return sample_weight
 
@@ -241,9 +247,13 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         """Indices of the training samples, None for all, and the function that judges by others; None without."""
         rows = validation = None
         if parts.optimizer.kernel is None:
+            if given.X_val is not None or given.y_val is not None:
+                raise ValueError("X_val and y_val are not legal with solver='lbfgs', which has no epochs to validate.")
             return rows, validation
         if given.X_val is not None:
             validation = self._given_samples(given)
+            if len(validation.Y) < 2:
+                raise ValueError("X_val must have two samples at least.")
         elif given.y_val is not None or given.sample_weight_val is not None:
             raise ValueError("y_val and sample_weight_val go with X_val, which is missing.")
         elif stops_early:
@@ -278,23 +288,25 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             return History()
         best_loss, best_score = getattr(self, "best_loss_", None), getattr(self, "best_validation_score_", None)
         # without early stopping, the weights are not those of the best score
-        if best_score is None or (plan.stops_early and best_loss is not None):
+        other_scores = self._scored_by != self.scoring
+        if best_score is None or other_scores or (plan.stops_early and best_loss is not None):
             best_score = -np.inf
         best_loss = np.inf if best_loss is None else best_loss
-        loss_to_beat, score_to_beat = (best_loss, best_score) if plan.complete else self._to_beat
+        loss_to_beat, score_to_beat = (best_loss, best_score) if plan.complete or other_scores else self._to_beat
         return History(
             best_loss=best_loss,
             loss_to_beat=loss_to_beat,
             score_to_beat=score_to_beat,
             loss=self.loss_,
             best_score=best_score,
-            stalled=0 if plan.complete else self._no_improvement_count,
+            stalled=0 if plan.complete or other_scores else self._no_improvement_count,
             n_samples=self.t_,
         )
 
-    def _begin_state(self, dtype, rng, plan, n_samples, goes_on):
+    def _begin_state(self, dtype, rng, plan, n_samples, continues, incremental):
         optimizer = type(plan.optimizer).__name__
-        if goes_on and hasattr(self, "_optimizer") and self._optimizer.optimizer == optimizer:
+        goes_on = continues and incremental and hasattr(self, "_optimizer")
+        if goes_on and self._optimizer.optimizer == optimizer:
             return self._optimizer.writable()
         steps_per_epoch = -(-n_samples // plan.batch_size)
         return State(
@@ -303,6 +315,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             slots=np.zeros(plan.optimizer.n_slots * self._network.n_trained, dtype),
             clock=Clock(self.max_iter * steps_per_epoch, steps_per_epoch),
             learning_rate=plan.learning_rate_init,
+            averages=not continues,
             # drawn only where it is needed: scikit-learn's sequence of draws has no such one
             seed=int(rng.randint(2**31 - 1)) << 31 | int(rng.randint(2**31 - 1)) if any(self._network.dropout) else 0,
         )
@@ -317,7 +330,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         self.loss_ = history.loss
         self.t_ = history.n_samples
         self._no_improvement_count = history.stalled
-        self._to_beat = history.loss_to_beat, history.score_to_beat
+        self._to_beat, self._scored_by = (history.loss_to_beat, history.score_to_beat), self.scoring
         if plan.optimizer.kernel is None:
             for name in _CURVES:
                 vars(self).pop(name, None)
@@ -326,6 +339,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         # a continued curve is extended in place: copied, many calls of partial_fit would take quadratic time
         for name in ("loss_curve", "learning_rate_curve", "validation_scores", "validation_loss_curve"):
             curve = earlier.get(f"{name}_") or []
+            curve = [*curve] if plan.complete else curve  # an error after this must find the old one
             curve.extend(getattr(history, name))
             setattr(self, f"{name}_", curve)
         if not self.validation_scores_:

@@ -15,8 +15,9 @@ __all__ = ["backward", "forward", "gradient", "predict", "train", "work_size"]
 FORWARD_PASS, BACKWARD_PASS, LOSS, GRADIENT, UPDATE, LOAD, N_LOADED, N_COEFS, N_TRAINED, PIECE_ROWS = range(10)
 # the first entries of the shorter `program` of predict
 PREDICT_FORWARD, PREDICT_PIECE = range(2)
-# entries of `strengths`: of the two penalties, and the share of the inputs that dropout leaves out
-L2, L1, INPUT_DROPOUT = range(3)
+# entries of `strengths`: of the two penalties; the share of the inputs that dropout leaves out; 1 where the running
+# moments begin with the first step, else 0
+L2, L1, INPUT_DROPOUT, AVERAGE = range(4)
 # entries of `totals`: mean loss and penalty of the last batch; their sums over the batches, times their rows
 BATCH_LOSS, BATCH_PENALTY, SUM_LOSS, SUM_PENALTY = range(4)
 # columns of `adjustments`: an address, and whether it comes after the update
@@ -231,7 +232,8 @@ def train(
                 bound = theta.dtype.type(bounds[k])
                 _adjust(adjustments[k, ADJUST], (theta[:n_trained], gradient[:n_trained], matrices, bound))
         # running moments; the first batches are averaged, so that where they started from does not matter
-        share = theta.dtype.type(max(_MOMENTUM, 1 / (step + b + 1)))
+        # a short batch counts by its rows
+        share = theta.dtype.type(max(_MOMENTUM, strengths[AVERAGE] / (step + b + 1)) * rows.size / batch_size)
         for i in range(n_trained, theta.size):
             theta[i] -= share * gradient[i]
     # NaN if a parameter is infinite or NaN, else zero

@@ -12,7 +12,7 @@ from sknn_iitb._base import BaseMLP, assign, is_first_order
 from sknn_iitb._docstrings import documented
 from sknn_iitb._parameters import ParametersMixin
 from sknn_iitb.losses import LOSSES
-from sknn_iitb.targets import ClassTargets, SeveralClassTargets
+from sknn_iitb.targets import ClassTargets, SeveralClassTargets, label_weights, weigh
 from sknn_iitb.validation import Given
 
 __all__ = ["MLPClassifier"]
@@ -42,8 +42,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        The class labels; for multilabel y the numbers of its columns.
+    classes_ : ndarray of shape (n_classes,) or list of them
+        The class labels, of each column if y has several classes in several columns; for multilabel y the numbers of
+        its columns.
 
     {attributes}
 
@@ -130,7 +131,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             float32 and float64 are kept unless `dtype` says otherwise. Whole numbers are converted a batch at a time.
             Sparse X is used as CSR, and never made dense.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels, or a matrix of 0 and 1 with a column for each label.
+            Class labels, in one or several columns, or a matrix of 0 and 1 with a column for each label.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights >= 0.
         X_val : {array-like, sparse matrix} of shape (n_val_samples, n_features), default=None
@@ -210,15 +211,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
         return self._targets
 
-    def _weigh(self, targets, y, sample_weight, incremental):
+    def _weigh(self, targets, y, sample_weight, incremental, training):
         if self.class_weight is None:
             return sample_weight
-        if incremental and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' is not for partial_fit, which does not see all samples; pass a dict, as "
-                "sklearn.utils.class_weight.compute_class_weight gives it."
-            )
-        return targets.weights(y, self.class_weight, sample_weight)
+        if training:  # validation and loss_and_gradient use the same weights
+            if incremental and self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight='balanced' is not for partial_fit, which does not see all samples; pass a dict, as "
+                    "sklearn.utils.class_weight.compute_class_weight gives it."
+                )
+            self._label_weights = label_weights(targets, y, self.class_weight, sample_weight)
+        return weigh(targets, y, self._label_weights, sample_weight)
 
     def _soften(self, targets, Y, loss, output):
         if self.label_smoothing == 0:
@@ -266,7 +269,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         check_is_fitted(self)
         if isinstance(self._targets, SeveralClassTargets):
-            right = np.all(np.asarray(y) == self.predict(X), axis=1)
+            y, prediction = np.asarray(y), self.predict(X)
+            if y.shape != prediction.shape:
+                raise ValueError(f"y has the shape {y.shape}, predictions have {prediction.shape}.")
+            right = np.all(y == prediction, axis=1)
             return float(np.average(right, weights=sample_weight))
         return super().score(X, y, sample_weight)
 
@@ -279,8 +285,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes one number, positive for ``classes_[1]``.
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes), or list of them
+            For two classes one number, positive for ``classes_[1]``. A list has one for each column of y.
         """
         score = self._outputs(X, activate_output=False)
         return self._targets.decision(score)
@@ -295,8 +301,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Rows sum to 1, except for multilabel y, where each label has a probability of its own.
+        probabilities : ndarray of shape (n_samples, n_classes), or list of them
+            Rows sum to 1, except for multilabel y, where each label has a probability of its own. A list has one for
+            each column of y, if they have several classes.
         """
         return self._probabilities(X, log=False)
 
@@ -310,7 +317,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
+        log_probabilities : ndarray of shape (n_samples, n_classes), or list of them
         """
         return self._probabilities(X, log=True)
 

@@ -212,10 +212,6 @@ def _outputs(estimator):
     return {"softmax" if several else "logistic": {}}
 
 
-def _arrays(views):
-    return [array.copy() for array in views]
-
-
 def _hand_over_state(state, units, theirs):
     theirs._random_state = state.rng
     kind, names, slots = _OPTIMIZERS.get(state.optimizer, (None, (), ()))
@@ -289,6 +285,8 @@ def from_sklearn(cls, estimator):
     else:
         ours._targets = NumberTargets(estimator.n_outputs_ == 1, ours._loss)
     best_loss, best_score = (getattr(estimator, f"best_{name}_", None) for name in ("loss", "validation_score"))
+    ours._scored_by = None
+    ours._no_improvement_count = getattr(estimator, "_no_improvement_count", 0)
     ours._to_beat = np.inf if best_loss is None else best_loss, -np.inf if best_score is None else best_score
     if hasattr(estimator, "loss_curve_"):
         ours.learning_rate_curve_ = [np.nan] * len(estimator.loss_curve_)

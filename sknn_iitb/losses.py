@@ -434,4 +434,5 @@ class Gaussian(Loss):
 
     def deviation(self, value):
         """Standard deviations of shape (n_samples, n_targets), from the outputs."""
-        return np.sqrt(np.exp(value[:, value.shape[1] // 2 :]) + value.dtype.type(self.var_floor))
+        # the root of a sum of squares, which does not overflow where the variance would
+        return np.hypot(np.exp(value[:, value.shape[1] // 2 :] / 2), value.dtype.type(self.var_floor**0.5))

@@ -109,8 +109,8 @@ class SparseTable:
     def __init__(self, X, dtype):
         self._n_rows = X.shape[0]
         self._data = np.ascontiguousarray(X.data, dtype)
-        self._indices = np.ascontiguousarray(X.indices)
-        self._indptr = np.ascontiguousarray(X.indptr, self._indices.dtype)
+        index = np.promote_types(X.indices.dtype, X.indptr.dtype)
+        self._indices, self._indptr = np.ascontiguousarray(X.indices, index), np.ascontiguousarray(X.indptr, index)
 
     def loader(self):
         """No address: there is nothing to copy."""

@@ -8,7 +8,7 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
-__all__ = ["ClassTargets", "NumberTargets"]
+__all__ = ["ClassTargets", "NumberTargets", "SeveralClassTargets", "label_weights", "weigh"]
 
 
 class ClassTargets:
@@ -98,12 +98,12 @@ class ClassTargets:
             return (1 - amount) * Y
         return (1 - amount) * Y + amount / (Y.shape[1] if output == "softmax" else 2)
 
-    def weights(self, y, class_weight, sample_weight):
-        """Each sample's weight, times that of its class, or of all its labels."""
+    def columns(self, y):
+        """The columns of y that have classes of their own, and those."""
         y = y.toarray() if sparse.issparse(y) else np.asarray(y)
-        columns = y.T if self.multilabel else [column_or_1d(y)]
-        classes = [np.array([0, 1])] * len(columns) if self.multilabel else [self.classes]
-        return _class_weights(columns, classes, class_weight, sample_weight)
+        if self.multilabel:
+            return y.T, [np.array([0, 1])] * y.shape[1]
+        return [column_or_1d(y)], [self.classes]
 
     def strata(self, Y):
         """What a validation split is stratified by: with one output its two values, as in scikit-learn, or None."""
@@ -195,7 +195,7 @@ class SeveralClassTargets:
 
     def default_output(self, legal):
         """The first legal output activation that suits several classes."""
-        return "softmax" if "softmax" in legal else legal[0]
+        return "softmax" if "softmax" in legal else next(name for name in legal if name not in ("tanh", "logistic"))
 
     def check_output(self, output):
         """Raise ValueError if these classes cannot be learned with that output activation."""
@@ -223,9 +223,9 @@ class SeveralClassTargets:
         sizes = np.diff(self.blocks)
         return (1 - amount) * Y + (amount / np.repeat(sizes, sizes)).astype(Y.dtype)
 
-    def weights(self, y, class_weight, sample_weight):
-        """Each sample's weight, times those of its classes."""
-        return _class_weights(np.asarray(y).T, self.classes, class_weight, sample_weight)
+    def columns(self, y):
+        """The columns of y that have classes of their own, and those."""
+        return np.asarray(y).T, self.classes
 
     def strata(self, Y):
         """What a validation split is stratified by: nothing, so None."""
@@ -261,8 +261,21 @@ def _log_logistic(score):
     return np.where(p > 0.5, np.log(np.maximum(p, 0.5)), log_expit(score))
 
 
-def _class_weights(columns, classes, class_weight, sample_weight):
-    """The product over the columns of y of the weight of each one's class, times the sample's weight."""
+def label_weights(targets, y, class_weight, sample_weight):
+    """What `class_weight` means: for each column of y that has classes of its own, the weight of each class.
+
+    Parameters
+    ----------
+    targets : ClassTargets or SeveralClassTargets
+    y : array-like
+    class_weight : dict, list of dict or 'balanced'
+    sample_weight : ndarray of shape (n_samples,) or None
+
+    Returns
+    -------
+    weights : list of ndarray
+    """
+    columns, classes = targets.columns(y)
     given = class_weight if isinstance(class_weight, list) else [class_weight] * len(columns)
     if class_weight != "balanced" and not (
         len(given) == len(columns)
@@ -271,23 +284,33 @@ def _class_weights(columns, classes, class_weight, sample_weight):
     ):
         legal = "a dict" if len(columns) == 1 else f"a list of {len(columns)} dicts, one for each column of y"
         raise ValueError(f"class_weight={class_weight!r} must be 'balanced' or {legal}.")
-    weight = np.ones(len(columns[0])) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    product = weight.copy()
-    for column, labels, weights in zip(columns, classes, given, strict=True):
-        index = np.searchsorted(labels, column)
-        if isinstance(weights, str):  # "balanced": each class weighs the same in all, samples weighted as they are
-            mass = np.bincount(index, weight, minlength=len(labels))
-            of_label = np.divide(mass.sum() / np.count_nonzero(mass), mass, out=np.ones(len(labels)), where=mass > 0)
-        else:
-            unknown = [label for label in weights if label not in labels]
-            if unknown:
-                raise ValueError(
-                    f"class_weight has a weight for {unknown}, which is not in y; the classes are {labels}."
-                )
-            if not all(isinstance(value, Real) and 0 <= value < np.inf for value in weights.values()):
-                raise ValueError(f"class_weight={class_weight!r} must have finite weights >= 0.")
-            of_label = np.array([weights.get(label, 1.0) for label in labels.tolist()], np.float64)
-        product *= of_label[index]
+    return [
+        _balanced(column, labels, sample_weight) if isinstance(weights, str) else _checked(weights, labels)
+        for column, labels, weights in zip(columns, classes, given, strict=True)
+    ]
+
+
+def _balanced(column, labels, sample_weight):
+    """Each class weighs the same in all, samples weighted as they are."""
+    mass = np.bincount(np.searchsorted(labels, column), sample_weight, minlength=len(labels))
+    return np.divide(mass.sum() / np.count_nonzero(mass), mass, out=np.ones(len(labels)), where=mass > 0)
+
+
+def _checked(weights, labels):
+    unknown = [label for label in weights if label not in labels]
+    if unknown:
+        raise ValueError(f"class_weight has a weight for {unknown}, which is not in y; the classes are {labels}.")
+    if not all(isinstance(value, Real) and 0 <= value < np.inf for value in weights.values()):
+        raise ValueError(f"class_weight={weights!r} must have finite weights >= 0.")
+    return np.array([weights.get(label, 1.0) for label in labels.tolist()], np.float64)
+
+
+def weigh(targets, y, weights, sample_weight):
+    """The product over the columns of y of the weight of each one's class, times the sample's weight."""
+    columns, classes = targets.columns(y)
+    product = np.ones(len(columns[0])) if sample_weight is None else np.array(sample_weight, np.float64)
+    for column, labels, of_label in zip(columns, classes, weights, strict=True):
+        product *= of_label[np.searchsorted(labels, column)]
     return product
 
 

@@ -54,6 +54,7 @@ class State:
     order: np.ndarray | None = None
     optimizer: str = ""
     seed: int = 0
+    averages: bool = True  # whether running moments begin with the first step
     # under early stopping by partial_fit: the best parameters, which the user sees, and those to go on from
     best: np.ndarray | None = None
     current: np.ndarray | None = None
@@ -130,23 +131,22 @@ class Objective:
         described = Described(list(chain), dtype)
         # the moments of batch normalization are those of a batch, not of a piece
         piece = max_rows if network.batch_norm else min(PIECE, max_rows)
-        gradient = compiled("gradient", _kernels.gradient, dtype)
-        program = np.zeros(10, np.int64)
+        self._program = program = np.zeros(10, np.int64)
         program[_kernels.FORWARD_PASS] = compiled("forward", _kernels.forward, dtype).address
         program[_kernels.BACKWARD_PASS] = compiled("backward", _kernels.backward, dtype).address
         program[_kernels.LOSS] = compiled("loss", loop, dtype, template).address
-        program[_kernels.GRADIENT] = gradient.address
+        self._gradient_kernel, program[_kernels.GRADIENT] = compiled("gradient", _kernels.gradient, dtype)
         program[_kernels.LOAD] = self._table.loader()
         program[_kernels.N_LOADED] = self._table.n_loaded
         program[_kernels.N_COEFS] = network.n_coefs
         program[_kernels.N_TRAINED] = network.n_trained
         program[_kernels.PIECE_ROWS] = piece
-        self._gradient_kernel = gradient.function
         self._train_kernel = None
-        self._program = program
         self.gradient = aligned(network.n_parameters, dtype)
         self._totals = np.zeros(4)
         self._data = self._table.source, Y, weight
+        rate = network.dropout[0] if dropout else 0.0
+        self._strengths = np.array([alpha / mean_weight, l1 / mean_weight, rate, 0.0])
         n_work = _kernels.work_size(
             self._table.n_loaded, network.units[-1], described.n_values, described.n_kept, piece
         )
@@ -160,7 +160,7 @@ class Objective:
             loss.hyper_array(dtype),
             np.array([0, network.units[-1]] if blocks is None else blocks, np.int64),
             program,
-            np.array([alpha / mean_weight, l1 / mean_weight, network.dropout[0] if dropout else 0.0]),
+            self._strengths,
         )
 
     def evaluate(self, theta):
@@ -173,6 +173,7 @@ class Objective:
         if self._train_kernel is None:
             self._prepare(theta.dtype, plan)
         self._totals[:] = 0
+        self._strengths[_kernels.AVERAGE] = state.averages
         self._train_kernel(
             *(*self._data, order, theta, *self._memory, state.seed),
             *(state.slots, rates, batch_size, state.step, *self._update),
@@ -236,6 +237,8 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
     # epochs of an earlier run count as well: the parameters that come in are its best
     best = theta.copy() if plan.stops_early and np.isfinite(history.best_score) else None
     if not plan.complete and best is not None:
+        if state.current is None:  # what went before was a fit, which has had its own patience
+            history.stalled = 0
         if history.stalled > plan.n_iter_no_change:  # has stopped
             return
         if state.current is not None and np.array_equal(theta, state.best):  # else the user has changed them

@@ -2,6 +2,7 @@
 
 import copy
 from collections import namedtuple
+from inspect import signature
 
 import numpy as np
 from sklearn.metrics import check_scoring
@@ -42,10 +43,19 @@ def hold_out(fraction, targets, samples, rng):
     """
     n_samples = len(samples.Y)
     if hasattr(fraction, "split"):
-        *_, (rows, held_out) = fraction.split(np.zeros(n_samples), samples.y, samples.groups)
-        if len(rows) == 0 or len(held_out) == 0:
-            raise ValueError(f"validation_fraction={fraction!r} leaves a part empty.")
-        return np.asarray(rows, np.int64), np.asarray(held_out, np.int64)
+        try:
+            *_, parts = fraction.split(samples.X, samples.y, samples.groups)
+            rows, held_out = (_indices(part, n_samples) for part in parts)
+        except (IndexError, TypeError, ValueError) as error:
+            raise ValueError(f"validation_fraction={fraction!r} gives no split of these samples: {error}") from error
+        if np.intersect1d(rows, held_out).size:
+            raise ValueError(f"validation_fraction={fraction!r} has samples in both parts of its last split.")
+        if len(rows) == 0 or len(held_out) < 2:
+            raise ValueError(
+                f"validation_fraction={fraction!r} leaves {len(rows)} samples to train on (1 at least is legal) and "
+                f"{len(held_out)} to validate on (2 at least)."
+            )
+        return rows, held_out
     # the same draws as scikit-learn's, which stratifies where there is one output for two classes
     try:
         rows, held_out = train_test_split(
@@ -56,6 +66,16 @@ def hold_out(fraction, targets, samples, rng):
     if len(held_out) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
     return rows, held_out
+
+
+def _indices(part, n_samples):
+    """A part of a split as numbers of samples: kernels read memory by them."""
+    part = np.asarray(part)
+    if part.dtype == bool and part.shape == (n_samples,):
+        return np.flatnonzero(part)
+    if part.ndim != 1 or part.dtype.kind not in "iu" or (part.size and not 0 <= part.min() <= part.max() < n_samples):
+        raise ValueError(f"its parts must be numbers of samples from 0 to {n_samples - 1}")
+    return part.astype(np.int64)
 
 
 class Validation:
@@ -99,7 +119,9 @@ class Validation:
         elif scoring is not None:
             scorer = check_scoring(estimator, scoring)
             X, _, y, weight, _ = self._samples
-            weighted = {} if weight is None else {"sample_weight": weight}
+            takes = signature(scorer).parameters
+            takes_weights = "sample_weight" in takes or any(p.kind is p.VAR_KEYWORD for p in takes.values())
+            weighted = {"sample_weight": weight} if weight is not None and takes_weights else {}
             # the samples have been checked, and have lost their features' names
             estimator = copy.copy(estimator)
             vars(estimator).pop("feature_names_in_", None)

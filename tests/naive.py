@@ -369,7 +369,8 @@ def train(net, theta, X, Y, weight, optimizer, batches, rates, adjustments=(), d
                 gradient = OF_GRADIENT[adjustment.names[0]](gradient, bound)
         trained, running = theta[:n_trained], theta[n_trained:]
         if net.batch_norm:
-            running = running + max(0.1, 1 / t) * (moments(net, theta, x, batch_weight, of_step) - running)
+            share = max(0.1, 1 / t) * len(rows) / max(map(len, batches))  # a short batch counts by its rows
+            running = running + share * (moments(net, theta, x, batch_weight, of_step) - running)
         theta = np.concatenate([update(optimizer, trained, gradient, memory, rate, decay, t), running])
         for adjustment, bound in adjustments:
             if adjustment.names[0] in OF_WEIGHTS:

@@ -1,0 +1,165 @@
+"""What must hold where one thing follows another: a fit a fit, a short batch a full one, a part of the samples all."""
+
+import numpy as np
+import pytest
+from sklearn import neural_network
+from sklearn.metrics import accuracy_score
+
+from sknn_iitb import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+class Split:
+    """A splitter of one split."""
+
+    def __init__(self, rows, held_out):
+        self.parts = rows, held_out
+
+    def split(self, X, y=None, groups=None):
+        yield self.parts
+
+    def get_n_splits(self, *args):
+        return 1
+
+
+BAD_SPLITS = {
+    "beyond the end": (np.arange(10**6, 10**6 + 50), np.arange(5)),
+    "negative": (np.arange(-50, 0), np.arange(5)),
+    "fractions": (np.arange(50) / 3, np.arange(50, 60)),
+    "overlap": (np.arange(50), np.arange(40, 60)),
+    "one row to validate on": (np.arange(50), [60]),
+    "nothing to train on": ([], np.arange(50)),
+    "masks of another length": (np.ones(3, bool), np.zeros(3, bool)),
+}
+
+
+@pytest.mark.parametrize("parts", BAD_SPLITS.values(), ids=BAD_SPLITS)
+def test_a_splitter_of_rows_that_are_not_there_is_an_error(diabetes, parts):
+    net = MLPRegressor(early_stopping=True, max_iter=2, validation_fraction=Split(*parts))
+    with pytest.raises(ValueError, match="validation_fraction="):
+        net.fit(*diabetes)
+
+
+def test_a_splitter_may_give_masks(diabetes):
+    first = np.arange(len(diabetes[0])) < 400
+    nets = [
+        MLPRegressor(early_stopping=True, max_iter=3, validation_fraction=split, random_state=0).fit(*diabetes)
+        for split in (Split(first, ~first), Split(np.flatnonzero(first), np.flatnonzero(~first)))
+    ]
+    np.testing.assert_array_equal(nets[0].parameters_, nets[1].parameters_)
+    assert nets[0].t_ == 3 * 400
+
+
+def test_groups_of_another_length_are_an_error(diabetes):
+    with pytest.raises(ValueError, match="groups has 5 entries"):
+        MLPRegressor(max_iter=3).fit(*diabetes, groups=np.arange(5))
+
+
+@pytest.mark.parametrize("n_samples", [400, 401, 402])
+def test_a_short_last_batch_does_not_rule_the_running_moments(cancer, n_samples):
+    X, y = cancer[0][:n_samples], cancer[1][:n_samples]
+    net = MLPClassifier(batch_norm=True, max_iter=40, tol=0, random_state=0).fit(X, y)
+    ratio = net.variances_[0] / (X @ net.coefs_[0]).var(axis=0)
+    assert 0.95 < ratio.mean() < 1.05
+
+
+def test_a_warm_start_keeps_the_running_moments(cancer):
+    X, y = cancer
+    net = MLPClassifier(batch_norm=True, warm_start=True, max_iter=100, random_state=0).fit(X, y)
+    score, means = net.score(X, y), net.means_[0].copy()
+    net.set_params(max_iter=1, learning_rate_init=1e-12, batch_size=4).fit(X[15:23], y[15:23])
+    of_these = (X[15:23] @ net.coefs_[0]).mean(axis=0)
+    assert abs(net.means_[0] - means).sum() < 0.5 * abs(of_these - means).sum()
+    assert net.score(X, y) > score - 0.03
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_another_scoring_begins_with_a_best_score_of_its_own(cancer, method):
+    X, y = cancer
+    net = MLPClassifier(max_iter=30, warm_start=True, early_stopping=True, random_state=0)
+    given = {"X_val": X[400:], "y_val": y[400:]}
+    net.fit(X[:400], y[:400], **given)
+    before = net.parameters_.copy()
+    getattr(net.set_params(scoring="loss"), method)(X[:400], y[:400], **given)
+    assert abs(net.parameters_ - before).max() > 0
+    assert net.best_validation_score_ == max(net.validation_scores_[30:] or net.validation_scores_[-1:])
+
+
+def test_partial_fit_goes_on_after_a_fit_that_has_stopped_early(cancer):
+    X, y = cancer
+    net = MLPClassifier(max_iter=500, early_stopping=True, n_iter_no_change=3, random_state=0).fit(X[:300], y[:300])
+    assert net.n_iter_ < 500
+    for _ in range(3):
+        net.partial_fit(X[300:], y[300:], X_val=X[:300], y_val=y[:300])
+        assert net.n_iter_ == 1
+
+
+def test_a_scorer_of_three_arguments_goes_with_weights(cancer):
+    def accuracy(net, X, y):
+        return accuracy_score(y, net.predict(X))
+
+    net = MLPClassifier(class_weight="balanced", early_stopping=True, scoring=accuracy, max_iter=5).fit(*cancer)
+    assert net.best_validation_score_ > 0.5
+
+
+def test_balanced_weights_are_those_of_the_training_samples_everywhere(cancer):
+    X, y = cancer
+    some = np.r_[np.flatnonzero(y == 0)[:5], np.flatnonzero(y == 1)[:200]]
+    as_dict = {label: len(y) / (2 * np.sum(y == label)) for label in (0, 1)}
+    nets = [
+        MLPClassifier(class_weight=weight, max_iter=2, random_state=0).fit(X, y, X_val=X[some], y_val=y[some])
+        for weight in ("balanced", as_dict)
+    ]
+    assert nets[0].validation_scores_ == nets[1].validation_scores_
+    assert nets[0].loss_and_gradient(X[some], y[some])[0] == nets[1].loss_and_gradient(X[some], y[some])[0]
+
+
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+def test_lbfgs_has_no_epochs_to_validate(cancer, cls):
+    X, y = cancer
+    with pytest.raises(ValueError, match="X_val and y_val are not legal with solver='lbfgs'"):
+        cls(solver="lbfgs").fit(X, y, X_val=X, y_val=y)
+
+
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+def test_weights_whose_sum_overflows_are_an_error(cancer, cls):
+    X, y = cancer
+    with pytest.raises(ValueError, match="sample_weight, times class_weight, is too large"):
+        cls(max_iter=2).fit(X, y, sample_weight=np.full(len(y), 1e307))
+
+
+def test_the_score_of_several_columns_wants_y_of_their_shape(iris):
+    X, y = iris
+    Y = np.column_stack([y, 2 - y])
+    net = MLPClassifier(max_iter=2).fit(X, Y)
+    for other in (Y[:1], Y[:, :1], y):
+        with pytest.raises(ValueError, match="y has the shape"):
+            net.score(X, other)
+
+
+def test_a_net_of_lbfgs_that_comes_from_scikit_learn_goes_on(cancer):
+    X, y = cancer
+    theirs = neural_network.MLPClassifier(solver="lbfgs", max_iter=5, random_state=0).fit(X, y)
+    ours = MLPClassifier.from_sklearn(theirs).set_params(solver="adam")
+    assert ours.partial_fit(X, y).n_iter_ == 1
+
+
+def test_a_custom_loss_learns_several_columns_one_against_the_rest(iris):
+    X, y = iris
+    net = MLPClassifier(loss=_half_square, max_iter=200, learning_rate_init=0.01, random_state=0)
+    net.fit(X, np.column_stack([y, 2 - y]))
+    assert net.out_activation_ == "identity"
+    assert net.score(X, np.column_stack([y, 2 - y])) > 0.9
+
+
+def _half_square(value, target):
+    return 0.5 * (value - target) ** 2, value - target
+
+
+def test_the_deviation_of_a_huge_variance_is_a_number(diabetes):
+    net = MLPRegressor(hidden_layer_sizes=(), loss="gaussian", max_iter=2, dtype="float32").fit(*diabetes)
+    net.coefs_[0] = np.zeros_like(net.coefs_[0])
+    net.intercepts_[0] = np.array([0.0, 100.0])
+    deviation = net.predict(diabetes[0], return_std=True)[1]
+    np.testing.assert_allclose(deviation, np.exp(50.0), rtol=1e-5)
