@@ -51,6 +51,7 @@ class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ValueError
             If there is no hidden layer.
         """
+        check_is_fitted(self)
         if self.n_layers_ == 2:
             raise ValueError("transform gives the values of the last hidden layer, and this network has none.")
         return self.hidden_activations(X)
