@@ -1,12 +1,24 @@
 """What compiled code is made of that numba does not have, or has in a slower form."""
 
+import platform
+
 import numba
 import numpy as np
 from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic, overload
 
-__all__ = ["address", "array_at", "elementary", "first", "inlined", "power_of_two", "prefetch"]
+__all__ = [
+    "address",
+    "array_at",
+    "elementary",
+    "first",
+    "flush_denormals",
+    "inlined",
+    "power_of_two",
+    "prefetch",
+    "restore_denormals",
+]
 
 
 # "reassoc" would undo the split of ln 2 into two parts that the accuracy of exp rests on
@@ -44,6 +56,68 @@ def _power_of_two(typing_context, exponent):
 
 
 power_of_two = _power_of_two
+
+
+# bits of an x86 processor's control register: results, and operands, that are denormal numbers count as zero
+_FLUSH = 1 << 15 | 1 << 6
+
+
+def _control(instruction):
+    """An intrinsic that stores the control register of vector arithmetic, or loads it."""
+
+    def codegen(context, builder, signature, values):
+        slot = cgutils.alloca_once(builder, cgutils.ir.IntType(32))
+        for value in values:
+            builder.store(value, slot)
+        byte = cgutils.ir.IntType(8).as_pointer()
+        kind = cgutils.ir.FunctionType(cgutils.ir.VoidType(), [byte])
+        builder.call(
+            cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{instruction}"),
+            [builder.bitcast(slot, byte)],
+        )
+        return context.get_dummy_value() if values else builder.load(slot)
+
+    return codegen
+
+
+@intrinsic
+def _stored_control(typing_context):
+    return types.uint32(), _control("stmxcsr")
+
+
+@intrinsic
+def _load_control(typing_context, control):
+    return types.void(types.uint32), _control("ldmxcsr")
+
+
+def _flush_denormals():
+    before = _stored_control()
+    _load_control(np.uint32(before | _FLUSH))
+    return before
+
+
+def _restore_denormals(before):
+    _load_control(before)
+
+
+def _leave_denormals():
+    return np.uint32(0)
+
+
+def _nothing_to_restore(before):
+    pass
+
+
+_IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+# flush_denormals(): from here on numbers below the normal ones are zero to this thread; returns what
+# restore_denormals(before) takes to undo that. A mean that decays towards zero, as in adam that of a neuron which does
+# not fire, else becomes denormal, and arithmetic with denormal numbers takes several times as long.
+if _IS_X86 and not config.DISABLE_JIT:
+    flush_denormals, restore_denormals = inlined(_flush_denormals), inlined(_restore_denormals)
+elif config.DISABLE_JIT:
+    flush_denormals, restore_denormals = _leave_denormals, _nothing_to_restore
+else:
+    flush_denormals, restore_denormals = inlined(_leave_denormals), inlined(_nothing_to_restore)
 
 
 # --- memory ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ caller allocates with :func:`work_size` numbers for pieces of at most `piece` ro
 several pieces, whose gradients are added up. Nothing is allocated here, and nothing is raised.
 """
 
+from sknn_iitb._intrinsics import flush_denormals, restore_denormals
 from sknn_iitb._jit import call
 from sknn_iitb.layers import BACKWARD, FORWARD, KEPT, N_IN, N_KEPT, N_OUT, VALUE
 
@@ -183,6 +184,7 @@ def train(
     """
     n_trained = program[N_TRAINED]
     n_slots = slots.size // n_trained
+    before = flush_denormals()
     for b in range(rates.size):
         rows = order[b * batch_size : min((b + 1) * batch_size, order.size)]
         _gradient(
@@ -241,6 +243,7 @@ def train(
     for i in range(theta.size):
         check += theta[i] * 0.0
     totals[SUM_LOSS] += check
+    restore_denormals(before)
 
 
 def predict(X, rows, theta, work, out, layers, hypers, program):
