@@ -17,9 +17,10 @@ from sknn_iitb._weights import WeightsMixin
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.diagnosis import advice
 from sknn_iitb.network import Network, Parameters, aligned
+from sknn_iitb.objective import Objective
 from sknn_iitb.optimizers import LBFGS
 from sknn_iitb.schedules import Clock
-from sknn_iitb.training import History, Objective, Plan, State, descend, minimize
+from sknn_iitb.training import History, Plan, State, descend, minimize
 from sknn_iitb.validation import Given, Samples, Validation, hold_out
 
 __all__ = ["BaseMLP", "assign", "is_first_order"]

@@ -11,6 +11,7 @@ from numba.extending import intrinsic, overload
 __all__ = [
     "address",
     "array_at",
+    "array_like",
     "elementary",
     "first",
     "flush_denormals",
@@ -108,11 +109,11 @@ def _nothing_to_restore(before):
     pass
 
 
-_IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 # flush_denormals(): from here on numbers below the normal ones are zero to this thread; returns what
 # restore_denormals(before) takes to undo that. A mean that decays towards zero, as in adam that of a neuron which does
 # not fire, else becomes denormal, and arithmetic with denormal numbers takes several times as long.
-if _IS_X86 and not config.DISABLE_JIT:
+if IS_X86 and not config.DISABLE_JIT:
     flush_denormals, restore_denormals = inlined(_flush_denormals), inlined(_restore_denormals)
 elif config.DISABLE_JIT:
     flush_denormals, restore_denormals = _leave_denormals, _nothing_to_restore
@@ -171,3 +172,15 @@ def array_at(dtype):
         return lambda number, size: _arrays[number][:size]
     kind = np.dtype(dtype).type
     return inlined(lambda number, size: numba.carray(_pointer(number), size, kind))
+
+
+def _array_like(other, number, size):
+    return numba.carray(_pointer(number), size, other.dtype)
+
+
+def _known_array(other, number, size):
+    return _arrays[number][:size]
+
+
+# array_like(other, address, size): the vector of the same type as another array that lies there
+array_like = _known_array if config.DISABLE_JIT else inlined(_array_like)

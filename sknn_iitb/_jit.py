@@ -56,7 +56,7 @@ def _signatures(f):
     """The signature of every family for the float type `f`. The first float array of a family has that type."""
     vector, matrix = _array(f, 1), _array(f, 2)
     const_vector, const_matrix = _array(f, 1, readonly=True), _array(f, 2, readonly=True)
-    hyper, factors = _array(types.float64, 1, readonly=True), _array(types.float64, 2, readonly=True)
+    hyper = _array(types.float64, 1, readonly=True)
     index, table = _array(types.int64, 1, readonly=True), _array(types.int64, 2, readonly=True)
     real, integer, nothing = types.float64, types.int64, types.void
     # source, Y, weight, order; theta; gradient, spare, work, totals, layers, hypers, loss_hyper, blocks, program,
@@ -79,10 +79,7 @@ def _signatures(f):
         "forward": nothing(*through, vector, vector, table, const_matrix, integer),
         "backward": nothing(*through, matrix, vector, vector, table, const_matrix, integer),
         "gradient": nothing(*batch, const_vector, *state),
-        "train": nothing(
-            *(*batch, vector, *state),
-            *(vector, hyper, integer, integer, hyper, table, factors, table, table, hyper),
-        ),
+        "train": nothing(table, vector, index, hyper, integer, integer, integer),
         "predict": nothing(const_matrix, index, const_vector, vector, matrix, table, const_matrix, index),
     }
 

@@ -6,11 +6,13 @@ caller allocates with :func:`work_size` numbers for pieces of at most `piece` ro
 several pieces, whose gradients are added up. Nothing is allocated here, and nothing is raised.
 """
 
-from sknn_iitb._intrinsics import flush_denormals, restore_denormals
+import numpy as np
+
+from sknn_iitb._intrinsics import address, array_at, array_like, flush_denormals, inlined, restore_denormals
 from sknn_iitb._jit import call
 from sknn_iitb.layers import BACKWARD, FORWARD, KEPT, N_IN, N_KEPT, N_OUT, VALUE
 
-__all__ = ["backward", "forward", "gradient", "predict", "train", "work_size"]
+__all__ = ["backward", "forward", "frame", "gradient", "predict", "train", "work_size"]
 
 # entries of `program`: addresses, then numbers
 FORWARD_PASS, BACKWARD_PASS, LOSS, GRADIENT, UPDATE, LOAD, N_LOADED, N_COEFS, N_TRAINED, PIECE_ROWS = range(10)
@@ -21,11 +23,44 @@ PREDICT_FORWARD, PREDICT_PIECE = range(2)
 L2, L1, INPUT_DROPOUT, AVERAGE = range(4)
 # entries of `totals`: mean loss and penalty of the last batch; their sums over the batches, times their rows
 BATCH_LOSS, BATCH_PENALTY, SUM_LOSS, SUM_PENALTY = range(4)
+# the arrays of a `frame` and their types, None for that of theta; its columns are address, rows and columns
+FRAME = {
+    **dict.fromkeys(("Y", "weight", "gradient", "spare", "work", "hypers", "loss_hyper", "slots")),
+    **dict.fromkeys(("totals", "strengths", "update_hyper", "factors", "bounds"), np.float64),
+    **dict.fromkeys(("source", "layers", "blocks", "program", "ranges", "matrices", "adjustments"), np.int64),
+}
+_Y, _WEIGHT, _GRADIENT, _SPARE, _WORK, _HYPERS, _LOSS_HYPER, _SLOTS = range(8)
+_TOTALS, _STRENGTHS, _UPDATE_HYPER, _FACTORS, _BOUNDS = range(8, 13)
+_SOURCE, _LAYERS, _BLOCKS, _PROGRAM, _RANGES, _MATRICES, _ADJUSTMENTS = range(13, 20)
 # columns of `adjustments`: an address, and whether it comes after the update
 ADJUST, AFTERWARDS = range(2)
 
 # the share of a batch in the running moments of batch normalization, once there have been more batches
 _MOMENTUM = 0.1
+
+_reals_at, _integers_at = array_at(np.float64), array_at(np.int64)
+
+
+def _like(theta, frame, k):
+    return array_like(theta, frame[k, 0], frame[k, 1] * frame[k, 2])
+
+
+def _reals(frame, k):
+    return _reals_at(frame[k, 0], frame[k, 1] * frame[k, 2])
+
+
+def _integers(frame, k):
+    return _integers_at(frame[k, 0], frame[k, 1] * frame[k, 2])
+
+
+_like, _reals, _integers = inlined(_like), inlined(_reals), inlined(_integers)
+
+
+def _matrix(vector, frame, k):
+    return vector.reshape(frame[k, 1], frame[k, 2])
+
+
+_matrix = inlined(_matrix)
 
 _load = call["load"]
 _layer_forward = call["layer_forward"]
@@ -41,6 +76,20 @@ _gradient = call["gradient"]
 def work_size(n_loaded, n_outputs, n_values, n_kept, piece):
     """Length of `work`: a row's weight, input, targets, weights and gradients of the loss, values and what is kept."""
     return piece * (1 + n_loaded + 3 * n_outputs + n_values + n_kept)
+
+
+def frame(arrays, dtype):
+    """The frame for :func:`train`: where `arrays`, by name, are. The caller keeps them alive.
+
+    Raises
+    ------
+    TypeError
+        If an array is not what the kernel will take it for.
+    """
+    for name, kind in FRAME.items():
+        if arrays[name].dtype != (kind or dtype) or not arrays[name].flags.c_contiguous:
+            raise TypeError(f"{name} must be of {np.dtype(kind or dtype)} in C order, got {arrays[name].dtype}")
+    return np.array([(address(arrays[name]), *arrays[name].shape, 1)[:3] for name in FRAME], np.int64)
 
 
 def forward(x, rows, weight, theta, gradient, values, kept, layers, hypers, key):
@@ -148,40 +197,26 @@ def gradient(
     totals[BATCH_PENALTY] = (0.5 * strengths[L2] * square + strengths[L1] * absolute) / n_batch
 
 
-def train(
-    source,
-    Y,
-    weight,
-    order,
-    theta,
-    gradient,
-    spare,
-    work,
-    totals,
-    layers,
-    hypers,
-    loss_hyper,
-    blocks,
-    program,
-    strengths,
-    key,
-    slots,
-    rates,
-    batch_size,
-    step,
-    update_hyper,
-    ranges,
-    factors,
-    matrices,
-    adjustments,
-    bounds,
-):
-    """Take one step per batch of `batch_size` rows in `order`.
+def train(frame, theta, order, rates, batch_size, step, key):
+    """Take one step per batch of `batch_size` rows in `order`; add up the totals of these alone.
 
-    `ranges` are parts of theta, `factors` for each the factor of the rate and that of the optimizer's own decay. The
-    slots of a part lie behind one another in `slots`. `adjustments`, each with its bound, change the gradient before
-    the update or theta after it. The loss is NaN if a parameter is not finite in the end.
+    The other arrays stay the same for a whole run and come in the `frame`, for numba takes longer to hand over twenty
+    arrays than a small net needs to learn from a batch. `ranges` are parts of theta, `factors` for each the factor of
+    the rate and that of the optimizer's own decay. The slots of a part lie behind one another in `slots`.
+    `adjustments`, each with its bound, change the gradient before the update or theta after it. The loss is NaN if a
+    parameter is not finite in the end.
     """
+    weight, gradient, spare = _like(theta, frame, _WEIGHT), _like(theta, frame, _GRADIENT), _like(theta, frame, _SPARE)
+    work, loss_hyper, slots = _like(theta, frame, _WORK), _like(theta, frame, _LOSS_HYPER), _like(theta, frame, _SLOTS)
+    Y, hypers = _matrix(_like(theta, frame, _Y), frame, _Y), _matrix(_like(theta, frame, _HYPERS), frame, _HYPERS)
+    totals, strengths, bounds = _reals(frame, _TOTALS), _reals(frame, _STRENGTHS), _reals(frame, _BOUNDS)
+    update_hyper, factors = _reals(frame, _UPDATE_HYPER), _matrix(_reals(frame, _FACTORS), frame, _FACTORS)
+    source, blocks, program = _integers(frame, _SOURCE), _integers(frame, _BLOCKS), _integers(frame, _PROGRAM)
+    layers = _matrix(_integers(frame, _LAYERS), frame, _LAYERS)
+    ranges = _matrix(_integers(frame, _RANGES), frame, _RANGES)
+    matrices = _matrix(_integers(frame, _MATRICES), frame, _MATRICES)
+    adjustments = _matrix(_integers(frame, _ADJUSTMENTS), frame, _ADJUSTMENTS)
+    totals[:] = 0
     n_trained = program[N_TRAINED]
     n_slots = slots.size // n_trained
     before = flush_denormals()

@@ -10,18 +10,11 @@ import numpy as np
 import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 
-from sknn_iitb import _kernels
 from sknn_iitb._blas import single_threaded
-from sknn_iitb._jit import compiled
-from sknn_iitb.network import PIECE, Described, aligned
 from sknn_iitb.reporting import reporter
 from sknn_iitb.schedules import Clock
-from sknn_iitb.table import table_of
 
-__all__ = ["History", "Objective", "Plan", "State", "descend", "minimize"]
-
-# floating-point operations between two looks for Ctrl-C: about 100 ms
-_WORK_PER_CALL = 5e8
+__all__ = ["History", "Plan", "State", "descend", "minimize"]
 
 _SCIPY_FTOL = 1e7 * np.finfo(float).eps  # its default
 
@@ -90,127 +83,6 @@ class History:
     validation_loss_curve: list = field(default_factory=list)
 
 
-class Objective:
-    """The penalised loss of a network on given data, as compiled code, with all the memory that it needs.
-
-    Parameters
-    ----------
-    network : Network
-    loss : Loss
-    X : ndarray or CSR matrix of shape (n_samples, n_features), C order
-    Y : ndarray of shape (n_samples, n_outputs)
-        Its dtype is that of the parameters and of all arithmetic.
-    weight : ndarray of shape (n_samples,) or None
-        Sample weights, all positive. A batch's loss is sum(w_i l_i) / (rows * mean weight).
-    alpha : float
-        Strength of the L2 penalty, alpha / (2 * rows * mean weight) times the squared weights.
-    max_rows : int
-        Rows of the largest batch.
-    rows : ndarray of int64 or None
-        The samples to train on; None for all.
-    l1 : float
-        Strength of the L1 penalty, l1 / (rows * mean weight) times the sum of the absolute weights.
-    blocks : sequence of int or None
-        Where the outputs begin that belong together, and their number in the end; None if all do.
-    dropout : bool
-        Whether inputs and neurons are left out.
-    """
-
-    def __init__(self, network, loss, X, Y, weight, alpha, max_rows, rows=None, l1=0.0, blocks=None, dropout=False):
-        dtype = Y.dtype
-        self.network = network
-        self.n_samples = len(Y) if rows is None else len(rows)
-        self._rows = rows
-        mean_weight = 1.0 if weight is None else float(np.mean(weight if rows is None else weight[rows]))
-        weight = np.ones(len(Y), dtype) if weight is None else (weight / mean_weight).astype(dtype)
-        self._divisor = network.units[-1] if loss.mean_over_outputs else 1
-
-        loop, template, on_scores = loss.loop(network.output.names[0])
-        self._table = table_of(X, dtype)  # holds the memory that the kernels know by its address
-        chain = network.layers(self._table, activate_output=not on_scores, training=True, dropout=dropout)
-        described = Described(list(chain), dtype)
-        # the moments of batch normalization are those of a batch, not of a piece
-        piece = max_rows if network.batch_norm else min(PIECE, max_rows)
-        self._program = program = np.zeros(10, np.int64)
-        program[_kernels.FORWARD_PASS] = compiled("forward", _kernels.forward, dtype).address
-        program[_kernels.BACKWARD_PASS] = compiled("backward", _kernels.backward, dtype).address
-        program[_kernels.LOSS] = compiled("loss", loop, dtype, template).address
-        self._gradient_kernel, program[_kernels.GRADIENT] = compiled("gradient", _kernels.gradient, dtype)
-        program[_kernels.LOAD] = self._table.loader()
-        program[_kernels.N_LOADED] = self._table.n_loaded
-        program[_kernels.N_COEFS] = network.n_coefs
-        program[_kernels.N_TRAINED] = network.n_trained
-        program[_kernels.PIECE_ROWS] = piece
-        self._train_kernel = None
-        self.gradient = aligned(network.n_parameters, dtype)
-        self._totals = np.zeros(4)
-        self._data = self._table.source, Y, weight
-        rate = network.dropout[0] if dropout else 0.0
-        self._strengths = np.array([alpha / mean_weight, l1 / mean_weight, rate, 0.0])
-        n_work = _kernels.work_size(
-            self._table.n_loaded, network.units[-1], described.n_values, described.n_kept, piece
-        )
-        self._memory = (
-            self.gradient,
-            np.empty(network.n_parameters if max_rows > piece else 0, dtype),
-            aligned(n_work, dtype),
-            self._totals,
-            described.table,
-            described.hypers,
-            loss.hyper_array(dtype),
-            np.array([0, network.units[-1]] if blocks is None else blocks, np.int64),
-            program,
-            self._strengths,
-        )
-
-    def evaluate(self, theta):
-        """Compute the gradient on all samples into ``self.gradient``; return the loss and the penalty, as minimised."""
-        self._gradient_kernel(*self._data, self.order(None), theta, *self._memory, 0)
-        return self._totals[_kernels.BATCH_LOSS], self._totals[_kernels.BATCH_PENALTY]
-
-    def train(self, theta, order, rates, batch_size, state, plan):
-        """Take ``len(rates)`` steps over the samples `order`; return the loss and the penalty, summed over them."""
-        if self._train_kernel is None:
-            self._prepare(theta.dtype, plan)
-        self._totals[:] = 0
-        self._strengths[_kernels.AVERAGE] = state.averages
-        self._train_kernel(
-            *(*self._data, order, theta, *self._memory, state.seed),
-            *(state.slots, rates, batch_size, state.step, *self._update),
-        )
-        return self._totals[_kernels.SUM_LOSS], self._totals[_kernels.SUM_PENALTY]
-
-    def _prepare(self, dtype, plan):
-        """Compile what only training by a first-order optimizer needs."""
-        self._train_kernel = compiled("train", _kernels.train, dtype).function
-        self._program[_kernels.UPDATE] = compiled("optimizer", plan.optimizer.kernel, dtype).address
-        n_coefs, n_trained = self.network.n_coefs, self.network.n_trained
-        ranges = [(0, n_coefs), (n_coefs, n_trained)] if plan.optimizer.decays else [(0, n_trained)]
-        adjust = [(compiled("adjustment", a.function, dtype).address, a.afterwards) for a, _ in plan.adjustments]
-        self._update = (
-            plan.optimizer.hyper_array(np.float64),
-            np.array(ranges, np.int64),
-            np.array([(1.0, 1.0), (1.0, 0.0)]),
-            self.network.matrices(),
-            np.array(adjust, np.int64).reshape(-1, 2),
-            np.array([bound for _, bound in plan.adjustments], np.float64),
-        )
-
-    def order(self, permutation):
-        """The samples to train on, permuted."""
-        if permutation is None:
-            return np.arange(self.n_samples, dtype=np.int64) if self._rows is None else self._rows
-        return permutation if self._rows is None else self._rows[permutation]
-
-    def reported(self, loss, penalty):
-        """The loss as ``loss_`` and ``loss_curve_`` have it: some losses report their mean over the outputs."""
-        return float(loss / self._divisor + penalty)
-
-    def batches_per_call(self, batch_size):
-        """How many batches take about 100 ms, from their arithmetic alone, so that results do not depend on a clock."""
-        return max(1, int(_WORK_PER_CALL / (6 * batch_size * self.network.n_parameters + 5000)))
-
-
 def descend(objective, theta, state, history, plan, validate=None, observers=()):
     """Train by a first-order optimizer.
 
@@ -244,13 +116,14 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
         if state.current is not None and np.array_equal(theta, state.best):  # else the user has changed them
             theta[:] = state.current
     factors = _factors(objective.n_samples, state, plan)
+    stride = objective.batches_per_call(plan.batch_size)
     try:
         with single_threaded(), closing(reporter(plan.verbose, plan.n_epochs)) as report:
             for _ in range(plan.n_epochs):
                 for observer in observers:
                     observer.begin()
                 rates = plan.learning_rate_init / state.divisor * next(factors)
-                _run_epoch(objective, theta, rates, state, history, plan)
+                _run_epoch(objective, theta, rates, stride, state, history, plan)
                 score, loss = (None, None) if validate is None else validate(theta)
                 if not math.isfinite(history.loss):
                     report.close()
@@ -261,8 +134,7 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
                 report.epoch(history, score)
                 state.divisor = plan.schedule.after_epoch(state.divisor, history.n_samples, history.stalled)
                 state.learning_rate = plan.learning_rate_init / state.divisor
-                stopped = max((observer.end(history) for observer in observers), default=False)
-                if stopped:
+                if any([observer.end(history) for observer in observers]):  # noqa: C419  each is to know
                     break
                 if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, report):
                     report.close()
@@ -294,11 +166,10 @@ def _factors(n_samples, state, plan):
         yield from plan.schedule.factors(steps, state.clock).reshape(n_ahead, n_batches)
 
 
-def _run_epoch(objective, theta, rates, state, history, plan):
-    """Use every sample once; record the loss."""
+def _run_epoch(objective, theta, rates, stride, state, history, plan):
+    """Use every sample once, `stride` batches at a time; record the loss."""
     n, batch_size = objective.n_samples, plan.batch_size
     order = objective.order(_next_order(state, n) if plan.shuffle else None)
-    stride = objective.batches_per_call(batch_size)
     loss = penalty = 0.0
     n_done = 0
     try:
@@ -407,7 +278,7 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
         history.n_iter += 1
         history.loss = objective.reported(*latest)  # an iteration ends with its best evaluation
         report.epoch(history)
-        stopped = max((observer.end(history) for observer in observers), default=False)
+        stopped = any([observer.end(history) for observer in observers])  # noqa: C419  each is to know
         if stopped:
             raise StopIteration
 

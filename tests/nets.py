@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, settings
 
 from sknn_iitb.activations import Softmax
 from sknn_iitb.network import Network
+from sknn_iitb.objective import Objective
 from sknn_iitb.schedules import Clock
-from sknn_iitb.training import Objective, State
+from sknn_iitb.training import State
 
 
 def examples(n):

@@ -3,18 +3,20 @@
 from unittest.mock import patch
 
 import naive
+import numba
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from nets import assert_close, build, exact, examples, network_of, new_state, random_data, run
 
+from sknn_iitb import _intrinsics, _kernels
 from sknn_iitb import network as network_module
-from sknn_iitb import training
+from sknn_iitb import objective as objective_module
 from sknn_iitb.activations import ACTIVATIONS, GELU, Logistic, ReLU, Softmax, Softplus, Step, Tanh
 from sknn_iitb.adjustments import ClipNorm, ClipValue, MaxNorm
 from sknn_iitb.losses import LogLoss, Perceptron, SquaredError
-from sknn_iitb.optimizers import OPTIMIZERS, SGD
+from sknn_iitb.optimizers import OPTIMIZERS, SGD, Adam
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -64,7 +66,7 @@ def test_predict_is_the_naive_nets(dtype, net, n_rows, piece, seed):
 def check_gradient(dtype, net, n_rows, piece, weighted, seed):
     theta, X, Y, weight = random_data(net, dtype, seed, n_rows, weighted)
     assume_no_kink(net, theta, X)
-    with patch.object(training, "PIECE", piece):
+    with patch.object(objective_module, "PIECE", piece):
         objective = build(net, X, Y, weight)
     loss, penalty = objective.evaluate(theta)
     expected = naive.loss_and_gradient(net, *exact(theta, X, Y, weight))
@@ -109,7 +111,7 @@ def test_an_epoch_of_descent_is_the_naive_nets(dtype, net, n_rows, piece, batch_
     order = rng.permutation(n_rows)
     batches = [order[start : start + batch_size] for start in range(0, n_rows, batch_size)]
     rates = rng.uniform(0.001, 0.02, len(batches))
-    with patch.object(training, "PIECE", piece):
+    with patch.object(objective_module, "PIECE", piece):
         objective = build(net, X, Y, weight, min(batch_size, n_rows))
     expected, *sums = naive.train(net, *exact(theta, X, Y, weight), optimizer, batches, rates)
     found = run(objective, theta, order, rates, batch_size, optimizer)
@@ -232,3 +234,29 @@ def test_step_with_the_perceptron_loss_is_rosenblatts_rule(dtype):
     objective = build(net, X, y.astype(dtype)[:, None], None, 1)
     run(objective, theta, np.arange(40), np.ones(40), 1, SGD(momentum=0.0))
     assert_close(theta, w, dtype)
+
+
+def test_a_frame_takes_only_arrays_of_the_types_that_the_kernel_reads():
+    theta, X, Y, weight = random_data(NET, "float64", 0, 23, weighted=True)
+    objective = build(NET, X, Y, weight, 23)
+    run(objective, theta, np.arange(23), np.full(1, 0.1), 23, SGD())
+    arrays = objective._arrays
+    for name, kind in _kernels.FRAME.items():
+        with pytest.raises(TypeError, match=f"{name} must be of {np.dtype(kind or float)} in C order"):
+            _kernels.frame({**arrays, name: arrays[name].astype(np.int16)}, theta.dtype)
+    with pytest.raises(TypeError, match="Y must be"):
+        _kernels.frame({**arrays, "Y": np.asfortranarray(Y)}, theta.dtype)
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT or not _intrinsics.IS_X86, reason="of that processor's compiled code")
+def test_a_decaying_mean_becomes_zero_without_being_denormal_first():
+    theta, X, Y, weight = random_data(NET, "float32", 0, 23)
+    X[:, 0] = 0  # the weights of this input get no gradient
+    objective = build(NET._replace(alpha=0.0, l1=0.0), X, Y, weight, 23)
+    optimizer = Adam()
+    state = new_state(objective, optimizer)
+    state.slots[...] = np.finfo("float32").tiny * 1.01
+    run(objective, theta, np.arange(23), np.full(1, 0.0), 23, optimizer, state=state)
+    of_first_input = state.slots.reshape(2, -1)[0, : NET.units[1]]
+    assert not of_first_input.any()
+    assert np.float32(1e-40) * np.float32(1) > 0  # for others the processor is as it was

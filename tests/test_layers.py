@@ -11,7 +11,8 @@ from nets import assert_close, build, differences, exact, examples, network_of, 
 from scipy.stats import chisquare
 from sklearn.preprocessing import StandardScaler
 
-from sknn_iitb import MLPRegressor, layers, training
+from sknn_iitb import MLPRegressor, layers
+from sknn_iitb import objective as objective_module
 from sknn_iitb._jit import compiled
 from sknn_iitb.activations import ACTIVATIONS, GELU, ReLU, Softmax, Softplus, Step, Tanh
 from sknn_iitb.losses import LogLoss, SquaredError
@@ -120,7 +121,7 @@ def test_under_batch_norm_whole_weights_are_repeated_rows(dtype):
 def test_under_batch_norm_a_batch_longer_than_a_piece_is_one_batch(dtype):
     theta, X, Y, weight = random_data(NORMALISED, dtype, 0, 20, weighted=True)
     whole = build(NORMALISED, X, Y, weight)
-    with patch.object(training, "PIECE", 3):
+    with patch.object(objective_module, "PIECE", 3):
         pieces = build(NORMALISED, X, Y, weight)
     assert pieces.evaluate(theta) == whole.evaluate(theta)
     np.testing.assert_array_equal(pieces.gradient, whole.gradient)
@@ -288,10 +289,10 @@ def test_gradient_under_dropout_is_the_derivative_by_finite_differences():
     np.testing.assert_allclose(gradient, derivative, rtol=1e-6, atol=1e-10)
 
 
-def an_epoch(net, order, piece=training.PIECE, calls=(5,), seed=3 * 2**33 + 1):
+def an_epoch(net, order, piece=objective_module.PIECE, calls=(5,), seed=3 * 2**33 + 1):
     """Parameters after five steps, taken in as many calls as `calls` says, in pieces of that many rows."""
     theta, X, Y, weight = random_data(net, "float64", 0, 50, weighted=True)
-    with patch.object(training, "PIECE", piece):
+    with patch.object(objective_module, "PIECE", piece):
         objective = build(net, X, Y, weight, 10, dropout=RATES)
     state = new_state(objective, SGD(), seed)
     for n in calls:

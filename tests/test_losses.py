@@ -27,7 +27,7 @@ from sknn_iitb.losses import (
     SquaredError,
 )
 from sknn_iitb.network import Network
-from sknn_iitb.training import Objective
+from sknn_iitb.objective import Objective
 
 ALL = [cls() for cls in LOSSES]
 # hyperparameters other than the default ones

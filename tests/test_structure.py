@@ -35,7 +35,7 @@ FLOORS = [
     {"classifier", "regressor", "comparison"},
     {"_base", "_docstrings"},
     {"interop"},
-    {"_features", "_parameters", "_weights", "training", "validation"},
+    {"_features", "_parameters", "_weights", "objective", "training", "validation"},
     {"network", "targets"},
     {"table"},
     PART_MODULES,

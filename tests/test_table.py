@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from nets import assert_close, build, examples, network_of, new_state, random_data, run
 from scipy import sparse
 
+from sknn_iitb import objective as objective_module
 from sknn_iitb import table as table_module
-from sknn_iitb import training
 from sknn_iitb._jit import compiled
 from sknn_iitb.activations import Softmax, Tanh
 from sknn_iitb.losses import LogLoss
@@ -196,7 +196,7 @@ def test_entries_of_any_type_are_converted(kind, dtype):
 def test_random_sparse_tables_are_the_dense_ones(shape, density, piece, batch_norm, seed):
     X = sparse.random(*shape, density=density, random_state=seed, format="csr")
     net = NET._replace(units=(shape[1], 5, 4, 3), batch_norm=batch_norm)
-    with patch.object(training, "PIECE", piece):
+    with patch.object(objective_module, "PIECE", piece):
         pairs = zip(results(X, "float64", net=net), results(X.toarray(), "float64", net=net), strict=True)
     for actual, wanted in pairs:
         # a column that is almost constant is divided by 0.003

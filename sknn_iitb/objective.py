@@ -1,0 +1,140 @@
+"""What is minimised: the penalised loss of a network on given samples, its gradient, and steps against that."""
+
+import numpy as np
+
+from sknn_iitb import _kernels
+from sknn_iitb._jit import compiled
+from sknn_iitb.network import PIECE, Described, aligned
+from sknn_iitb.table import table_of
+
+__all__ = ["Objective"]
+
+# floating-point operations between two looks for Ctrl-C: about 100 ms
+_WORK_PER_CALL = 5e8
+
+# the arrays that the gradient's kernel takes besides the samples and the parameters
+_OF_GRADIENT = (
+    *("source", "Y", "weight", "gradient", "spare", "work", "totals", "layers", "hypers", "loss_hyper", "blocks"),
+    *("program", "strengths"),
+)
+
+
+class Objective:
+    """The penalised loss of a network on given data, as compiled code, with all the memory that it needs.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    X : ndarray or CSR matrix of shape (n_samples, n_features), C order
+    Y : ndarray of shape (n_samples, n_outputs)
+        Its dtype is that of the parameters and of all arithmetic.
+    weight : ndarray of shape (n_samples,) or None
+        Sample weights, all positive. A batch's loss is sum(w_i l_i) / (rows * mean weight).
+    alpha : float
+        Strength of the L2 penalty, alpha / (2 * rows * mean weight) times the squared weights.
+    max_rows : int
+        Rows of the largest batch.
+    rows : ndarray of int64 or None
+        The samples to train on; None for all.
+    l1 : float
+        Strength of the L1 penalty, l1 / (rows * mean weight) times the sum of the absolute weights.
+    blocks : sequence of int or None
+        Where the outputs begin that belong together, and their number in the end; None if all do.
+    dropout : bool
+        Whether inputs and neurons are left out.
+    """
+
+    def __init__(self, network, loss, X, Y, weight, alpha, max_rows, rows=None, l1=0.0, blocks=None, dropout=False):
+        dtype = Y.dtype
+        self.network = network
+        self.n_samples = len(Y) if rows is None else len(rows)
+        self._rows = rows
+        mean_weight = 1.0 if weight is None else float(np.mean(weight if rows is None else weight[rows]))
+        weight = np.ones(len(Y), dtype) if weight is None else (weight / mean_weight).astype(dtype)
+        self._divisor = network.units[-1] if loss.mean_over_outputs else 1
+
+        loop, template, on_scores = loss.loop(network.output.names[0])
+        self._table = table_of(X, dtype)  # holds the memory that the kernels know by its address
+        chain = network.layers(self._table, activate_output=not on_scores, training=True, dropout=dropout)
+        described = Described(list(chain), dtype)
+        # the moments of batch normalization are those of a batch, not of a piece
+        piece = max_rows if network.batch_norm else min(PIECE, max_rows)
+        self._program = program = np.zeros(10, np.int64)
+        program[_kernels.FORWARD_PASS] = compiled("forward", _kernels.forward, dtype).address
+        program[_kernels.BACKWARD_PASS] = compiled("backward", _kernels.backward, dtype).address
+        program[_kernels.LOSS] = compiled("loss", loop, dtype, template).address
+        self._gradient_kernel, program[_kernels.GRADIENT] = compiled("gradient", _kernels.gradient, dtype)
+        program[_kernels.LOAD] = self._table.loader()
+        program[_kernels.N_LOADED] = self._table.n_loaded
+        program[_kernels.N_COEFS] = network.n_coefs
+        program[_kernels.N_TRAINED] = network.n_trained
+        program[_kernels.PIECE_ROWS] = piece
+        self.gradient = aligned(network.n_parameters, dtype)
+        self._totals = np.zeros(4)
+        rate = network.dropout[0] if dropout else 0.0
+        n_work = _kernels.work_size(
+            self._table.n_loaded, network.units[-1], described.n_values, described.n_kept, piece
+        )
+        # by the names that the kernels have for them
+        self._arrays = {
+            "source": self._table.source,
+            "Y": Y,
+            "weight": weight,
+            "gradient": self.gradient,
+            "spare": np.empty(network.n_parameters if max_rows > piece else 0, dtype),
+            "work": aligned(n_work, dtype),
+            "totals": self._totals,
+            "layers": described.table,
+            "hypers": described.hypers,
+            "loss_hyper": loss.hyper_array(dtype),
+            "blocks": np.array([0, network.units[-1]] if blocks is None else blocks, np.int64),
+            "program": program,
+            "strengths": np.array([alpha / mean_weight, l1 / mean_weight, rate, 0.0]),
+        }
+
+    def evaluate(self, theta):
+        """Compute the gradient on all samples into ``self.gradient``; return the loss and the penalty, as minimised."""
+        source, Y, weight, *memory = [self._arrays[name] for name in _OF_GRADIENT]
+        self._gradient_kernel(source, Y, weight, self.order(None), theta, *memory, 0)
+        return self._totals[_kernels.BATCH_LOSS], self._totals[_kernels.BATCH_PENALTY]
+
+    def train(self, theta, order, rates, batch_size, state, plan):
+        """Take ``len(rates)`` steps over the samples `order`; return the loss and the penalty, summed over them."""
+        if self._arrays.get("slots") is not state.slots:
+            self._prepare(theta.dtype, state, plan)
+        self._train_kernel(self._frame, theta, order, rates, batch_size, state.step, state.seed)
+        return self._totals[_kernels.SUM_LOSS], self._totals[_kernels.SUM_PENALTY]
+
+    def _prepare(self, dtype, state, plan):
+        """Compile what only training by a first-order optimizer needs, for one run."""
+        n_coefs, n_trained = self.network.n_coefs, self.network.n_trained
+        ranges = [(0, n_coefs), (n_coefs, n_trained)] if plan.optimizer.decays else [(0, n_trained)]
+        adjust = [(compiled("adjustment", a.function, dtype).address, a.afterwards) for a, _ in plan.adjustments]
+        self._arrays["program"][_kernels.UPDATE] = compiled("optimizer", plan.optimizer.kernel, dtype).address
+        self._arrays["strengths"][_kernels.AVERAGE] = state.averages
+        self._arrays |= {
+            "slots": state.slots,
+            "update_hyper": plan.optimizer.hyper_array(np.float64),
+            "ranges": np.array(ranges, np.int64),
+            "factors": np.array([(1.0, 1.0), (1.0, 0.0)]),
+            "matrices": self.network.matrices(),
+            "adjustments": np.array(adjust, np.int64).reshape(-1, 2),
+            "bounds": np.array([bound for _, bound in plan.adjustments], np.float64),
+        }
+        self._frame = _kernels.frame(self._arrays, dtype)
+        self._train_kernel = compiled("train", _kernels.train, dtype).function
+
+    def order(self, permutation):
+        """The samples to train on, permuted."""
+        if permutation is None:
+            return np.arange(self.n_samples, dtype=np.int64) if self._rows is None else self._rows
+        return permutation if self._rows is None else self._rows[permutation]
+
+    def reported(self, loss, penalty):
+        """The loss as ``loss_`` and ``loss_curve_`` have it: some losses report their mean over the outputs."""
+        return float(loss / self._divisor + penalty)
+
+    def batches_per_call(self, batch_size):
+        """How many batches take about 100 ms, from their arithmetic alone, so that results do not depend on a clock."""
+        return max(1, int(_WORK_PER_CALL / (6 * batch_size * self.network.n_parameters + 5000)))
