@@ -8,10 +8,12 @@ tests compare with, and what runs without the JIT.
 import math
 
 import numpy as np
+from numpy.polynomial import Chebyshev, Polynomial
+from scipy.special import erfcx
 
 from sknn_iitb._intrinsics import elementary, inlined, power_of_two
 
-__all__ = ["exp", "log1p_unit", "sigmoid", "tanh"]
+__all__ = ["exp", "log1p_unit", "scaled_tail", "sigmoid", "tanh"]
 
 
 def exp(x):
@@ -35,17 +37,36 @@ def log1p_unit(x):
     return np.log1p(x)
 
 
+def scaled_tail(x):
+    """e**(x**2 / 2) P(Z > x) for a standard normal Z and x >= 0."""
+    return x.dtype.type(0.5) * erfcx(x * x.dtype.type(math.sqrt(0.5)))
+
+
 # Method: x = k ln 2 + r with |r| <= ln(2) / 2, and e**x = 2**k (1 + r + r**2 / 2 + ...), the series cut where the next
 # term is below the rounding error. k ln 2 is taken off in two parts, the first with so few bits that its product
 # with k is exact (Cody and Waite, Software Manual for the Elementary Functions, 1980).
 # All constants have the argument's type: a Python float would turn a float32 computation into float64.
 
 
-def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, log_terms):
+# the tail is taken as a polynomial of s = (x - _MIDDLE) / (x + _MIDDLE), up to where it vanishes beside 1
+_MIDDLE, _VANISHED = 2.5, 9.0
+
+
+def _tail_series(degree):
+    """Coefficients, the lowest first; their error is below that of the arithmetic."""
+    domain = [-1, (_VANISHED - _MIDDLE) / (_VANISHED + _MIDDLE)]
+    series = Chebyshev.interpolate(lambda s: scaled_tail(_MIDDLE * (1 + s) / (1 - s)), degree, domain)
+    return series.convert(kind=Polynomial).coef
+
+
+def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, log_terms, tail_degree):
     """Define the functions for the float type `f`."""
     lowest, highest, ln2_high, ln2_low, inverse_ln2 = map(f, (lowest, highest, ln2_high, ln2_low, 1 / math.log(2)))
     half, one, two, largest = f(0.5), f(1), f(2), f(20)
     exp_series = tuple(f(1 / math.factorial(n)) for n in range(exp_terms, 0, -1))
+    # even and odd powers apart: a loop over all is too long for a compiler to unroll
+    tail_even, tail_odd = (tuple(map(f, _tail_series(tail_degree)[k::2][::-1])) for k in range(2))
+    middle, vanished = f(_MIDDLE), f(_VANISHED)
     log_series = tuple(f(2 / (2 * n + 1)) for n in range(log_terms - 1, -1, -1))
 
     @inlined
@@ -83,9 +104,15 @@ def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, log_terms):
         s = x / (two + x)
         return s * horner(log_series, s * s)
 
-    for function, implementation in ((exp, exp_), (sigmoid, sigmoid_), (tanh, tanh_), (log1p_unit, log1p_unit_)):
+    def scaled_tail_(x):
+        x = vanished if x > vanished else x
+        s = (x - middle) / (x + middle)
+        return horner(tail_even, s * s) + s * horner(tail_odd, s * s)
+
+    implementations = {exp: exp_, sigmoid: sigmoid_, tanh: tanh_, log1p_unit: log1p_unit_, scaled_tail: scaled_tail_}
+    for function, implementation in implementations.items():
         elementary(function, f, implementation)
 
 
-_implement(np.float32, -87, 88, 355 / 512, -2.1219444005469057e-4, exp_terms=7, log_terms=8)
-_implement(np.float64, -708, 709, 2977044471 / 2**32, 1.9082149292705877e-10, exp_terms=13, log_terms=16)
+_implement(np.float32, -87, 88, 355 / 512, -2.1219444005469057e-4, 7, 8, 8)
+_implement(np.float64, -708, 709, 2977044471 / 2**32, 1.9082149292705877e-10, 13, 16, 19)

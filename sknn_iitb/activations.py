@@ -7,13 +7,12 @@ literals take the type of the data.
 A user's own activation is a function ``g(z)`` of that form, given as ``activation=g``.
 """
 
-import math
 from numbers import Real
 
 from sklearn.utils._param_validation import Interval
 
 from sknn_iitb._intrinsics import first
-from sknn_iitb._math import exp, log1p_unit, sigmoid, tanh
+from sknn_iitb._math import exp, log1p_unit, scaled_tail, sigmoid, tanh
 from sknn_iitb._parts import Custom, Part, Registry
 
 __all__ = [
@@ -239,9 +238,10 @@ class CELU(Activation):
 
 
 def gelu(z):
-    cumulative = 0.5 * (1.0 + math.erf(z * 0.7071067811865476))  # sqrt(1 / 2)
-    density = 0.3989422804014327 * exp(-0.5 * z * z)  # 1 / sqrt(2 pi)
-    return z * cumulative, cumulative + z * density
+    bell = exp(-0.5 * z * z)
+    tail = bell * scaled_tail(abs(z))
+    cumulative = tail if z < 0.0 else 1.0 - tail
+    return z * cumulative, cumulative + z * (0.3989422804014327 * bell)  # 1 / sqrt(2 pi)
 
 
 @ACTIVATIONS.add

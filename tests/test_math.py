@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.special
 
 from sknn_iitb import _math
 from sknn_iitb._jit import compiled
@@ -23,6 +24,10 @@ def tanh(z):
 
 def log1p_unit(z):
     return _math.log1p_unit(z), 0.0
+
+
+def scaled_tail(z):
+    return _math.scaled_tail(z), 0.0
 
 
 DTYPES = ["float32", "float64"]
@@ -71,7 +76,17 @@ def test_log1p_is_accurate_to_a_few_ulp_on_the_unit_interval(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("function", [exp, sigmoid, tanh, log1p_unit])
+def test_the_tail_of_the_normal_distribution_is_accurate_until_it_vanishes_beside_one(dtype):
+    x = np.append(abs(both_signs_of_all_sizes(dtype, 9.0)), np.array([0, 9], dtype))
+    exact = scipy.special.erfcx(x.astype(float) * np.sqrt(0.5)) / 2
+    # a few of the last digits of numbers near 1, beside which it is used
+    np.testing.assert_allclose(evaluate(scaled_tail, x), exact, rtol=0, atol=5 * np.finfo(dtype).eps)
+    beyond = np.array([9.5, 1e3, np.finfo(dtype).max], dtype)
+    np.testing.assert_array_equal(evaluate(scaled_tail, beyond), evaluate(scaled_tail, np.full(3, 9, dtype)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("function", [exp, sigmoid, tanh, log1p_unit, scaled_tail])
 def test_nan_stays_nan(function, dtype):
     # one alone and one among many: the scalar and the vector code
     assert np.isnan(evaluate(function, np.array([np.nan], dtype))).all()
