@@ -7,18 +7,20 @@ import numpy as np
 from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic, overload
+from numba.np import arrayobj
 
 __all__ = [
     "address",
     "array_at",
-    "array_like",
     "elementary",
     "first",
     "flush_denormals",
     "inlined",
+    "matrix_in",
     "power_of_two",
     "prefetch",
     "restore_denormals",
+    "vector_in",
 ]
 
 
@@ -174,13 +176,38 @@ def array_at(dtype):
     return inlined(lambda number, size: numba.carray(_pointer(number), size, kind))
 
 
-def _array_like(other, number, size):
-    return numba.carray(_pointer(number), size, other.dtype)
+def _array_in(n_dimensions):
+    """An intrinsic ``f(frame, k, like)``: the array whose address, rows and columns are row k of `frame`.
+
+    Made at once, for a kernel made of calls of :func:`array_at` takes seconds to compile.
+    """
+
+    @intrinsic
+    def array_in(typing_context, frame, k, like):
+        result = types.Array(like.dtype, n_dimensions, "C")
+
+        def codegen(context, builder, signature, values):
+            table = context.make_array(frame)(context, builder, values[0])
+            row = builder.gep(table.data, [builder.mul(values[1], values[1].type(3))])
+            number, *shape = (builder.load(builder.gep(row, [values[1].type(i)])) for i in range(1 + n_dimensions))
+            itemsize = context.get_abi_sizeof(context.get_data_type(like.dtype))
+            array = context.make_array(result)(context, builder)
+            strides = [builder.mul(n, n.type(itemsize)) for n in shape[1:]] + [number.type(itemsize)]
+            data = builder.inttoptr(number, array.data.type)
+            arrayobj.populate_array(array, data, shape, strides, itemsize, meminfo=None)
+            return array._getvalue()
+
+        return result(frame, k, like), codegen
+
+    return array_in
 
 
-def _known_array(other, number, size):
-    return _arrays[number][:size]
+def _known_array(n_dimensions):
+    def array_in(frame, k, like):
+        number, *shape = frame[k, : 1 + n_dimensions]
+        return _arrays[number][: np.prod(shape)].reshape(shape)
+
+    return array_in
 
 
-# array_like(other, address, size): the vector of the same type as another array that lies there
-array_like = _known_array if config.DISABLE_JIT else inlined(_array_like)
+vector_in, matrix_in = map(_known_array if config.DISABLE_JIT else _array_in, (1, 2))

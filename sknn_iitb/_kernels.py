@@ -8,7 +8,7 @@ several pieces, whose gradients are added up. Nothing is allocated here, and not
 
 import numpy as np
 
-from sknn_iitb._intrinsics import address, array_at, array_like, flush_denormals, inlined, restore_denormals
+from sknn_iitb._intrinsics import address, flush_denormals, matrix_in, restore_denormals, vector_in
 from sknn_iitb._jit import call
 from sknn_iitb.layers import BACKWARD, FORWARD, KEPT, N_IN, N_KEPT, N_OUT, VALUE
 
@@ -37,30 +37,6 @@ ADJUST, AFTERWARDS = range(2)
 
 # the share of a batch in the running moments of batch normalization, once there have been more batches
 _MOMENTUM = 0.1
-
-_reals_at, _integers_at = array_at(np.float64), array_at(np.int64)
-
-
-def _like(theta, frame, k):
-    return array_like(theta, frame[k, 0], frame[k, 1] * frame[k, 2])
-
-
-def _reals(frame, k):
-    return _reals_at(frame[k, 0], frame[k, 1] * frame[k, 2])
-
-
-def _integers(frame, k):
-    return _integers_at(frame[k, 0], frame[k, 1] * frame[k, 2])
-
-
-_like, _reals, _integers = inlined(_like), inlined(_reals), inlined(_integers)
-
-
-def _matrix(vector, frame, k):
-    return vector.reshape(frame[k, 1], frame[k, 2])
-
-
-_matrix = inlined(_matrix)
 
 _load = call["load"]
 _layer_forward = call["layer_forward"]
@@ -206,16 +182,26 @@ def train(frame, theta, order, rates, batch_size, step, key):
     `adjustments`, each with its bound, change the gradient before the update or theta after it. The loss is NaN if a
     parameter is not finite in the end.
     """
-    weight, gradient, spare = _like(theta, frame, _WEIGHT), _like(theta, frame, _GRADIENT), _like(theta, frame, _SPARE)
-    work, loss_hyper, slots = _like(theta, frame, _WORK), _like(theta, frame, _LOSS_HYPER), _like(theta, frame, _SLOTS)
-    Y, hypers = _matrix(_like(theta, frame, _Y), frame, _Y), _matrix(_like(theta, frame, _HYPERS), frame, _HYPERS)
-    totals, strengths, bounds = _reals(frame, _TOTALS), _reals(frame, _STRENGTHS), _reals(frame, _BOUNDS)
-    update_hyper, factors = _reals(frame, _UPDATE_HYPER), _matrix(_reals(frame, _FACTORS), frame, _FACTORS)
-    source, blocks, program = _integers(frame, _SOURCE), _integers(frame, _BLOCKS), _integers(frame, _PROGRAM)
-    layers = _matrix(_integers(frame, _LAYERS), frame, _LAYERS)
-    ranges = _matrix(_integers(frame, _RANGES), frame, _RANGES)
-    matrices = _matrix(_integers(frame, _MATRICES), frame, _MATRICES)
-    adjustments = _matrix(_integers(frame, _ADJUSTMENTS), frame, _ADJUSTMENTS)
+    weight = vector_in(frame, _WEIGHT, theta)
+    gradient = vector_in(frame, _GRADIENT, theta)
+    spare = vector_in(frame, _SPARE, theta)
+    work = vector_in(frame, _WORK, theta)
+    loss_hyper = vector_in(frame, _LOSS_HYPER, theta)
+    slots = vector_in(frame, _SLOTS, theta)
+    Y = matrix_in(frame, _Y, theta)
+    hypers = matrix_in(frame, _HYPERS, theta)
+    totals = vector_in(frame, _TOTALS, rates)
+    strengths = vector_in(frame, _STRENGTHS, rates)
+    bounds = vector_in(frame, _BOUNDS, rates)
+    update_hyper = vector_in(frame, _UPDATE_HYPER, rates)
+    factors = matrix_in(frame, _FACTORS, rates)
+    source = vector_in(frame, _SOURCE, order)
+    blocks = vector_in(frame, _BLOCKS, order)
+    program = vector_in(frame, _PROGRAM, order)
+    layers = matrix_in(frame, _LAYERS, order)
+    ranges = matrix_in(frame, _RANGES, order)
+    matrices = matrix_in(frame, _MATRICES, order)
+    adjustments = matrix_in(frame, _ADJUSTMENTS, order)
     totals[:] = 0
     n_trained = program[N_TRAINED]
     n_slots = slots.size // n_trained

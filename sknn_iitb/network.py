@@ -134,7 +134,7 @@ class Network:
         piece = min(PIECE, len(out))
         work = aligned(piece * (described.n_values + described.n_kept), theta.dtype)
         program = np.array([compiled("forward", _kernels.forward, theta.dtype).address, piece], np.int64)
-        kernel = compiled("predict", _kernels.predict, theta.dtype).function
+        kernel = compiled("predict", _kernels.predict, theta.dtype, from_python=True).function
         for rows, matrix, numbers in table.blocks():
             kernel(matrix, numbers, theta, work, out[rows], described.table, described.hypers, program)
         return out

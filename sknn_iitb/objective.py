@@ -58,21 +58,23 @@ class Objective:
         self._table = table_of(X, dtype)  # holds the memory that the kernels know by its address
         chain = network.layers(self._table, activate_output=not on_scores, training=True, dropout=dropout)
         described = Described(list(chain), dtype)
+        rate = network.dropout[0] if dropout else 0.0
         # the moments of batch normalization are those of a batch, not of a piece
         piece = max_rows if network.batch_norm else min(PIECE, max_rows)
         self._program = program = np.zeros(10, np.int64)
         program[_kernels.FORWARD_PASS] = compiled("forward", _kernels.forward, dtype).address
         program[_kernels.BACKWARD_PASS] = compiled("backward", _kernels.backward, dtype).address
         program[_kernels.LOSS] = compiled("loss", loop, dtype, template).address
-        self._gradient_kernel, program[_kernels.GRADIENT] = compiled("gradient", _kernels.gradient, dtype)
-        program[_kernels.LOAD] = self._table.loader()
+        self._gradient_kernel, program[_kernels.GRADIENT] = compiled(
+            "gradient", _kernels.gradient, dtype, from_python=True
+        )
+        program[_kernels.LOAD] = self._table.loader(rate)
         program[_kernels.N_LOADED] = self._table.n_loaded
         program[_kernels.N_COEFS] = network.n_coefs
         program[_kernels.N_TRAINED] = network.n_trained
         program[_kernels.PIECE_ROWS] = piece
         self.gradient = aligned(network.n_parameters, dtype)
         self._totals = np.zeros(4)
-        rate = network.dropout[0] if dropout else 0.0
         n_work = _kernels.work_size(
             self._table.n_loaded, network.units[-1], described.n_values, described.n_kept, piece
         )
@@ -123,7 +125,7 @@ class Objective:
             "bounds": np.array([bound for _, bound in plan.adjustments], np.float64),
         }
         self._frame = _kernels.frame(self._arrays, dtype)
-        self._train_kernel = compiled("train", _kernels.train, dtype).function
+        self._train_kernel = compiled("train", _kernels.train, dtype, from_python=True).function
 
     def order(self, permutation):
         """The samples to train on, permuted."""

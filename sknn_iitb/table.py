@@ -24,8 +24,8 @@ _AHEAD = 8
 
 
 @cache
-def _loader(kind):
-    """The function that copies rows of a C-ordered matrix of that type."""
+def _loader(kind, thinned):
+    """The function that copies rows of a C-ordered matrix of that type, and `thinned` drops some of the numbers."""
     numbers_at = array_at(kind)
     line = 64 // kind.itemsize
 
@@ -40,10 +40,10 @@ def _loader(kind):
                 prefetch(X, ahead, j)
             for j in range(n_in):
                 x[i, j] = X[row, j]
-        if rate > 0:
+        if thinned:
             thin_out(x, rows, rate, key)
 
-    load.__name__ = f"load_{kind}"
+    load.__name__ = f"load_{kind}{'_thinned' * thinned}"
     return load
 
 
@@ -70,9 +70,9 @@ class DenseTable:
         self.n_loaded = X.shape[1]
         self.source = np.array([address(self._X), len(X)], np.int64)
 
-    def loader(self):
-        """Address of the function that copies rows."""
-        return compiled("load", _loader(self._X.dtype), self._dtype).address
+    def loader(self, rate):
+        """Address of the function that copies rows, and leaves out `rate` of the numbers, by dropout."""
+        return compiled("load", _loader(self._X.dtype, rate > 0), self._dtype).address
 
     def first_layer(self, n_in, n_out, weights, rate):
         """The layer that takes the samples in; the loader has left out `rate` of the inputs, by dropout."""
@@ -112,7 +112,7 @@ class SparseTable:
         index = np.promote_types(X.indices.dtype, X.indptr.dtype)
         self._indices, self._indptr = np.ascontiguousarray(X.indices, index), np.ascontiguousarray(X.indptr, index)
 
-    def loader(self):
+    def loader(self, rate):
         """No address: there is nothing to copy."""
         return 0
 

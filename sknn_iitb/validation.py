@@ -93,7 +93,7 @@ class Validation:
         self._network, self._targets, self._samples = network, targets, samples
         Y, weight = samples.Y, samples.weight
         loop, template, self._on_scores = loss.loop(network.output.names[0])
-        self._loss = compiled("loss", loop, Y.dtype, template).function
+        self._loss = compiled("loss", loop, Y.dtype, template, from_python=True).function
         share = np.full(len(Y), 1 / len(Y)) if weight is None else weight / np.sum(weight)
         self._loss_data = (
             Y,

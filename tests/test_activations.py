@@ -25,7 +25,7 @@ def evaluate(activation, z, bias=None):
     """Value and slope of the compiled loop at z + bias."""
     value, slope = z.copy(), np.full_like(z, np.nan)
     bias = np.zeros(z.shape[1], z.dtype) if bias is None else bias
-    kernel = compiled("activation", activation.function, z.dtype, elementwise).function
+    kernel = compiled("activation", activation.function, z.dtype, elementwise, from_python=True).function
     kernel(value, bias, slope, activation.hyper_array(z.dtype))
     return value, slope
 

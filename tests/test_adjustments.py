@@ -29,7 +29,7 @@ def adjusted(adjustment, bound, vector, matrices=((0, 1, 1),)):
     theta, gradient = np.zeros_like(vector), np.zeros_like(vector)
     changed = theta if adjustment.afterwards else gradient
     changed[:] = vector
-    kernel = compiled("adjustment", adjustment.function, vector.dtype).function
+    kernel = compiled("adjustment", adjustment.function, vector.dtype, from_python=True).function
     kernel(theta, gradient, np.array(matrices, np.int64), vector.dtype.type(bound))
     return changed
 

@@ -203,7 +203,8 @@ def test_sources_that_are_edited_after_their_import_do_not_pass_for_what_was_com
     sigmoid_at_zero = """
 from sknn_iitb.activations import Logistic, elementwise
 value, slope = np.zeros((1, 1)), np.zeros((1, 1))
-_jit.compiled("activation", Logistic.function, "float64", elementwise).function(value, np.zeros(1), slope, np.zeros(0))
+entry = _jit.compiled("activation", Logistic.function, "float64", elementwise, from_python=True)
+entry.function(value, np.zeros(1), slope, np.zeros(0))
 report = value.item()
 """
     assert run(edited, cache, sigmoid_at_zero, meanwhile=lambda: halve_sigmoid(edited)) == [0.5]
@@ -376,9 +377,9 @@ _MEMBERS = [
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("family", "function", "template"), _MEMBERS)
 def test_a_compiled_function_has_one_signature_and_takes_nothing_else(family, function, template, dtype):
-    entry = compiled(family, function, dtype, template)
+    entry = compiled(family, function, dtype, template, from_python=True)
     assert entry.function.signatures == [SIGNATURES[np.dtype(dtype)][family].args]
-    assert compiled(family, function, np.dtype(dtype), template) is entry
+    assert compiled(family, function, np.dtype(dtype), template, from_python=True) is entry
     other = np.zeros((2, 2), next(name for name in DTYPES if name != dtype))
     with pytest.raises(TypeError, match="No matching definition"):
         entry.function(*[other] * len(entry.function.signatures[0]))
@@ -398,7 +399,9 @@ def _defined(source, **constants):
 def _step(optimizer, dtype="float64"):
     """Where a user's optimizer takes a weight."""
     theta, one = np.ones(1, dtype), np.ones(1, dtype)[0]
-    compiled("optimizer", optimizer, dtype).function(theta, theta, np.ones((2, 1), dtype), np.ones(0), one, one, 1)
+    compiled("optimizer", optimizer, dtype, from_python=True).function(
+        theta, theta, np.ones((2, 1), dtype), np.ones(0), one, one, 1
+    )
     return theta.item()
 
 

@@ -32,7 +32,7 @@ def passed(layer, value, theta, gradient=None, weight=None, rows=None, key=0):
     weight = np.ones(n_rows, dtype) if weight is None else weight.astype(dtype)
     rows = np.arange(n_rows) if rows is None else rows
     value, kept = value.copy(), np.empty((n_rows, layer.n_kept), dtype)
-    kernel = compiled("layer_forward", layer.forward, dtype).function
+    kernel = compiled("layer_forward", layer.forward, dtype, from_python=True).function
     nothing = np.empty((n_rows, 0), dtype)
     kernel(nothing, rows, weight, theta, gradient, value, kept, described.table[0], described.hypers[0], key)
     return value, kept

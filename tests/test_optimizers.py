@@ -29,7 +29,7 @@ first_order_and_others = pytest.mark.parametrize("optimizer", FIRST_ORDER + OTHE
 def run(optimizer, theta, gradient_of, rates, decay=1.0):
     """Parameters after each step of the compiled update."""
     dtype = theta.dtype
-    kernel = compiled("optimizer", optimizer.kernel, dtype).function
+    kernel = compiled("optimizer", optimizer.kernel, dtype, from_python=True).function
     theta, slots = theta.copy(), np.zeros((optimizer.n_slots, theta.size), dtype)
     hyper = optimizer.hyper_array(np.float64)
     path = []

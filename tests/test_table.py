@@ -65,7 +65,9 @@ def test_numbers_of_any_type_are_converted_as_numpy_does(kind, dtype):
         X = rng.normal(size=(20, 70)).astype(kind)
     table, rows = DenseTable(X, dtype), rng.integers(0, 20, 33)
     x = np.full((33, 70), np.nan, dtype)
-    compiled("load", table_module._loader(kind), dtype).function(table.source, rows, x, np.dtype(dtype).type(0), 0)
+    compiled("load", table_module._loader(kind, False), dtype, from_python=True).function(
+        table.source, rows, x, np.dtype(dtype).type(0), 0
+    )
     np.testing.assert_array_equal(x, X[rows].astype(dtype))
 
 
