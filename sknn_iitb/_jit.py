@@ -90,7 +90,7 @@ SIGNATURES = {
 }
 
 Compiled = namedtuple("Compiled", ["function", "address"])
-Compiled.__doc__ = "A compiled function, None if it is not for Python to call, and the address by which kernels call it."
+Compiled.__doc__ = "A compiled function, None where it is not for Python to call, and its address for kernels."
 
 _lock = threading.RLock()
 _memo = {}  # (family, dtype, identity of the function, from Python) -> Compiled

@@ -53,6 +53,11 @@ class Network:
         self.output = output
         self.dropout = tuple(dropout or [0.0] * (1 + len(self.hidden)))
         self.batch_norm = bool(batch_norm)
+        self._described = {}  # chains for prediction, for a call of one row should not have to describe one
+
+    def __getstate__(self):
+        # addresses are for this process only
+        return {**vars(self), "_described": {}}
 
     @cached_property
     def n_coefs(self):
@@ -107,6 +112,14 @@ class Network:
                 yield layers.dropout(n_out, rates[k + 1], k + 1)
             weights, bias = weights + n_in * n_out, bias + n_out
 
+    def _up_to(self, n_hidden, table, activate_output):
+        """The chain to predict with, or that to the values of one hidden layer."""
+        chain = list(self.layers(table, activate_output))
+        if n_hidden is not None:
+            ends = [k for k, layer in enumerate(chain) if not layer.in_place][1:]
+            chain = chain[: ends[n_hidden - 1]]
+        return chain
+
     def predict(self, X, theta, activate_output, n_hidden=None):
         """Outputs for all rows of X.
 
@@ -125,12 +138,13 @@ class Network:
         outputs : ndarray of shape (n_samples, n_outputs)
         """
         table = table_of(X, theta.dtype)
-        chain = list(self.layers(table, activate_output))
-        if n_hidden is not None:
-            ends = [k for k, layer in enumerate(chain) if not layer.in_place][1:]
-            chain = chain[: ends[n_hidden - 1]]
-        described = Described(chain, theta.dtype)
-        out = np.empty((X.shape[0], chain[-1].n_out), theta.dtype)
+        key = theta.dtype, activate_output, n_hidden
+        described = self._described.get(key) if table.described_once else None
+        if described is None:
+            described = Described(self._up_to(n_hidden, table, activate_output), theta.dtype)
+            if table.described_once:
+                self._described[key] = described
+        out = np.empty((X.shape[0], described.n_out), theta.dtype)
         piece = min(PIECE, len(out))
         work = aligned(piece * (described.n_values + described.n_kept), theta.dtype)
         program = np.array([compiled("forward", _kernels.forward, theta.dtype).address, piece], np.int64)
@@ -154,12 +168,15 @@ class Described:
     hypers : ndarray of shape (n_layers, n_hyper)
     n_values, n_kept : int
         Numbers that a row needs in all for the layers' values, and for what they keep.
+    n_out : int
+        Numbers in a row of the last layer's values.
     """
 
     def __init__(self, chain, dtype):
         self.table = np.zeros((len(chain), layers.N_COLUMNS), np.int64)
         self.hypers = np.zeros((len(chain), max(len(layer.hyper) for layer in chain)), dtype)
         self.n_values = self.n_kept = 0
+        self.n_out = chain[-1].n_out
         for row, hyper, layer in zip(self.table, self.hypers, chain, strict=True):
             forward = compiled("layer_forward", layer.forward, dtype).address
             backward = layer.backward and compiled("layer_backward", layer.backward, dtype).address

@@ -63,7 +63,11 @@ class DenseTable:
         Columns of the matrix that the rows of a batch are copied to.
     source : ndarray of int64
         What the loader needs to find X.
+    described_once : bool
+        Whether the first layer is the same for any table of this kind.
     """
+
+    described_once = True
 
     def __init__(self, X, dtype):
         self._X, self._dtype = np.ascontiguousarray(X), np.dtype(dtype)
@@ -99,10 +103,11 @@ class SparseTable:
 
     Attributes
     ----------
-    n_loaded, source
-        As for :class:`DenseTable`: nothing is copied.
+    n_loaded, source, described_once
+        As for :class:`DenseTable`: nothing is copied, and the first layer reads this very matrix.
     """
 
+    described_once = False
     n_loaded = 0
     source = np.zeros(1, np.int64)
 

@@ -1,0 +1,80 @@
+"""What the code does not do: counts that no machine's speed changes, to notice when work is added to a hot path."""
+
+import tracemalloc
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from sknn_iitb import MLPClassifier, MLPRegressor, network, training
+from sknn_iitb import objective as objective_module
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+RNG = np.random.RandomState(0)
+X = RNG.normal(size=(300, 4))
+Y = RNG.randint(3, size=300)
+
+
+def calls_of(owner, name):
+    return patch.object(owner, name, autospec=True, side_effect=getattr(owner, name))
+
+
+def test_an_epoch_is_one_call_of_compiled_code():
+    net = MLPClassifier(hidden_layer_sizes=5, max_iter=7, random_state=0)
+    with calls_of(objective_module.Objective, "train") as train:
+        net.fit(X, Y)
+    assert train.call_count == 7
+
+
+def test_a_fit_says_once_where_its_arrays_are():
+    with calls_of(objective_module._kernels, "frame") as frame:
+        MLPClassifier(hidden_layer_sizes=5, max_iter=7, random_state=0).fit(X, Y)
+    assert frame.call_count == 1
+
+
+def test_epochs_allocate_nothing_that_grows_with_the_data_or_the_net():
+    net = MLPRegressor(hidden_layer_sizes=300, max_iter=12, shuffle=False, random_state=0)
+    rows = RNG.normal(size=(20_000, 30))
+    peaks = []
+    run_epoch = training._run_epoch
+
+    def watched(*arguments):
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        run_epoch(*arguments)
+        peaks.append(tracemalloc.get_traced_memory()[1] - before)
+
+    tracemalloc.start()
+    try:
+        with patch.object(training, "_run_epoch", watched):
+            net.fit(rows, rows[:, 0])
+    finally:
+        tracemalloc.stop()
+    # the order of the rows, which here is made anew, is 8 bytes each
+    assert max(peaks[2:]) < 8 * len(rows) + 10_000
+
+
+def test_a_prediction_describes_the_net_once_and_asks_scikit_learn_about_odd_input_only():
+    net = MLPClassifier(hidden_layer_sizes=(5, 5), max_iter=2, random_state=0).fit(X, Y)
+    with calls_of(network, "Described") as described, patch("sknn_iitb._base.validate_data") as validate:
+        for k in range(5):
+            net.predict(X[k : k + 1])
+    assert described.call_count == 1
+    assert validate.call_count == 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_is_found_in_rows_that_need_no_conversion(bad):
+    net = MLPClassifier(hidden_layer_sizes=5, max_iter=2, random_state=0).fit(X, Y)
+    rows = X[:3].copy()
+    rows[1, 2] = bad
+    with pytest.raises(ValueError, match="contains"):
+        net.predict(rows)
+
+
+def test_large_numbers_whose_sum_overflows_are_not_refused():
+    net = MLPRegressor(hidden_layer_sizes=5, max_iter=2, random_state=0).fit(X, X[:, 0])
+    rows = np.full((2, 4), 1.5e308)
+    rows[1] = 1
+    assert np.isfinite(net.predict(rows)[1])
