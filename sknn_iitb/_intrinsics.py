@@ -11,6 +11,7 @@ from numba.np import arrayobj
 
 __all__ = [
     "address",
+    "allow_denormals",
     "array_at",
     "elementary",
     "first",
@@ -103,6 +104,10 @@ def _restore_denormals(before):
     _load_control(before)
 
 
+def _allow_denormals():
+    _load_control(np.uint32(_stored_control() & ~_FLUSH))
+
+
 def _leave_denormals():
     return np.uint32(0)
 
@@ -111,16 +116,19 @@ def _nothing_to_restore(before):
     pass
 
 
+def _nothing_to_allow():
+    pass
+
+
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 # flush_denormals(): from here on numbers below the normal ones are zero to this thread; returns what
 # restore_denormals(before) takes to undo that. A mean that decays towards zero, as in adam that of a neuron which does
 # not fire, else becomes denormal, and arithmetic with denormal numbers takes several times as long.
-if IS_X86 and not config.DISABLE_JIT:
-    flush_denormals, restore_denormals = inlined(_flush_denormals), inlined(_restore_denormals)
-elif config.DISABLE_JIT:
-    flush_denormals, restore_denormals = _leave_denormals, _nothing_to_restore
-else:
-    flush_denormals, restore_denormals = inlined(_leave_denormals), inlined(_nothing_to_restore)
+# allow_denormals() is for Python, after a function that was called in between has raised.
+_FLUSHES = IS_X86 and not config.DISABLE_JIT
+flush_denormals = inlined(_flush_denormals if _FLUSHES else _leave_denormals)
+restore_denormals = inlined(_restore_denormals if _FLUSHES else _nothing_to_restore)
+allow_denormals = inlined(_allow_denormals if _FLUSHES else _nothing_to_allow)
 
 
 # --- memory ------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sknn_iitb import _kernels
+from sknn_iitb._intrinsics import allow_denormals
 from sknn_iitb._jit import compiled
 from sknn_iitb.network import PIECE, Described, aligned
 from sknn_iitb.table import table_of
@@ -105,7 +106,11 @@ class Objective:
         """Take ``len(rates)`` steps over the samples `order`; return the loss and the penalty, summed over them."""
         if self._arrays.get("slots") is not state.slots:
             self._prepare(theta.dtype, state, plan)
-        self._train_kernel(self._frame, theta, order, rates, batch_size, state.step, state.seed)
+        try:
+            self._train_kernel(self._frame, theta, order, rates, batch_size, state.step, state.seed)
+        except BaseException:  # from a user's function
+            allow_denormals()
+            raise
         return self._totals[_kernels.SUM_LOSS], self._totals[_kernels.SUM_PENALTY]
 
     def _prepare(self, dtype, state, plan):
