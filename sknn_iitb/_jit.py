@@ -38,7 +38,7 @@ from numba.misc.appdirs import AppDirs
 
 from sknn_iitb._patience import clock
 
-__all__ = ["SIGNATURES", "call", "compiled", "n_required"]
+__all__ = ["SIGNATURES", "cache_directory", "call", "compiled", "n_required"]
 
 # "nnan" and "ninf" are left out: with them, checks for NaN and infinity lie. division by zero gives inf.
 _OPTIONS = {
@@ -294,6 +294,11 @@ def _directories():
     bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else [_in_tree(), Path(AppDirs("numba", False).user_cache_dir)]
     name = f"sknn_iitb-{_SOURCES}-{_target_digest()}"
     return [base / name for base in bases]
+
+
+def cache_directory():
+    """Where compiled functions are kept; None if nothing could be."""
+    return next((directory for directory in _directories() if directory.is_dir()), None)
 
 
 def _in_tree():

@@ -1,0 +1,54 @@
+"""``python -m sknn_iitb.warm``."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sknn_iitb import warm
+from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb.losses import LOSSES
+from sknn_iitb.optimizers import OPTIMIZERS
+
+LATER = """
+import warnings
+import numpy as np
+from numba.core import event
+from sknn_iitb import MLPClassifier, MLPRegressor
+warnings.simplefilter("ignore")
+compilations = event.RecordingListener()
+event.register("numba:compile", compilations)
+X = np.random.RandomState(0).normal(size=(50, 3))
+MLPClassifier(max_iter=2, early_stopping=True).fit(X, X[:, 0] > 0).predict_proba(X)
+MLPClassifier(max_iter=2, solver="adamw", dropout=0.2, activation="gelu").fit(X, np.arange(50) % 3).predict(X)
+MLPRegressor(max_iter=2, loss="huber", batch_norm=True, clip_norm=1.0).fit(X, X[:, 0]).predict(X)
+MLPRegressor(max_iter=2, solver="lbfgs").fit(X, X[:, 0]).predict(X)
+print(sum(e.is_start for _, e in compilations.buffer))
+"""
+
+
+def run(cache, *arguments):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_after_it_nothing_is_compiled(tmp_path):
+    assert str(tmp_path) in run(tmp_path, "-m", "sknn_iitb.warm", "float64")
+    assert run(tmp_path, "-c", LATER) == "0\n"
+
+
+def test_its_nets_have_all_parts():
+    nets = [net.get_params() for net, _, _ in warm.nets()]
+    names = {parameter: {net[parameter] for net in nets} for parameter in ("activation", "loss", "solver")}
+    assert names["activation"] == {cls.names[0] for cls in ACTIVATIONS if cls.hidden}
+    assert names["loss"] >= {cls.names[0] for cls in LOSSES}
+    assert names["solver"] == {cls.names[0] for cls in OPTIMIZERS}
+
+
+def test_an_unknown_type_is_an_error(capsys):
+    with pytest.raises(SystemExit):
+        warm.main(["float16"])
+    assert "float16 is not one of float32, float64" in capsys.readouterr().err
