@@ -247,6 +247,11 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
     def _hold_out(self, samples, parts, given, rng, stops_early):
         """Indices of the training samples, None for all, and the function that judges by others; None without."""
         rows = validation = None
+        if given.groups is not None and not hasattr(self.validation_fraction, "split"):
+            raise ValueError(
+                "groups needs a splitter as validation_fraction that keeps them together, such as GroupShuffleSplit(); "
+                f"got validation_fraction={self.validation_fraction!r}."
+            )
         if parts.optimizer.kernel is None:
             if given.X_val is not None or given.y_val is not None:
                 raise ValueError("X_val and y_val are not legal with solver='lbfgs', which has no epochs to validate.")

@@ -128,7 +128,8 @@ clip_norm, clip_value : float or None, default=None
 
 scoring : str, callable or None, default=None
     What validation scores: None is accuracy or R2, 'loss' the negative loss, else a name that scikit-learn has a scorer
-    for, or a scorer ``f(estimator, X, y)``. More is better.
+    for, or a scorer ``f(estimator, X, y)``. More is better. Without validation, so without `early_stopping` and `X_val`
+    and with lbfgs, it has no effect: a grid may search over `early_stopping` while it is set.
 
 init : {initializers}, Initializer or (coefs, intercepts), default='auto'
     The weights before training; 'auto' is scikit-learn's way.

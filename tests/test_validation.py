@@ -10,6 +10,7 @@ from refused import assert_refused
 from sklearn import config_context, metrics
 from sklearn.base import clone
 from sklearn.model_selection import (
+    GridSearchCV,
     GroupKFold,
     GroupShuffleSplit,
     PredefinedSplit,
@@ -221,6 +222,29 @@ def test_groups_are_held_out_as_a_whole(task):
     *_, (rows, held_out) = splitter.split(X[kept], y[kept], groups[kept])
     _assert_holds_out(net, X, y, kept[rows], kept[held_out], weight, groups=groups)
     assert_refused(net.set_params(early_stopping=True), (X, y), "'groups' parameter should not be None")
+
+
+@pytest.mark.parametrize("parameters", [{}, {"early_stopping": True}, {"solver": "lbfgs"}], ids=str)
+def test_groups_without_a_splitter_would_be_ignored(task, parameters):
+    cls, X, y = task
+    groups = np.arange(len(X)) // 10
+    net = _net(cls, **parameters)
+    assert_refused(
+        *(net, (X, y), r"groups needs a splitter.*GroupShuffleSplit\(\).*validation_fraction=0\.1"),
+        call=lambda: net.fit(X, y, groups=groups),
+    )
+    # but a grid may search over early stopping beside a splitter
+    net.set_params(early_stopping=False, validation_fraction=GroupShuffleSplit(1)).fit(X, y, groups=groups)
+
+
+def test_a_grid_may_search_over_early_stopping_beside_scoring(task):
+    cls, X, y = task
+    grid = {"early_stopping": [False, True], "solver": ["sgd", "lbfgs"]}
+    search = GridSearchCV(_net(cls, scoring="loss", learning_rate_init=0.01), grid, cv=2, error_score="raise")
+    scores = search.fit(X, y).cv_results_["mean_test_score"]
+    plain = clone(search).set_params(estimator__scoring=None).fit(X, y).cv_results_["mean_test_score"]
+    for params, score, without in zip(search.cv_results_["params"], scores, plain, strict=True):
+        assert score == without or params == {"early_stopping": True, "solver": "sgd"}
 
 
 def test_groups_reach_the_splitter_through_cross_validate_and_a_pipeline(task):
