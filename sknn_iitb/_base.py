@@ -197,11 +197,9 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         """What may be wrong with the data, as a sentence to be added to another."""
         # where the output is not linear, the size of y means something
         scalable = self._targets.uses_values and self.out_activation_ == "identity"
-        found = advice(
-            samples.X,
-            samples.y.reshape(len(samples.y), -1) if scalable else None,
-            getattr(self, "feature_names_in_", None),
-        )
+        y = samples.y.reshape(len(samples.y), -1) if scalable else None
+        transformable = y is None or self._loss.transformable(y.shape[1])
+        found = advice(samples.X, y, getattr(self, "feature_names_in_", None), transformable)
         return f" {found}" if found else ""
 
     def _objective(self, samples, max_rows, rows=None, dropout=False):

@@ -20,7 +20,7 @@ _NUMBERS_AT_A_TIME = 2**18
 _N_NAMED = 3
 
 
-def advice(X, y=None, feature_names=None):
+def advice(X, y=None, feature_names=None, transformable=True):
     """Say which columns are too large or too small for a network to learn from, and what to do about it.
 
     A column is too large if its root mean square is over 10: an offset counts. It is too small if it varies by less
@@ -35,6 +35,8 @@ def advice(X, y=None, feature_names=None):
         Numbers to be learned, where they may be scaled; None for class labels, or where their size has a meaning.
     feature_names : sequence of str, default=None
         To name the columns of X by.
+    transformable : bool, default=True
+        Whether `TransformedTargetRegressor` can give back all that the net predicts.
 
     Returns
     -------
@@ -56,9 +58,12 @@ def advice(X, y=None, feature_names=None):
         scaler = "MaxAbsScaler" if sparse.issparse(X) else "StandardScaler"
         found.append(f"X is badly scaled: {columns}. Use make_pipeline({scaler}(), net).")
     if y is not None and (columns := _badly_scaled(y, None)):
-        found.append(
-            f"y is badly scaled: {columns}. Use TransformedTargetRegressor(net, transformer=StandardScaler())."
+        remedy = (
+            "Use TransformedTargetRegressor(net, transformer=StandardScaler())"
+            if transformable
+            else "Scale it before fit, and what predict gives back after"
         )
+        found.append(f"y is badly scaled: {columns}. {remedy}.")
     return " ".join(found)
 
 

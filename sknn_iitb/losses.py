@@ -88,6 +88,10 @@ class Loss(Part):
         """Predictions of shape (n_samples, n_targets) or (n_samples, n_targets, n_each), from the outputs."""
         return value
 
+    def transformable(self, n_targets):
+        """Whether scikit-learn's TransformedTargetRegressor can give back all that is predicted."""
+        return True
+
     def score(self, y, prediction, sample_weight=None):
         """How good predictions are: the coefficient of determination R2."""
         return r2_score(y, prediction, sample_weight=sample_weight)
@@ -323,6 +327,9 @@ class Quantile(Loss):
     def narrow(self, value):
         return np.sort(value.reshape(len(value), -1, len(self.hyper())), axis=2) if self._several else value
 
+    def transformable(self, n_targets):
+        return not self._several or n_targets == 1  # its transformers take no third axis
+
     def score(self, y, prediction, sample_weight=None):
         if not self._several:
             return super().score(y, prediction, sample_weight)
@@ -431,6 +438,9 @@ class Gaussian(Loss):
 
     def narrow(self, value):
         return value[:, : value.shape[1] // 2]
+
+    def transformable(self, n_targets):
+        return False  # it has no return_std
 
     def deviation(self, value):
         """Standard deviations of shape (n_samples, n_targets), from the outputs."""

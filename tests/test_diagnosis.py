@@ -19,6 +19,7 @@ from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, StandardScaler
 
 from sknn_iitb import MLPClassifier, MLPRegressor, diagnosis
 from sknn_iitb.diagnosis import advice
+from sknn_iitb.losses import Quantile
 
 TABLES = [datasets.load_breast_cancer, datasets.load_wine, datasets.load_iris, datasets.load_diabetes]
 FORMATS = [sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc_array]
@@ -241,6 +242,26 @@ def test_a_default_net_is_far_below_a_linear_model_where_advice_is_given_and_not
     models = net, make_pipeline(StandardScaler(), linear()), mended
     raw, linear, mended = (cross_val_score(model, X, y).mean() for model in models)
     assert raw + 0.05 < linear < mended + 0.01
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("n_targets", [1, 2])
+@pytest.mark.parametrize("loss", ["squared_error", "huber", Quantile(0.3), Quantile([0.3, 0.7]), "gaussian"], ids=str)
+def test_a_transformer_of_y_is_advised_where_all_that_is_predicted_goes_through_it(loss, n_targets):
+    X, Y = datasets.load_linnerud(return_X_y=True)
+    X, y = StandardScaler().fit_transform(X), Y[:, 0] if n_targets == 1 else Y[:, :n_targets]
+    net = MLPRegressor(loss, 3, max_iter=2, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="y is badly scaled") as caught:
+        net.fit(X, y)
+    model = TransformedTargetRegressor(net, transformer=StandardScaler()).fit(X, y)
+    parameters = {"return_std": True} if loss == "gaussian" else {}
+    try:
+        back = model.predict(X, **parameters)
+    except (TypeError, ValueError, AttributeError):
+        back = np.empty(0)
+    advised = "TransformedTargetRegressor" in str(caught[0].message)
+    assert advised == (np.shape(back) == np.shape(net.predict(X)))
+    assert advised != ("Scale it before fit, and what predict gives back after." in str(caught[0].message))
 
 
 def test_a_net_that_stalls_from_the_start_on_badly_scaled_data_says_so(cancer):
