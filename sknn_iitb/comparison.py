@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
+from sklearn.utils.validation import column_or_1d
 
 from sknn_iitb._base import BaseMLP
 from sknn_iitb.interop import counterpart, translated
+from sknn_iitb.targets import ClassTargets
 
 __all__ = ["DIFFERENCES", "Comparison", "Pair", "compare_with_sklearn"]
 
@@ -163,7 +166,8 @@ def compare_with_sklearn(estimator, X, y, sample_weight=None):
     Raises
     ------
     ValueError
-        If a parameter has a value that scikit-learn has not; all such parameters are named. Also if both fail to fit.
+        If a parameter has a value that scikit-learn has not; all such parameters are named. Also if y has several
+        columns of classes, which scikit-learn's net does not take, or if both fail to fit.
 
     Examples
     --------
@@ -189,6 +193,13 @@ def compare_with_sklearn(estimator, X, y, sample_weight=None):
     if refused:
         raise ValueError(f"There is nothing to compare with. {' '.join(refused.values())}")
     theirs = counterpart(type(ours))(**parameters)
+    if np.ndim(y) == 2 and np.shape(y)[1] == 1:
+        y = column_or_1d(y, warn=True)  # as both would
+    if is_classifier(ours) and ClassTargets.from_y(y if issparse(y) else np.asarray(y)).blocks is not None:
+        raise ValueError(
+            f"There is nothing to compare with. scikit-learn's {type(theirs).__name__} takes no y with several columns "
+            "of classes; legal are labels in one column, or a matrix of 0 and 1."
+        )
 
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
     X, X_test, y, y_test, weight, weight_test = train_test_split(X, y, weight, random_state=seed)

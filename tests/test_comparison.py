@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn
+from sklearn.exceptions import DataConversionWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.fixes import parse_version
@@ -48,6 +49,16 @@ def test_nets_of_scikit_learns_parameters_agree(request, capsys, table, net):
     assert not hasattr(net, "coefs_")
     assert capsys.readouterr().out == f"{found}\n"
     assert "The losses agree" in str(found)
+
+
+@pytest.mark.parametrize(("table", "cls"), [("cancer", MLPClassifier), ("diabetes", MLPRegressor)])
+def test_a_column_is_a_vector_with_the_warning_that_both_give(request, table, cls):
+    X, y = request.getfixturevalue(table)
+    with pytest.warns(DataConversionWarning, match="column-vector y was passed"):
+        found = compare_with_sklearn(cls(**SMALL, solver="lbfgs", alpha=1), X, y[:, None])
+    same = compare_with_sklearn(cls(**SMALL, solver="lbfgs", alpha=1), X, y)
+    assert found.agree
+    assert (found.loss_difference, found.train_score) == (same.loss_difference, same.train_score)
 
 
 def test_a_pipeline_is_fitted_on_the_training_rows_alone(cancer):
@@ -180,6 +191,14 @@ def test_all_parameters_that_scikit_learn_has_not_are_named(iris):
         compare_with_sklearn(net, *iris)
     for name in ("solver", "learning_rate", "activation", "init", "loss"):
         assert f"'{name}'" in str(raised.value)
+
+
+@pytest.mark.parametrize("labels", [(0, 1, 2), (5, 7, 7), ("a", "b", "b")], ids=str)
+def test_several_columns_of_classes_are_nothing_to_compare_with(iris, labels):
+    X, y = iris
+    y = np.column_stack([y, y[::-1]])
+    with pytest.raises(ValueError, match=r"nothing to compare with.*MLPClassifier takes no y with several columns"):
+        compare_with_sklearn(MLPClassifier(**SMALL), X, np.array(labels)[y])
 
 
 def test_data_that_neither_can_fit_are_an_error(diabetes):
