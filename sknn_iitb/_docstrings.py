@@ -127,9 +127,9 @@ clip_norm, clip_value : float or None, default=None
     components first.
 
 scoring : str, callable or None, default=None
-    What validation scores: None is accuracy or R2, 'loss' the negative loss, else a name that scikit-learn has a scorer
-    for, or a scorer ``f(estimator, X, y)``. More is better. Without validation, so without `early_stopping` and `X_val`
-    and with lbfgs, it has no effect: a grid may search over `early_stopping` while it is set.
+    What validation scores: None is what `score` gives, 'loss' the negative loss, else a name that scikit-learn has a
+    scorer for, or a scorer ``f(estimator, X, y)``. More is better. It has no effect where nothing is validated, without
+    `early_stopping` and `X_val` or with lbfgs, so that a grid may search over those while it is set.
 
 init : {initializers}, Initializer or (coefs, intercepts), default='auto'
     The weights before training; 'auto' is scikit-learn's way.

@@ -92,7 +92,8 @@ class Loss(Part):
         """Whether scikit-learn's TransformedTargetRegressor can give back all that is predicted."""
         return True
 
-    def score(self, y, prediction, sample_weight=None):
+    # not `score`, for which scikit-learn would add its requests of metadata
+    def quality(self, y, prediction, sample_weight=None):
         """How good predictions are: the coefficient of determination R2."""
         return r2_score(y, prediction, sample_weight=sample_weight)
 
@@ -285,8 +286,8 @@ class Quantile(Loss):
 
     Several quantiles, as ``Quantile([0.1, 0.5, 0.9])``, are learned by one net with an output for each. Predictions are
     then sorted, so that quantiles do not cross, which never makes them worse (Chernozhukov et al., Econometrica 78,
-    2010); ``predict`` gives (n_samples, n_quantiles), and ``score`` is the mean of their D2 pinball scores. (Koenker
-    and Bassett, Econometrica 46, 1978.)
+    2010); ``predict`` gives (n_samples, n_quantiles). ``score`` is the D2 pinball score, of several quantiles their
+    mean. (Koenker and Bassett, Econometrica 46, 1978.)
 
     Parameters
     ----------
@@ -330,17 +331,13 @@ class Quantile(Loss):
     def transformable(self, n_targets):
         return not self._several or n_targets == 1  # its transformers take no third axis
 
-    def score(self, y, prediction, sample_weight=None):
-        if not self._several:
-            return super().score(y, prediction, sample_weight)
-        return float(
-            np.mean(
-                [
-                    d2_pinball_score(y, prediction[..., k], sample_weight=sample_weight, alpha=q)
-                    for k, q in enumerate(self.hyper())
-                ]
-            )
-        )
+    def quality(self, y, prediction, sample_weight=None):
+        each = np.moveaxis(prediction, -1, 0) if self._several else [prediction]
+        scores = [
+            d2_pinball_score(y, one, sample_weight=sample_weight, alpha=q)
+            for one, q in zip(each, self.hyper(), strict=True)
+        ]
+        return float(np.mean(scores))
 
 
 def log_cosh(value, y):

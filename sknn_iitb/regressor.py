@@ -205,7 +205,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._targets.decode(value), self._targets.one(self._loss.deviation(value))
 
     def score(self, X, y, sample_weight=None):
-        """The coefficient of determination R2; with several quantiles the mean of their D2 pinball scores.
+        """The coefficient of determination R2; of quantiles the D2 pinball score, of several of them the mean.
 
         Parameters
         ----------
@@ -218,4 +218,4 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         score : float
         """
         prediction = self.predict(X)
-        return self._loss.score(y, prediction, sample_weight)
+        return self._loss.quality(y, prediction, sample_weight)

@@ -367,4 +367,4 @@ class NumberTargets:
         """The score of the loss: the coefficient of determination R2, for most."""
         if not np.isfinite(value).all():
             return np.nan
-        return float(self.loss.score(y, self.decode(value), weight))
+        return float(self.loss.quality(y, self.decode(value), weight))

@@ -449,8 +449,14 @@ def test_quantiles_do_not_cross():
 def test_score_of_several_quantiles_is_zero_for_those_of_the_targets_and_one_for_the_targets():
     levels, y = [0.1, 0.5, 0.9], np.random.default_rng(10).gamma(2, size=(50, 1))
     constant = np.tile(np.quantile(y, levels), (50, 1, 1))
-    assert Quantile(levels).score(y, constant) == pytest.approx(0, abs=1e-12)
-    assert Quantile(levels).score(y, np.tile(y[:, :, None], 3)) == 1
+    assert Quantile(levels).quality(y, constant) == pytest.approx(0, abs=1e-12)
+    assert Quantile(levels).quality(y, np.tile(y[:, :, None], 3)) == 1
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("loss", ALL, ids=str)
+def test_a_loss_has_no_requests_of_metadata(loss):
+    assert not [name for name in dir(loss) if name.startswith("set_") and name.endswith("_request")]
 
 
 @pytest.mark.nojit

@@ -183,6 +183,19 @@ def test_quantiles_cover_what_they_should_on_new_samples(diabetes, dtype):
     assert np.mean(d2) > 0.2  # 0 are constants that cover as much
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("table", ["diabetes", "wine"])
+def test_the_score_of_a_quantile_is_d2_pinball(request, table, weighted):
+    X, y = request.getfixturevalue(table)
+    weight = np.random.RandomState(0).uniform(size=len(X)) if weighted else None
+    net = _net(MLPRegressor, loss=Quantile(0.2)).fit(X, y, X_val=X, y_val=y, sample_weight_val=weight)
+    d2 = metrics.d2_pinball_score(y, net.predict(X), sample_weight=weight, alpha=0.2)
+    assert net.score(X, y, weight) == pytest.approx(d2, rel=1e-12)
+    assert net.validation_scores_[-1] == pytest.approx(d2, rel=1e-9)
+    listed = _net(MLPRegressor, loss=Quantile([0.2])).fit(X, y)
+    assert listed.score(X, y, weight) == pytest.approx(d2, rel=1e-12)
+
+
 def test_the_score_is_the_mean_of_the_quantiles_scores(diabetes):
     X, y = diabetes
     net = _net(MLPRegressor, loss=Quantile(QUANTILES)).fit(X, y)
