@@ -20,6 +20,7 @@ from sknn_iitb.network import Network, Parameters, aligned
 from sknn_iitb.objective import Objective
 from sknn_iitb.optimizers import LBFGS
 from sknn_iitb.schedules import Clock
+from sknn_iitb.targets import missing
 from sknn_iitb.training import History, Plan, State, descend, minimize
 from sknn_iitb.validation import Given, Samples, Validation, hold_out
 
@@ -281,9 +282,14 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
                 validation.score_by(self.scoring, self)
                 validation(self._parameters.vector)
             except (AttributeError, TypeError, ValueError) as error:
+                lacking = missing(self._targets, samples.y)
+                advice = (
+                    f" The validation samples have none of the classes {lacking}; StratifiedShuffleSplit(1) as "
+                    "validation_fraction holds out some of each, or X_val and y_val must have them."
+                )
                 raise ValueError(
                     f"scoring={self.scoring!r} cannot be computed on the validation samples of a net with "
-                    f"loss={self.loss!r}: {error}"
+                    f"loss={self.loss!r}: {error}{advice if lacking else ''}"
                 ) from error
         return validation
 

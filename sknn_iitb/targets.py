@@ -8,7 +8,7 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
-__all__ = ["ClassTargets", "NumberTargets", "SeveralClassTargets", "label_weights", "weigh"]
+__all__ = ["ClassTargets", "NumberTargets", "SeveralClassTargets", "label_weights", "missing", "weigh"]
 
 
 class ClassTargets:
@@ -314,6 +314,18 @@ def weigh(targets, y, weights, sample_weight):
     return product
 
 
+def missing(targets, y):
+    """The classes that no sample has, a list.
+
+    Parameters
+    ----------
+    targets : ClassTargets, SeveralClassTargets or NumberTargets
+    y : array-like
+    """
+    pairs = zip(*targets.columns(y), strict=True)
+    return [label for column, labels in pairs for label in np.setdiff1d(labels, column).tolist()]
+
+
 class NumberTargets:
     """Real numbers, one or several for each sample.
 
@@ -351,6 +363,10 @@ class NumberTargets:
         if not np.isfinite(Y).all():
             raise ValueError(f"y contains values too large for {Y.dtype}; scale it, or set dtype='float64'.")
         return np.ascontiguousarray(self.loss.widen(Y))
+
+    def columns(self, y):
+        """The columns of y that have classes of their own, and those: none."""
+        return [], []
 
     def strata(self, Y):
         """What a validation split is stratified by: nothing, so None."""

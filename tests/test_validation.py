@@ -394,6 +394,23 @@ def test_a_score_that_cannot_be_computed_is_an_error_before_training(iris, scori
     assert_refused(net, iris, f"scoring='{scoring}' cannot be computed.*loss='hinge'.*{match}")
 
 
+@pytest.mark.parametrize("labels", [[0, 1, 2], ["setosa", "versicolor", "virginica"]], ids=str)
+def test_where_a_share_lacks_a_class_that_the_score_needs_a_stratified_split_is_advised(iris, labels):
+    X, y = iris
+    X, y = X[:103], np.array(labels)[y[:103]]  # three of the last class
+    net = _net(MLPClassifier, early_stopping=True, scoring="roc_auc_ovr")
+    match = (
+        rf"(?s)'roc_auc_ovr' cannot.*none of the classes \[{labels[2]!r}\]; StratifiedShuffleSplit\(1\) as validation_f"
+    )
+    assert_refused(net, (X, y), match)
+    net.set_params(validation_fraction=StratifiedShuffleSplit(1, test_size=0.4, random_state=0)).fit(X, y)
+    assert 0 < net.best_validation_score_ <= 1
+    other = _net(MLPClassifier, early_stopping=True, scoring="precision", validation_fraction=0.5)
+    with pytest.raises(ValueError, match="average='binary'") as raised:
+        other.fit(*iris)
+    assert "StratifiedShuffleSplit" not in str(raised.value)
+
+
 # --- early_stopping="auto" ------------------------------------------------------------------------------------------
 
 
