@@ -317,18 +317,21 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         optimizer = type(plan.optimizer).__name__
         goes_on = continues and incremental and hasattr(self, "_optimizer")
         if goes_on and self._optimizer.optimizer == optimizer:
-            return self._optimizer.writable()
-        steps_per_epoch = -(-n_samples // plan.batch_size)
-        return State(
-            rng=rng,
-            optimizer=optimizer,
-            slots=np.zeros(plan.optimizer.n_slots * self._network.n_trained, dtype),
-            clock=Clock(self.max_iter * steps_per_epoch, steps_per_epoch),
-            learning_rate=plan.learning_rate_init,
-            averages=not continues,
-            # drawn only where it is needed: scikit-learn's sequence of draws has no such one
-            seed=int(rng.randint(2**31 - 1)) << 31 | int(rng.randint(2**31 - 1)) if any(self._network.dropout) else 0,
-        )
+            state = self._optimizer.writable()
+        else:
+            steps_per_epoch = -(-n_samples // plan.batch_size)
+            state = State(
+                rng=rng,
+                optimizer=optimizer,
+                slots=np.zeros(plan.optimizer.n_slots * self._network.n_trained, dtype),
+                clock=Clock(self.max_iter * steps_per_epoch, steps_per_epoch),
+                learning_rate=plan.learning_rate_init,
+                averages=not continues,
+            )
+        # drawn only when it is needed: scikit-learn's sequence of draws has no such one
+        if any(self._network.dropout) and not state.seed:
+            state.seed = int(state.rng.randint(2**31 - 1)) << 31 | int(state.rng.randint(2**31 - 1))
+        return state
 
     def _expose_network(self, network, output):
         self.n_layers_ = len(network.units)

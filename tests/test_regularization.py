@@ -102,6 +102,27 @@ def test_predictions_leave_nothing_out(task):
     np.testing.assert_array_equal(net.transform(X), plain.transform(X))
 
 
+@pytest.mark.parametrize("kind", ["partial_fit", "another solver", "refused"])
+def test_random_state_determines_what_is_left_out_once_dropout_is_switched_on(task, kind):
+    cls, X, y = task
+    start = _start(_by_epochs(_net(cls), 1, X, y))
+    nets = [_net(cls, init=start, shuffle=False, random_state=seed) for seed in (1, 2, 2)]
+    for net in nets:
+        _by_epochs(net, 1, X, y)
+        if kind == "another solver":
+            net.set_params(solver="sgd")
+    np.testing.assert_array_equal(nets[0].parameters_, nets[1].parameters_)  # nothing was drawn
+    for net in nets:
+        net.set_params(dropout=0.3)
+    if kind == "refused":  # what was drawn for that call is not used up
+        with pytest.raises(ValueError, match="non-finite"):
+            nets[1].set_params(learning_rate_init=1e200).partial_fit(X, y)
+        nets[1].set_params(learning_rate_init=0.01)
+    one, two, same = (_by_epochs(net, 2, X, y).parameters_ for net in nets)
+    np.testing.assert_array_equal(two, same)
+    assert (one != two).mean() > 0.5
+
+
 def test_random_state_determines_what_is_left_out(task):
     cls, X, y = task
     init = _start(_net(cls).fit(X, y))  # so that nothing else is drawn
