@@ -63,9 +63,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         before = vars(self).copy()
         continues = "_parameters" in before and (incremental or self.warm_start)
         if continues:  # these are changed in place
-            self._parameters = self._parameters.writable()
-            before["_parameters"] = self._parameters
-            vector = self._parameters.vector.copy()
+            vector = self._parameters.writable().vector.copy()
             if "_optimizer" in before:
                 before["_optimizer"] = self._optimizer.copy()
         try:

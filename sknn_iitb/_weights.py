@@ -14,7 +14,6 @@ def _view(name, doc):
             # by hand on a net that is not fitted: where partial_fit and a warm start begin
             vars(self).setdefault("_by_hand", {})[name] = list(values)
             return
-        self._parameters = self._parameters.writable()
         self._views(name).assign(values)
 
     return property(get, assign, doc=doc)
@@ -40,8 +39,7 @@ class WeightsMixin:
     @parameters_.setter
     def parameters_(self, values):
         self._views("parameters_")
-        self._parameters = self._parameters.writable()
-        vector, values = self._parameters.trained, np.asarray(values)
+        vector, values = self._parameters.writable().trained, np.asarray(values)
         if values.shape != vector.shape:
             raise ValueError(f"parameters_ has shape {vector.shape}, got {values.shape}.")
         vector[:] = values

@@ -8,6 +8,7 @@ fan_out), so a neuron is a column.
 import math
 from functools import cached_property
 from itertools import accumulate, pairwise
+from weakref import ref
 
 import numpy as np
 
@@ -223,10 +224,10 @@ class Parameters:
         of_batch_norm = neurons[:-1] if batch_norm else []
         shapes = [*pairwise(self.units), *neurons, *(3 * of_batch_norm)]
         rest = iter(np.split(vector, list(accumulate(map(math.prod, shapes)))[:-1]))
-        self.coefs = Views("coefs_", [next(rest).reshape(shape) for shape in pairwise(self.units)])
-        self.intercepts = Views("intercepts_", [next(rest) for _ in neurons])
+        self.coefs = Views("coefs_", [next(rest).reshape(shape) for shape in pairwise(self.units)], self)
+        self.intercepts = Views("intercepts_", [next(rest) for _ in neurons], self)
         self.scales, self.means, self.variances = (
-            Views(name, [next(rest) for _ in of_batch_norm]) for name in ("scales_", "means_", "variances_")
+            Views(name, [next(rest) for _ in of_batch_norm], self) for name in ("scales_", "means_", "variances_")
         )
         self.trained = vector[: vector.size - 2 * sum(map(math.prod, of_batch_norm))]
 
@@ -244,16 +245,22 @@ class Parameters:
         return coefs, intercepts
 
     def writable(self):
-        """Self, or a copy if the vector is read-only, as one that joblib has memory-mapped is."""
-        return self if self.vector.flags.writeable else Parameters(self.units, self.vector.copy(), self.batch_norm)
+        """Self, its vector copied if it is read-only, as one that joblib has memory-mapped is."""
+        if not self.vector.flags.writeable:
+            other = Parameters(self.units, self.vector.copy(), self.batch_norm)
+            for name in ("coefs", "intercepts", "scales", "means", "variances"):
+                list.__setitem__(getattr(self, name), slice(None), getattr(other, name))
+            self.vector, self.trained = other.vector, other.trained
+        return self
 
 
 class Views(list):
     """A list of arrays of fixed shapes: an item that is assigned is copied into the array that is there."""
 
-    def __init__(self, name, arrays):
+    def __init__(self, name, arrays, parameters):
         super().__init__(arrays)
         self._name = name
+        self._parameters = ref(parameters)  # weak: memory in a cycle would not be freed at once
 
     def __reduce__(self):
         return list, (list(self),)
@@ -282,5 +289,7 @@ class Views(list):
             if array.shape != self[index].shape or array.dtype.kind not in "biuf":
                 shape = self[index].shape
                 raise ValueError(f"{self._name}[{index}] has shape {shape}, got {array.shape} of {array.dtype}.")
+        if (parameters := self._parameters()) is not None:
+            parameters.writable()
         for index, array in zip(indices, arrays, strict=True):
             self[index][...] = array

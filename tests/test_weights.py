@@ -262,23 +262,35 @@ def test_a_copy_can_be_assigned_to(iris, tmp_path, make_copy, assign):
     _assert_views(other)
 
 
-@pytest.mark.parametrize("assign", [_assign_whole, _assign_parameters], ids=_name)
-def test_assigning_all_weights_of_a_read_only_net_makes_a_copy(iris, tmp_path, assign):
+@pytest.mark.parametrize("assign", [_assign_whole, _assign_items, _assign_parameters], ids=_name)
+def test_assigning_weights_of_a_read_only_net_makes_a_copy(iris, tmp_path, assign):
+    X, _ = iris
     net = _classifier().fit(*iris)
     other = _by_memory_map(net, tmp_path / "net.joblib")
     assert not other.parameters_.flags.writeable
+    held = other.coefs_
+    np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))
     assign(other, [2 * w for w in net.coefs_], [2 * b for b in net.intercepts_])
     np.testing.assert_array_equal(other.parameters_, 2 * net.parameters_)
     _assert_views(other)
+    assert held is other.coefs_
+    assert (other.predict_proba(X) != net.predict_proba(X)).any()
     np.testing.assert_array_equal(joblib.load(tmp_path / "net.joblib").parameters_, net.parameters_)
 
 
-@pytest.mark.parametrize("assign", [_assign_items, _assign_numbers], ids=_name)
-def test_assigning_one_of_the_weights_of_a_read_only_net_is_an_error(iris, tmp_path, assign):
+def test_an_item_of_another_shape_leaves_a_read_only_net_as_it_is(iris, tmp_path):
+    net = _classifier().fit(*iris)
+    other = _by_memory_map(net, tmp_path / "net.joblib")
+    with pytest.raises(ValueError, match="shape"):
+        other.coefs_[0] = np.ones(3)
+    assert not other.parameters_.flags.writeable
+
+
+def test_numbers_of_a_read_only_net_are_read_only(iris, tmp_path):
     net = _classifier().fit(*iris)
     other = _by_memory_map(net, tmp_path / "net.joblib")
     with pytest.raises(ValueError, match="read-only"):
-        assign(other, [2 * w for w in net.coefs_], [2 * b for b in net.intercepts_])
+        _assign_numbers(other, [2 * w for w in net.coefs_], [2 * b for b in net.intercepts_])
     np.testing.assert_array_equal(other.parameters_, net.parameters_)
 
 
