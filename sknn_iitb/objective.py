@@ -85,7 +85,7 @@ class Objective:
             "Y": Y,
             "weight": weight,
             "gradient": self.gradient,
-            "spare": np.empty(network.n_parameters if max_rows > piece else 0, dtype),
+            "spare": np.empty(network.n_parameters if max(max_rows, self.n_samples) > piece else 0, dtype),
             "work": aligned(n_work, dtype),
             "totals": self._totals,
             "layers": described.table,

@@ -123,6 +123,18 @@ NET = naive.Net((4, 6, 3), [Tanh()], Softmax(), LogLoss(), alpha=0.1, l1=0.2)
 
 
 @pytest.mark.nojit
+@dtypes
+@pytest.mark.parametrize("max_rows", [1, 100, 1024, 1100])
+def test_the_gradient_on_all_samples_does_not_depend_on_the_size_of_batches(dtype, max_rows):
+    theta, X, Y, weight = random_data(NET, dtype, 1, 1100, weighted=True)
+    objective = build(NET, X, Y, weight, max_rows)
+    loss, penalty = objective.evaluate(theta)
+    expected = naive.loss_and_gradient(NET, *exact(theta, X, Y, weight))
+    for actual, wanted in zip((loss, penalty, objective.gradient), expected, strict=True):
+        assert_close(actual, wanted, dtype)
+
+
+@pytest.mark.nojit
 @pytest.mark.parametrize("optimizer", [cls() for cls in OPTIMIZERS if cls.kernel], ids=lambda part: part.names[0])
 def test_an_epoch_of_each_optimizer_is_the_naive_nets(optimizer):
     theta, X, Y, weight = random_data(NET, "float64", 0, 23, weighted=True)
