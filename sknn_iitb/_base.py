@@ -136,7 +136,9 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         if weight is None or weight.all():
             return samples
         if not weight.any():
-            raise ValueError("sample_weight is zero for every sample.")
+            of_samples = sample_weight is not None and not sample_weight.any()
+            what = "sample_weight" if of_samples else f"class_weight={self.class_weight!r}, times sample_weight,"
+            raise ValueError(f"{what} is zero for every sample.")
         return samples.take(weight > 0)
 
     def _further_samples(self, X, y, sample_weight):
@@ -164,11 +166,18 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         network = Network(units, parts.hidden, parts.output, self._dropout_rates(), self.batch_norm)
         if self.batch_norm and not network.hidden:
             raise ValueError("batch_norm=True has no effect without a hidden layer.")
-        if continues and (network.units, network.batch_norm) != (self._parameters.units, self._parameters.batch_norm):
+        before = self._parameters if continues else network
+        if (network.units, network.batch_norm) != (before.units, before.batch_norm):
+            differs = {
+                "hidden_layer_sizes": network.units[:-1] != before.units[:-1],
+                "batch_norm": network.batch_norm != before.batch_norm,
+                f"the number of outputs, which y, loss={self.loss!r} and output_activation={self.output_activation!r} "
+                "ask for,": network.units[-1] != before.units[-1],
+            }
             raise ValueError(
-                f"A fitted network of layers {self._parameters.units} and batch_norm={self._parameters.batch_norm} "
-                f"cannot go on with layers {network.units} and batch_norm={network.batch_norm}; hidden_layer_sizes, "
-                "batch_norm and the number of outputs must stay as they were."
+                f"A fitted network of layers {before.units} and batch_norm={before.batch_norm} cannot go on with "
+                f"layers {network.units} and batch_norm={network.batch_norm}; "
+                f"{' and '.join(name for name, differ in differs.items() if differ)} must stay as before."
             )
         return network
 

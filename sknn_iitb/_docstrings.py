@@ -106,7 +106,7 @@ output_activation : {{'auto'}} or {outputs} or Activation, default='auto'
     Activation of the last layer. 'auto' is the first that is legal for the loss{auto_output}. Legal are:
 {legal}
 
-{of_classes}dropout : float in [0, 1) or list of them, default=0.0
+{of_classes}dropout : float in [0, 1) or array-like of them, default=0.0
     The share of neurons of each hidden layer that is left out at random in each step of training; a list has one number
     for the inputs and then one for each hidden layer. What remains is scaled up, so that predictions need nothing.
     (Srivastava et al., JMLR 15, 2014.)

@@ -31,7 +31,7 @@ class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         check_is_fitted(self)
         n_hidden = self.n_layers_ - 2
-        if not isinstance(layer, Integral) or not -n_hidden <= layer < n_hidden:
+        if not isinstance(layer, Integral) or isinstance(layer, bool) or not -n_hidden <= layer < n_hidden:
             raise ValueError(f"layer={layer!r} is not one of the {n_hidden} hidden layers of this network.")
         return self._outputs(X, activate_output=False, n_hidden=layer % n_hidden + 1)
 

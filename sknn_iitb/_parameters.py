@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
-from sknn_iitb._parts import parameter_defaults
+from sknn_iitb._parts import one_of, parameter_defaults
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.adjustments import ADJUSTMENTS
 from sknn_iitb.initializers import INITIALIZERS
@@ -64,13 +64,13 @@ class ParametersMixin:
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         # an activation for hidden layers passes here, so that the error can say why it is not legal
-        "output_activation": [StrOptions({"auto", *ACTIVATIONS.names()}), ACTIVATIONS.base],
+        "output_activation": [one_of(["auto", *ACTIVATIONS.names()]), ACTIVATIONS.base],
         "init": [*INITIALIZERS.constraint(), tuple, list],
-        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "batch_norm": ["boolean"],
         "l1": [Interval(Real, 0, None, closed="left")],
         **{name: [Interval(Real, 0, None, closed="neither"), None] for name in ADJUSTMENTS.names()},
-        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+        "scoring": [one_of(["loss", *sorted(get_scorer_names())]), callable, None],
         "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
     }
 
@@ -88,7 +88,15 @@ class ParametersMixin:
         for key in params:
             name, _, inner = key.partition("__")
             value = params.get(name, getattr(self, name, None))
-            if inner and name in _REGISTRIES and isinstance(value, str):
+            if not inner or name not in _REGISTRIES:
+                continue
+            if not isinstance(value, str) and not hasattr(value, "set_params"):
+                kind = type(value).__name__
+                raise ValueError(
+                    f"{key} cannot be set: {name}={value!r} is a {kind}, which has no parameters of its own; pass "
+                    f"another {name}."
+                )
+            if isinstance(value, str):
                 have_it = [f"{name}={c.__name__}()" for c in _REGISTRIES[name] if inner in parameter_defaults(c)]
                 advice = f"pass an object: {' or '.join(have_it)}" if have_it else f"no {name} has a {inner!r}"
                 raise ValueError(
@@ -111,8 +119,12 @@ class ParametersMixin:
         optimizer = OPTIMIZERS.resolve(self.solver, flat)
         if optimizer.kernel is None:
             for name in _FIRST_ORDER_ONLY:
-                if getattr(self, name) != defaults[name]:
-                    raise ValueError(f"{name}={getattr(self, name)!r} is not legal with solver='lbfgs'; set another.")
+                value = getattr(self, name)
+                if np.array(value, dtype=object).any():
+                    raise ValueError(
+                        f"{name}={value!r} is not legal with solver='lbfgs'; legal is {defaults[name]!r}, or another "
+                        "solver, such as 'adam'."
+                    )
         return Parts(
             hidden=self._resolve_hidden(),
             output=None if self.output_activation == "auto" else ACTIVATIONS.resolve(self.output_activation),
@@ -137,6 +149,8 @@ class ParametersMixin:
         for value in given if several else [given]:
             if isinstance(value, str) and value not in legal:
                 raise ValueError(f"activation={given!r}: {value!r} is not among {', '.join(map(repr, legal))}.")
+            if not (isinstance(value, (str, ACTIVATIONS.base)) or callable(value)):
+                raise ValueError(f"activation={given!r}: {value!r} is no name, no Activation and no function g(z).")
             hidden.append(ACTIVATIONS.resolve(value))
             if not hidden[-1].hidden:
                 raise ValueError(f"activation={value!r} is for the output only; set output_activation.")
@@ -187,8 +201,8 @@ class ParametersMixin:
     def _dropout_rates(self):
         """Of the inputs and of each hidden layer."""
         n_hidden, given = len(self._hidden_sizes()), self.dropout
-        several = isinstance(given, (list, tuple))
-        rates = list(given) if several else [0.0] + [given] * n_hidden
+        several = not isinstance(given, Real)
+        rates = np.atleast_1d(np.array(given, dtype=object)).tolist() if several else [0.0] + [given] * n_hidden
         if len(rates) != 1 + n_hidden or not all(
             isinstance(r, Real) and not isinstance(r, bool) and 0 <= r < 1 for r in rates
         ):

@@ -9,13 +9,20 @@ from sklearn.utils._param_validation import StrOptions, validate_parameter_const
 
 from sknn_iitb._jit import n_required
 
-__all__ = ["Custom", "Part", "Registry", "parameter_defaults"]
+__all__ = ["Custom", "Part", "Registry", "one_of", "parameter_defaults"]
 
 
 @cache
 def parameter_defaults(cls):
     """The constructor's parameters and their defaults."""
     return {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
+
+
+def one_of(names):
+    """The constraint of a parameter that is one of such names; an error has them in this order."""
+    constraint = StrOptions(set(names))
+    constraint.options = list(names)
+    return constraint
 
 
 class Part(BaseEstimator):
@@ -101,7 +108,7 @@ class Registry:
 
     def constraint(self, condition=lambda cls: True):
         """What scikit-learn's parameter validation accepts for this family."""
-        return [StrOptions(set(self.names(condition))), self.base] + ([callable] if self.custom else [])
+        return [one_of(self.names(condition)), self.base] + ([callable] if self.custom else [])
 
     def resolve(self, value, flat=None):
         """Turn a name, a part or a user's function into a validated part.

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from sknn_iitb._base import BaseMLP, assign, is_first_order
 from sknn_iitb._docstrings import documented
 from sknn_iitb._parameters import ParametersMixin
+from sknn_iitb._parts import one_of
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.targets import ClassTargets, SeveralClassTargets, label_weights, weigh
 from sknn_iitb.validation import Given
@@ -68,7 +69,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     _parameter_constraints: dict = {
         **ParametersMixin._parameter_constraints,
-        "loss": [StrOptions({"auto", *LOSSES.names(lambda c: c.classifier_outputs)}), LOSSES.base, callable],
+        "loss": [one_of(["auto", *LOSSES.names(lambda c: c.classifier_outputs)]), LOSSES.base, callable],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
@@ -200,6 +201,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             targets = ClassTargets.from_y(y, classes)
             self.classes_ = targets.classes
             return targets
+        before, now = self._targets.n_columns, y.shape[1] if y.ndim == 2 else 1
+        if before != now:
+            raise ValueError(
+                f"y must have {before} column{'s' * (before > 1)}, as when the net was fitted; it has {now}."
+            )
         if classes is not None and not self._targets.is_same(classes):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"

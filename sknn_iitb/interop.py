@@ -157,7 +157,8 @@ def to_sklearn(estimator):
     estimator : sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
         A parameter for which scikit-learn has no such value is left at scikit-learn's default there if predictions do
         not depend on it; a regressor's `loss` becomes the one that scikit-learn has with the same output activation.
-        Batch normalization is multiplied into the weights.
+        Batch normalization is multiplied into the weights. Where there is one class only, its `predict_proba` has two
+        columns, as scikit-learn's always has there.
 
     Raises
     ------

@@ -31,6 +31,7 @@ class ClassTargets:
     def __init__(self, classes, multilabel):
         self.classes = classes
         self.multilabel = multilabel
+        self.n_columns = len(classes) if multilabel else 1
 
     def new_classes(self, y):
         """The labels in y as `classes` has them."""
@@ -176,6 +177,7 @@ class SeveralClassTargets:
 
     def __init__(self, classes):
         self.classes = classes
+        self.n_columns = len(classes)
         self.blocks = np.cumsum([0, *map(len, classes)])
 
     @classmethod

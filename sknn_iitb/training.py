@@ -16,6 +16,9 @@ from sknn_iitb.schedules import Clock
 
 __all__ = ["History", "Plan", "State", "descend", "minimize"]
 
+# a warning's stack level, seen from `descend` and `minimize`, of the line that calls fit: that is what a user can find
+_CALLER = 6
+
 _SCIPY_FTOL = 1e7 * np.finfo(float).eps  # its default
 
 NON_FINITE = (
@@ -147,10 +150,10 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
                         f"Stochastic Optimizer: Maximum iterations ({plan.n_epochs}) "
                         f"reached and the optimization hasn't converged yet.{plan.advise()}",
                         ConvergenceWarning,
-                        stacklevel=2,
+                        stacklevel=_CALLER,
                     )
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=2)
+        warnings.warn("Training interrupted by user.", stacklevel=_CALLER)
     if best is not None:
         state.best, state.current = (None, None) if plan.complete else (best, theta.copy())
         theta[:] = best
@@ -238,7 +241,7 @@ def _doubt(history, plan):
         warnings.warn(
             f"Stochastic Optimizer: Training stalled after {history.n_iter - history.stalled} epochs.{advice}",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=_CALLER + 1,
         )
 
 
@@ -249,7 +252,8 @@ def _diverge(history, best, rate, plan):
         raise ValueError(f"{NON_FINITE} {advice}{plan.advise()}")
     history.validation_scores.append(np.nan)
     history.validation_loss_curve.append(np.nan)
-    warnings.warn(f"{advice} The best epoch's weights are kept.{plan.advise()}", ConvergenceWarning, stacklevel=3)
+    message = f"{advice} The best epoch's weights are kept.{plan.advise()}"
+    warnings.warn(message, ConvergenceWarning, stacklevel=_CALLER + 1)
 
 
 def minimize(objective, theta, history, plan, max_fun, observers=()):
@@ -308,10 +312,10 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
                 f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): {result.message}. "
                 f"Increase max_iter or max_fun, or scale the data.{plan.advise()}",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=_CALLER,
             )
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=2)
+        warnings.warn("Training interrupted by user.", stacklevel=_CALLER)
     trained[:] = best
     with single_threaded():
         history.loss = objective.reported(*objective.evaluate(theta))

@@ -2,6 +2,8 @@
 
 import _thread
 import copy
+import itertools
+import re
 import threading
 import time
 
@@ -10,6 +12,7 @@ import pytest
 from refused import assert_refused
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import get_scorer_names
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -89,6 +92,9 @@ OUT_OF_RANGE = [
     ("activation", [], "a list with one for each of the 1 hidden layers"),
     ("activation", ["no such"], "'no such' is not among 'identity'.*'relu'"),
     ("activation", ["softmax"], "not among 'identity'"),
+    ("activation", [3], r"activation=\[3\]: 3 is no name, no Activation and no function"),
+    ("activation", (None,), r"activation=\(None,\): None is no name"),
+    ("activation", [["relu"]], r"\['relu'\] is no name"),
     ("dropout", 1.0, r"1\.0\)"),
     ("dropout", -0.1, r"\[0"),
     ("dropout", np.nan, r"\[0"),
@@ -98,6 +104,11 @@ OUT_OF_RANGE = [
     ("dropout", (0.1, 1.0), r"\[0, 1\)"),
     ("dropout", [0.1, None], r"\[0, 1\)"),
     ("dropout", [True, 0.1], r"\[0, 1\)"),
+    ("dropout", [[0.1], 0.1], r"\[0, 1\)"),
+    ("dropout", [[0.1, 0.1]], r"\[0, 1\)"),
+    ("dropout", np.array([0.1, 1.0]), r"\[0, 1\)"),
+    ("dropout", np.array([[0.1, 0.1]]), r"\[0, 1\)"),
+    ("dropout", np.array(0.1), r"\[0, 1\)"),
     ("batch_norm", "yes", "bool"),
     ("l1", -1e-3, r"\[0"),
     ("l1", np.inf, r"\[0"),
@@ -278,6 +289,31 @@ def test_a_nested_parameter_of_a_name(data, cls):
     with pytest.raises(ValueError, match=r"RMSprop\(\)"):
         GridSearchCV(net, {"solver__rho": [0.8]}, cv=2, error_score="raise").fit(*data)
     assert net.solver == "rmsprop"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("parameters", "key"),
+    [
+        ({"activation": ["relu"]}, "activation__negative_slope"),
+        ({"activation": (LeakyReLU(),)}, "activation__negative_slope"),
+        ({"init": ([1], [2])}, "init__scale"),
+        ({"learning_rate": lambda step, n_steps: step}, "learning_rate__factor"),
+    ],
+    ids=["list", "tuple", "arrays", "function"],
+)
+def test_a_nested_parameter_of_what_has_none(cls, parameters, key):
+    ((name, value),) = parameters.items()
+    with pytest.raises(ValueError, match=rf"{key} cannot be set: {name}=.* is a {type(value).__name__}, which has no"):
+        cls(**parameters).set_params(**{key: 1})
+
+
+@BOTH
+def test_names_of_scorers_are_listed_in_order(data, cls):
+    with pytest.raises(ValueError, match="'scoring' parameter") as raised:
+        _net(cls, scoring="no such").fit(*data)
+    listed = re.findall(r"'(\w+)'", re.search(r"\{(.*?)\}", str(raised.value))[1])
+    assert listed == ["loss", *sorted(get_scorer_names())]
 
 
 # --- data -----------------------------------------------------------------------------------------------------------
@@ -497,6 +533,50 @@ def test_a_warm_start_cannot_change_classes_or_outputs(data):
     assert_refused(net, data, "same classes", call=lambda: net.fit(X, y + 1))
     net = _net(MLPRegressor, warm_start=True).fit(X, y)
     assert_refused(net, data, "outputs", call=lambda: net.fit(X, np.column_stack([y, y])))
+
+
+COLUMNS = {
+    "labels": lambda y: y,
+    "indicator": lambda y: np.column_stack([y, 1 - y]),
+    "columns of classes": lambda y: np.column_stack([y + 1, y + 2, y + 3]),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(("before", "after"), itertools.permutations(COLUMNS, 2))
+def test_labels_cannot_change_their_columns(data, before, after, method):
+    X, y = data
+    before, after = COLUMNS[before](y), COLUMNS[after](y)
+    net = _net(MLPClassifier, warm_start=True).fit(X, before)
+    n_before, n_after = (y[0].size for y in (before, after))
+    match = f"y must have {n_before} columns?, as when the net was fitted; it has {n_after}"
+    assert_refused(net, (X, before), match, call=lambda: getattr(net, method)(X, after))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("before", "after", "blamed", "innocent"),
+    [
+        ({}, {"batch_norm": True}, ["batch_norm"], ["hidden_layer_sizes", "outputs"]),
+        ({}, {"hidden_layer_sizes": 3}, ["hidden_layer_sizes"], ["batch_norm", "outputs"]),
+        (
+            {"loss": Quantile([0.1, 0.9])},
+            {"loss": Quantile([0.1, 0.5, 0.9])},
+            ["outputs", "0.5"],
+            ["hidden", "batch_n"],
+        ),
+        ({}, {"loss": "gaussian"}, ["outputs", "loss='gaussian'"], ["hidden_layer_sizes", "batch_norm"]),
+        ({}, {"loss": "gaussian", "batch_norm": True}, ["outputs", "batch_norm"], ["hidden_layer_sizes"]),
+    ],
+    ids=["batch_norm", "layers", "quantiles", "loss", "two"],
+)
+def test_what_a_fitted_net_cannot_change_is_blamed_and_nothing_else(data, before, after, blamed, innocent, method):
+    net = _net(MLPRegressor, warm_start=True, **before).fit(*data).set_params(**after)
+    with pytest.raises(ValueError, match="cannot go on with layers") as raised:
+        getattr(net, method)(*data)
+    _, advice = str(raised.value).split(";")
+    assert all(word in advice for word in blamed)
+    assert not any(word in advice for word in innocent)
 
 
 # --- divergence -----------------------------------------------------------------------------------------------------

@@ -202,7 +202,7 @@ WRONG = [
     ("flowers", {"setosa": np.nan}, "must have finite weights >= 0"),
     ("flowers", {"setosa": np.inf}, "must have finite weights >= 0"),
     ("flowers", {"setosa": "much"}, "must have finite weights >= 0"),
-    ("flowers", dict.fromkeys(["setosa", "versicolor", "virginica"], 0), "zero for every sample"),
+    ("flowers", dict.fromkeys(["setosa", "versicolor", "virginica"], 0), "^class_weight=.* is zero for every"),
     ("flowers", OF_COLUMNS, "must be 'balanced' or a dict"),
     ("flowers", [], "must be 'balanced' or a dict"),
     ("flowers", [0.5, 1.0, 4.0], "must be 'balanced' or a dict"),
@@ -215,6 +215,18 @@ WRONG = [
     ("bits", {1: 2}, "must be 'balanced' or a list of 4 dicts"),
     ("bits", [{2: 1}] * 4, r"a weight for \[2\]"),
 ]
+
+
+def test_whichever_weights_are_zero_for_every_sample_are_blamed(flowers):
+    X, y = flowers
+    net = _net(class_weight={"setosa": 0})
+    is_setosa = y == "setosa"
+    with pytest.raises(
+        ValueError, match=r"class_weight=\{'setosa': 0\}, times sample_weight, is zero for every sample"
+    ):
+        net.fit(X, y, sample_weight=is_setosa.astype(float))
+    with pytest.raises(ValueError, match=r"X_val, y_val.*: class_weight=\{'setosa': 0\}.* is zero for every sample"):
+        net.fit(X, y, X_val=X[is_setosa], y_val=y[is_setosa])
 
 
 @pytest.mark.parametrize("fitted", [False, True])

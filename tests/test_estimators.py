@@ -1,5 +1,7 @@
 """What the two estimators do on real data, alone and inside scikit-learn's tools."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -397,6 +399,36 @@ def test_a_batch_larger_than_the_data_is_clipped_with_a_warning(iris):
         net = _classifier(batch_size=1000, max_iter=2).fit(*iris)
     assert warned[0].filename == __file__
     np.testing.assert_array_equal(net.parameters_, _classifier(batch_size="full", max_iter=2).fit(*iris).parameters_)
+
+
+def _interrupts():
+    calls = []
+
+    def scoring(estimator, X, y):
+        calls.append(1)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return 0.0
+
+    return scoring
+
+
+@pytest.mark.parametrize(
+    ("parameters", "factor", "match"),
+    [
+        ({"max_iter": 2}, 1, "Maximum iterations"),
+        ({"max_iter": 2, "solver": "lbfgs"}, 1, "lbfgs failed to converge"),
+        ({"n_iter_no_change": 2, "tol": 10, "solver": "sgd"}, 1e-6, "stalled after"),
+        ({"learning_rate": lambda step, n: np.where(step < 4, 1, 1e200), "early_stopping": True}, 1, "diverged"),
+        ({"early_stopping": True, "scoring": _interrupts()}, 1, "interrupted"),
+    ],
+    ids=["end", "lbfgs", "stalled", "diverged", "interrupted"],
+)
+def test_a_warning_is_of_the_line_that_calls_fit(iris, parameters, factor, match):
+    X, y = iris
+    with pytest.warns(UserWarning, match=match) as warned:
+        _classifier(**{"max_iter": 100, **parameters}).fit(X * factor, y)
+    assert [each.filename for each in warned if re.search(match, str(each.message))] == [__file__]
 
 
 @pytest.mark.parametrize("shuffle", [False, True])

@@ -258,6 +258,16 @@ def test_batch_normalization_goes_into_the_weights(cls, dtype, wine):
         became.set_params(warm_start=True, max_iter=2).fit(X, y)
 
 
+def test_one_class_has_the_columns_that_scikit_learn_has_for_it(iris):
+    X, _ = iris
+    y = np.full(len(X), "only")
+    net, sklearns = (cls(max_iter=2).fit(X, y) for cls in (MLPClassifier, neural_network.MLPClassifier))
+    theirs = net.to_sklearn()
+    assert theirs.predict_proba(X).shape == sklearns.predict_proba(X).shape == (len(X), 2)
+    np.testing.assert_array_equal(theirs.predict(X), net.predict(X))
+    assert MLPClassifier.from_sklearn(theirs).predict_proba(X).shape == net.predict_proba(X).shape == (len(X), 1)
+
+
 def test_several_classes_a_column_are_not_there(iris):
     X, y = iris
     net = MLPClassifier(max_iter=2).fit(X, np.column_stack([y, 2 - y]))

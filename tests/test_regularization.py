@@ -69,8 +69,19 @@ def test_calls_of_partial_fit_are_epochs_of_fit_to_the_bit_with_every_solver(tas
 def test_lbfgs_has_none_that_acts_on_single_steps(task, kind, solver):
     cls, X, y = task
     ((name, value),) = REGULARIZED[kind].items()
-    with pytest.raises(ValueError, match=f"{name}={value} is not legal with solver='lbfgs'"):
+    legal = getattr(cls(), name)
+    with pytest.raises(ValueError, match=f"{name}={value} is not legal with solver='lbfgs'; legal is {legal}, or"):
         _net(cls, solver=solver, **REGULARIZED[kind]).fit(X, y)
+
+
+def test_lbfgs_takes_dropout_of_nothing(task):
+    cls, X, y = task
+    plain = _net(cls, solver="lbfgs").fit(X, y)
+    for nothing in ([0, 0, 0], (0.0, 0, 0), np.zeros(3), 0):
+        net = _net(cls, solver="lbfgs", dropout=nothing).fit(X, y)
+        np.testing.assert_array_equal(net.parameters_, plain.parameters_)
+    with pytest.raises(ValueError, match=r"dropout=\[0, 0, 0\.1\] is not legal with solver='lbfgs'"):
+        _net(cls, solver="lbfgs", dropout=[0, 0, 0.1]).fit(X, y)
 
 
 # --- dropout --------------------------------------------------------------------------------------------------------
@@ -82,6 +93,8 @@ def test_one_rate_of_dropout_is_that_of_each_hidden_layer(task):
     for other, equal in (
         ([0.0, 0.3, 0.3], True),
         ((0, 0.3, 0.3), True),
+        (np.array([0, 0.3, 0.3]), True),
+        (np.array([0, 0.3, 0.2]), False),
         ([0.3, 0.3, 0.3], False),
         ([0.3, 0, 0], False),
     ):

@@ -83,7 +83,7 @@ def test_fit_transform_is_fit_and_transform(task):
     np.testing.assert_array_equal(_net(cls).fit_transform(X, y), _net(cls).fit(X, y).transform(X))
 
 
-@pytest.mark.parametrize("layer", [3, -4, 1.0, "last", None])
+@pytest.mark.parametrize("layer", [3, -4, 1.0, "last", None, True, False])
 def test_a_layer_that_is_not_there(task, layer):
     cls, X, y = task
     net = _net(cls).fit(X, y)
