@@ -491,7 +491,7 @@ def test_partial_fit_of_labels_that_were_not_announced(data):
         (lambda: net.partial_fit(X, y + 1), r"classes not in.*\n?.*2"),
         (lambda: net.partial_fit(X, y, classes=[0, 1, 2]), "not the same as on last call"),
         (lambda: net.partial_fit(X, np.where(y == 1, "a", "b")), "classes not in"),
-        (lambda: net.partial_fit(X, np.column_stack([y, y, 1 - y])), "1d array"),
+        (lambda: net.partial_fit(X, np.column_stack([y, y, 1 - y])), "y must have 1 column"),
     ]:
         assert_refused(net, data, match, call=call)
 
@@ -543,7 +543,7 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-@pytest.mark.parametrize(("before", "after"), itertools.permutations(COLUMNS, 2))
+@pytest.mark.parametrize(("before", "after"), list(itertools.permutations(COLUMNS, 2)))
 def test_labels_cannot_change_their_columns(data, before, after, method):
     X, y = data
     before, after = COLUMNS[before](y), COLUMNS[after](y)
