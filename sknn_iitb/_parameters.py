@@ -5,7 +5,7 @@ from collections import namedtuple
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.metrics import get_scorer_names
+import sklearn
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 from sknn_iitb._parts import one_of, parameter_defaults
@@ -70,7 +70,7 @@ class ParametersMixin:
         "batch_norm": ["boolean"],
         "l1": [Interval(Real, 0, None, closed="left")],
         **{name: [Interval(Real, 0, None, closed="neither"), None] for name in ADJUSTMENTS.names()},
-        "scoring": [one_of(["loss", *sorted(get_scorer_names())]), callable, None],
+        "scoring": [str, callable, None],
         "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
     }
 
@@ -106,6 +106,11 @@ class ParametersMixin:
 
     def _resolve_parts(self):
         """Names to parts; the output, and a classifier's loss, may wait for the targets."""
+        if isinstance(self.scoring, str) and self.scoring != "loss":
+            # not a constraint, for to load all scorers takes as long as all the rest of the start
+            names = sorted(sklearn.metrics.get_scorer_names())
+            if self.scoring not in names:
+                raise ValueError(f"scoring={self.scoring!r} is not among 'loss', {', '.join(map(repr, names))}.")
         defaults = parameter_defaults(type(self))
         for parameter, flat in _FLAT.items():
             for name in flat:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
+import sklearn
 from scipy.sparse import issparse
 from sklearn.base import clone, is_classifier
-from sklearn.model_selection import train_test_split
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import column_or_1d
 
@@ -184,7 +183,8 @@ def compare_with_sklearn(estimator, X, y, sample_weight=None):
     >>> found.agree
     True
     """
-    before, net = (estimator[:-1], estimator[-1]) if isinstance(estimator, Pipeline) else ((), estimator)
+    is_pipeline = isinstance(estimator, sklearn.pipeline.Pipeline)
+    before, net = (estimator[:-1], estimator[-1]) if is_pipeline else ((), estimator)
     if not isinstance(net, BaseMLP):
         raise TypeError(f"compare_with_sklearn takes an MLPClassifier or MLPRegressor of sknn_iitb, got {net!r}.")
     seed = net.random_state if isinstance(net.random_state, Integral) else 0
@@ -202,7 +202,8 @@ def compare_with_sklearn(estimator, X, y, sample_weight=None):
         )
 
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
-    X, X_test, y, y_test, weight, weight_test = train_test_split(X, y, weight, random_state=seed)
+    split = sklearn.model_selection.train_test_split
+    X, X_test, y, y_test, weight, weight_test = split(X, y, weight, random_state=seed)
     if len(before):
         before = clone(before)
         X, X_test = before.fit_transform(X, y), before.transform(X_test)

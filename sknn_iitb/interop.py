@@ -8,10 +8,8 @@ import copy
 from numbers import Real
 
 import numpy as np
-from sklearn import neural_network
+import sklearn
 from sklearn.base import ClassifierMixin, is_classifier
-from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
@@ -35,11 +33,11 @@ _LOSS_OF = {"identity": "squared_error", "exp": "poisson"}
 # by the name of our optimizer: scikit-learn's, the parameters it is built from, and where it keeps what are our slots
 _OPTIMIZERS = {
     "SGD": (
-        SGDOptimizer,
+        "SGDOptimizer",
         ("learning_rate_init", "learning_rate", "momentum", "nesterovs_momentum", "power_t"),
         ("velocities",),
     ),
-    "Adam": (AdamOptimizer, ("learning_rate_init", "beta_1", "beta_2", "epsilon"), ("ms", "vs")),
+    "Adam": ("AdamOptimizer", ("learning_rate_init", "beta_1", "beta_2", "epsilon"), ("ms", "vs")),
 }
 
 # attributes that have the same name and meaning on both sides
@@ -57,7 +55,8 @@ def counterpart(cls):
     ----------
     cls : type
     """
-    return neural_network.MLPClassifier if issubclass(cls, ClassifierMixin) else neural_network.MLPRegressor
+    module = sklearn.neural_network  # loaded here, for it takes a third of the time of a start
+    return module.MLPClassifier if issubclass(cls, ClassifierMixin) else module.MLPRegressor
 
 
 def _copy_attributes(source, target):
@@ -194,8 +193,8 @@ def to_sklearn(estimator):
     theirs.coefs_, theirs.intercepts_ = estimator._parameters.folded()
     theirs._best_coefs, theirs._best_intercepts = estimator._parameters.folded()
     if is_classifier(theirs):
-        several = np.eye(len(theirs.classes_), dtype=int)
-        theirs._label_binarizer = LabelBinarizer().fit(several if estimator._targets.multilabel else theirs.classes_)
+        labels = np.eye(len(theirs.classes_), dtype=int) if estimator._targets.multilabel else theirs.classes_
+        theirs._label_binarizer = sklearn.preprocessing.LabelBinarizer().fit(labels)
     if hasattr(estimator, "_optimizer") and not estimator._parameters.batch_norm:
         _hand_over_state(estimator._optimizer.copy(), estimator._parameters.units, theirs)
     return theirs
@@ -218,6 +217,7 @@ def _hand_over_state(state, units, theirs):
     kind, names, slots = _OPTIMIZERS.get(state.optimizer, (None, (), ()))
     if kind is None or theirs.solver != state.optimizer.lower():
         return  # the next call of partial_fit makes a new one
+    kind = getattr(sklearn.neural_network._stochastic_optimizers, kind)
     optimizer = kind([*theirs.coefs_, *theirs.intercepts_], *(getattr(theirs, name) for name in names))
     for slot, vector in zip(slots, np.split(state.slots, len(slots)), strict=True):
         memory = Parameters(units, vector)
@@ -300,7 +300,7 @@ def from_sklearn(cls, estimator):
 
 def _take_over_state(theirs):
     optimizer, dtype = theirs._optimizer, theirs.coefs_[0].dtype
-    name, (_, _, slots) = next((n, row) for n, row in _OPTIMIZERS.items() if isinstance(optimizer, row[0]))
+    name, (_, _, slots) = next((n, row) for n, row in _OPTIMIZERS.items() if row[0] == type(optimizer).__name__)
     memory = [array.ravel() for slot in slots for array in getattr(optimizer, slot)]
     n_epochs = len(theirs.loss_curve_)
     n_samples = max(1, theirs.t_ // max(1, n_epochs))

@@ -14,7 +14,7 @@ A user's own loss is a function ``f(value, target)`` of that form, given as ``lo
 from numbers import Real
 
 import numpy as np
-from sklearn.metrics import d2_pinball_score, r2_score
+import sklearn
 from sklearn.utils._param_validation import Interval
 
 from sknn_iitb._intrinsics import first
@@ -95,7 +95,7 @@ class Loss(Part):
     # not `score`, for which scikit-learn would add its requests of metadata
     def quality(self, y, prediction, sample_weight=None):
         """How good predictions are: the coefficient of determination R2."""
-        return r2_score(y, prediction, sample_weight=sample_weight)
+        return sklearn.metrics.r2_score(y, prediction, sample_weight=sample_weight)
 
 
 def pointwise(function, n_arguments):
@@ -334,7 +334,7 @@ class Quantile(Loss):
     def quality(self, y, prediction, sample_weight=None):
         each = np.moveaxis(prediction, -1, 0) if self._several else [prediction]
         scores = [
-            d2_pinball_score(y, one, sample_weight=sample_weight, alpha=q)
+            sklearn.metrics.d2_pinball_score(y, one, sample_weight=sample_weight, alpha=q)
             for one, q in zip(each, self.hyper(), strict=True)
         ]
         return float(np.mean(scores))

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import scipy.optimize
+import scipy
 from sklearn.exceptions import ConvergenceWarning
 
 from sknn_iitb._blas import single_threaded

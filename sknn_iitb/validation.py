@@ -5,8 +5,7 @@ from collections import namedtuple
 from inspect import signature
 
 import numpy as np
-from sklearn.metrics import check_scoring
-from sklearn.model_selection import train_test_split
+import sklearn
 
 from sknn_iitb._jit import compiled
 from sknn_iitb.network import Parameters
@@ -58,7 +57,7 @@ def hold_out(fraction, targets, samples, rng):
         return rows, held_out
     # the same draws as scikit-learn's, which stratifies where there is one output for two classes
     try:
-        rows, held_out = train_test_split(
+        rows, held_out = sklearn.model_selection.train_test_split(
             np.arange(n_samples), random_state=rng, test_size=fraction, stratify=targets.strata(samples.Y)
         )
     except ValueError as error:
@@ -117,7 +116,7 @@ class Validation:
         if scoring == "loss":
             self._score = lambda theta, outputs, loss: -loss
         elif scoring is not None:
-            scorer = check_scoring(estimator, scoring)
+            scorer = sklearn.metrics.check_scoring(estimator, scoring)
             X, _, y, weight, _ = self._samples
             takes = signature(scorer).parameters
             takes_weights = "sample_weight" in takes or any(p.kind is p.VAR_KEYWORD for p in takes.values())

@@ -1,12 +1,16 @@
 """What the code does not do: counts that no machine's speed changes, to notice when work is added to a hot path."""
 
+import pickle
+import subprocess
+import sys
 import tracemalloc
 from unittest.mock import patch
 
 import numpy as np
 import pytest
+from numba import config
 
-from sknn_iitb import MLPClassifier, MLPRegressor, network, training
+from sknn_iitb import MLPClassifier, MLPRegressor, _jit, _kernels, network, training
 from sknn_iitb import objective as objective_module
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -78,3 +82,26 @@ def test_large_numbers_whose_sum_overflows_are_not_refused():
     rows = np.full((2, 4), 1.5e308)
     rows[1] = 1
     assert np.isfinite(net.predict(rows)[1])
+
+
+def test_what_most_nets_do_not_need_is_not_loaded():
+    """Each of these takes about as long to load as a first fit."""
+    script = """
+import sys
+import numpy as np
+from sknn_iitb import MLPClassifier
+X = np.random.RandomState(0).normal(size=(50, 3))
+MLPClassifier(hidden_layer_sizes=5, max_iter=1000, tol=0.01).fit(X, X[:, 0] > 0).predict(X)
+unneeded = "sklearn.metrics", "sklearn.model_selection", "sklearn.neural_network"
+print(*(name for name in unneeded if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+@pytest.mark.skipif(config.DISABLE_JIT, reason="of compiled code")
+def test_what_is_stored_is_mostly_machine_code():
+    assert objective_module.compiled("forward", _kernels.forward, "float64")
+    path = _jit.cache_directory() / "sknn_iitb._kernels.forward.forward.float64.nbc"
+    (_, _, (machine_code, llvm_code)), *_ = pickle.loads(path.read_bytes()[_jit._CHECKSUM :])
+    assert len(llvm_code) < len(machine_code)
