@@ -14,8 +14,8 @@ from sknn_iitb.layers import BACKWARD, FORWARD, KEPT, N_IN, N_KEPT, N_OUT, VALUE
 
 __all__ = ["backward", "forward", "frame", "gradient", "predict", "train", "work_size"]
 
-# entries of `program`: addresses, then numbers
-FORWARD_PASS, BACKWARD_PASS, LOSS, GRADIENT, UPDATE, LOAD, N_LOADED, N_COEFS, N_TRAINED, PIECE_ROWS = range(10)
+# entries of `program`: addresses, then numbers; STOP may become other than 0 meanwhile, and ends a batch unfinished
+FORWARD_PASS, BACKWARD_PASS, LOSS, GRADIENT, UPDATE, LOAD, N_LOADED, N_COEFS, N_TRAINED, PIECE_ROWS, STOP = range(11)
 # the first entries of the shorter `program` of predict
 PREDICT_FORWARD, PREDICT_PIECE = range(2)
 # entries of `strengths`: of the two penalties; the share of the inputs that dropout leaves out; 1 where the running
@@ -130,6 +130,8 @@ def gradient(
     piece = program[PIECE_ROWS]
     totals[BATCH_LOSS] = 0.0
     for start in range(0, n_batch, piece):
+        if program[STOP] != 0:
+            return
         n_rows = min(piece, n_batch - start)
         rows = order[start : start + n_rows]
         end_x = n_rows * n_in
@@ -229,6 +231,8 @@ def train(frame, theta, order, rates, batch_size, step, key):
                 key + step + b,
             ),
         )
+        if program[STOP] != 0:
+            break
         totals[SUM_LOSS] += totals[BATCH_LOSS] * rows.size
         totals[SUM_PENALTY] += totals[BATCH_PENALTY] * rows.size
         for k in range(adjustments.shape[0]):

@@ -115,7 +115,7 @@ DATA, INDICES, INDPTR, N_ROWS, N_STORED = range(WEIGHTS + 1, WEIGHTS + 6)
 
 @cache
 def _sparse_functions(index_dtype, dtype):
-    """Both functions for one type of indices; x is empty, the samples' entries are read where they lie."""
+    """Both functions for entries and indices of these types; x is empty, and entries are read where they lie."""
     index_at, data_at = array_at(index_dtype), array_at(dtype)
 
     def forward(x, rows, weight, theta, gradient, value, kept, layer, hyper, key):
@@ -129,7 +129,7 @@ def _sparse_functions(index_dtype, dtype):
             seed = seed_of(key, 0, rows[i])
             for k in range(indptr[rows[i]], indptr[rows[i] + 1]):
                 if threshold == 0 or is_kept(seed, np.int64(indices[k]), threshold):
-                    entry = data[k] * scale
+                    entry = theta.dtype.type(data[k]) * scale
                     of_feature = weights[indices[k]]
                     for j in range(n_out):
                         value[i, j] += entry * of_feature[j]
@@ -145,13 +145,13 @@ def _sparse_functions(index_dtype, dtype):
             seed = seed_of(key, 0, rows[i])
             for k in range(indptr[rows[i]], indptr[rows[i] + 1]):
                 if threshold == 0 or is_kept(seed, np.int64(indices[k]), threshold):
-                    entry = data[k] * scale
+                    entry = theta.dtype.type(data[k]) * scale
                     of_feature = weight_gradient[indices[k]]
                     for j in range(n_out):
                         of_feature[j] += entry * delta[i, j]
 
     for function in (forward, backward):
-        function.__name__ = f"sparse_{function.__name__}_{np.dtype(index_dtype)}"
+        function.__name__ = f"sparse_{function.__name__}_{index_dtype}_{dtype}"
     return forward, backward
 
 

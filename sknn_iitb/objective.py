@@ -1,5 +1,7 @@
 """What is minimised: the penalised loss of a network on given samples, its gradient, and steps against that."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import numpy as np
 
 from sknn_iitb import _kernels
@@ -12,6 +14,8 @@ __all__ = ["Objective"]
 
 # floating-point operations between two looks for Ctrl-C: about 100 ms
 _WORK_PER_CALL = 5e8
+# and from where on a call, which is one huge batch then, is made in a thread that Ctrl-C can stop: about 200 ms
+_WORK_TO_STOP = 1e10
 
 # the arrays that the gradient's kernel takes besides the samples and the parameters
 _OF_GRADIENT = (
@@ -62,7 +66,7 @@ class Objective:
         rate = network.dropout[0] if dropout else 0.0
         # the moments of batch normalization are those of a batch, not of a piece
         piece = max_rows if network.batch_norm else min(PIECE, max_rows)
-        self._program = program = np.zeros(10, np.int64)
+        self._program = program = np.zeros(11, np.int64)
         program[_kernels.FORWARD_PASS] = compiled("forward", _kernels.forward, dtype).address
         program[_kernels.BACKWARD_PASS] = compiled("backward", _kernels.backward, dtype).address
         program[_kernels.LOSS] = compiled("loss", loop, dtype, template).address
@@ -99,19 +103,39 @@ class Objective:
     def evaluate(self, theta):
         """Compute the gradient on all samples into ``self.gradient``; return the loss and the penalty, as minimised."""
         source, Y, weight, *memory = [self._arrays[name] for name in _OF_GRADIENT]
-        self._gradient_kernel(source, Y, weight, self.order(None), theta, *memory, 0)
+        order = self.order(None)
+        self._call(self._gradient_kernel, len(order), (source, Y, weight, order, theta, *memory, 0))
         return self._totals[_kernels.BATCH_LOSS], self._totals[_kernels.BATCH_PENALTY]
 
     def train(self, theta, order, rates, batch_size, state, plan):
         """Take ``len(rates)`` steps over the samples `order`; return the loss and the penalty, summed over them."""
         if self._arrays.get("slots") is not state.slots:
             self._prepare(theta.dtype, state, plan)
+        arguments = self._frame, theta, order, rates, batch_size, state.step, state.seed
         try:
-            self._train_kernel(self._frame, theta, order, rates, batch_size, state.step, state.seed)
+            self._call(self._train_kernel, len(order), arguments)
         except BaseException:  # from a user's function
             allow_denormals()
             raise
         return self._totals[_kernels.SUM_LOSS], self._totals[_kernels.SUM_PENALTY]
+
+    def _call(self, kernel, n_rows, arguments):
+        """Call compiled code so that Ctrl-C is heard."""
+        if 6 * n_rows * self.network.n_parameters < _WORK_TO_STOP:
+            kernel(*arguments)
+            return
+        with ThreadPoolExecutor(1) as pool:
+            call = pool.submit(kernel, *arguments)
+            try:
+                # not without a timeout, which Windows would wait for to the end
+                while wait([call], 0.1).not_done:
+                    pass
+            except KeyboardInterrupt:
+                self._program[_kernels.STOP] = 1
+                wait([call])
+                self._program[_kernels.STOP] = 0
+                raise
+        call.result()
 
     def _prepare(self, dtype, state, plan):
         """Compile what only training by a first-order optimizer needs, for one run."""

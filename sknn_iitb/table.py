@@ -98,8 +98,8 @@ class SparseTable:
     Parameters
     ----------
     X : sparse matrix or array in CSR form, of any numeric type
-        Its entries are converted at once if they are of another type than `dtype`.
     dtype : dtype
+        That of the network's arithmetic.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class SparseTable:
 
     def __init__(self, X, dtype):
         self._n_rows = X.shape[0]
-        self._data = np.ascontiguousarray(X.data, dtype)
+        self._data, self._dtype = np.ascontiguousarray(X.data), np.dtype(dtype)
         index = np.promote_types(X.indices.dtype, X.indptr.dtype)
         self._indices, self._indptr = np.ascontiguousarray(X.indices, index), np.ascontiguousarray(X.indptr, index)
 
@@ -129,7 +129,7 @@ class SparseTable:
 
     def blocks(self):
         """Yield all rows at once: where they go, no matrix, and the numbers of the rows."""
-        yield slice(None), np.empty((self._n_rows, 0), self._data.dtype), np.arange(self._n_rows)
+        yield slice(None), np.empty((self._n_rows, 0), self._dtype), np.arange(self._n_rows)
 
 
 def table_of(X, dtype):

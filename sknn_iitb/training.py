@@ -316,6 +316,9 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
             )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=_CALLER)
+        trained[:] = best
+        if not moments.size:  # an evaluation may take long, and the last iteration's loss is known
+            return
     trained[:] = best
     with single_threaded():
         history.loss = objective.reported(*objective.evaluate(theta))

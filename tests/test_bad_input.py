@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb import MLPClassifier, MLPRegressor, objective
 from sknn_iitb.activations import ACTIVATIONS, LeakyReLU, Softmax
 from sknn_iitb.initializers import INITIALIZERS
 from sknn_iitb.losses import LOSSES, Hinge, Huber, Quantile
@@ -711,3 +711,39 @@ def test_ctrl_c_keeps_the_weights_so_far_within_a_second(cls, parameters):
         assert (net.n_iter_ == 0) == (parameters["batch_size"] == 1)
     if "early_stopping" in parameters:
         assert net.best_validation_score_ == max(net.validation_scores_)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+def test_ctrl_c_is_heard_within_a_single_long_step(solver):
+    """A step on all samples that takes a dozen seconds."""
+    X = np.random.RandomState(0).normal(size=(200_000, 300)).astype("float32")
+    y = X[:, 0].copy()
+    net = MLPRegressor(hidden_layer_sizes=(800, 800), solver=solver, batch_size="full", warm_start=True, max_iter=1)
+    net.fit(X[:100], y[:100])
+    start = net.parameters_.copy()
+    pressed = []
+
+    def press():
+        time.sleep(4)
+        pressed.append(time.perf_counter())
+        _thread.interrupt_main()
+
+    threading.Thread(target=press, daemon=True).start()
+    begin = time.perf_counter()
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        net.fit(X, y)
+    assert time.perf_counter() - pressed[0] < 1
+    assert pressed[0] - begin > 3.9
+    np.testing.assert_array_equal(net.parameters_, start)
+    net.fit(X[:100], y[:100])  # nothing is left over
+    assert not np.array_equal(net.parameters_, start)
+
+
+@BOTH
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_step_in_a_thread_of_its_own_is_the_same(monkeypatch, data, cls, solver):
+    net = _net(cls, solver=solver)
+    weights = net.fit(*data).parameters_
+    monkeypatch.setattr(objective, "_WORK_TO_STOP", 0)
+    np.testing.assert_array_equal(net.fit(*data).parameters_, weights)

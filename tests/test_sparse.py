@@ -256,6 +256,21 @@ def test_training_and_prediction_take_no_memory_for_zeros(cls, form):
     assert peak < 8e6
 
 
+def test_entries_that_are_whole_numbers_are_never_converted_as_a_whole():
+    X = sparse.csr_array(np.random.RandomState(0).randint(0, 2, size=(100_000, 50), dtype=np.int8))  # as float64: 20 MB
+    y = np.arange(len(X.indptr) - 1) % 2
+    net = _net(MLPClassifier, hidden_layer_sizes=2, max_iter=1, batch_size=1000, warm_start=True)
+    net.fit(X[:2000], y[:2000])
+    tracemalloc.start()
+    try:
+        net.fit(X, y)
+        net.predict(X)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 15e6
+
+
 LARGE = """
 import resource, sys
 import numpy as np
