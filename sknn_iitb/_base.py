@@ -218,6 +218,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             l1=self.l1,
             blocks=self._targets.blocks,
             dropout=dropout,
+            n_threads=self.n_threads,
         )
 
     def _initialize(self, network, parts, rng, dtype):

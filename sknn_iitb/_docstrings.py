@@ -135,7 +135,12 @@ init : {initializers}, Initializer or (coefs, intercepts), default='auto'
     The weights before training; 'auto' is scikit-learn's way.
 
 dtype : {{'float32', 'float64'}} or None, default=None
-    Type of the weights and of all computation; None follows X. float32 is about twice as fast."""
+    Type of the weights and of all computation; None follows X. float32 is about twice as fast.
+
+n_threads : int, default=1
+    Threads that share each batch. More than one pay off where a batch takes a millisecond: large layers, wide X, many
+    rows. Small batches, sparse X and `batch_norm` are left to one thread. With another number of threads results are
+    the same to rounding, with the same number to the bit. A search has more of `n_jobs`."""
 
 _OF_CLASSES = """\
 class_weight : dict, list of dict, 'balanced' or None, default=None

@@ -71,6 +71,7 @@ class ParametersMixin:
         "l1": [Interval(Real, 0, None, closed="left")],
         **{name: [Interval(Real, 0, None, closed="neither"), None] for name in ADJUSTMENTS.names()},
         "scoring": [str, callable, None],
+        "n_threads": [Interval(Integral, 1, None, closed="left")],
         "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
     }
 

@@ -113,6 +113,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         scoring=None,
         init="auto",
         dtype=None,
+        n_threads=1,
     ):
         assign(self, locals())
 

@@ -97,6 +97,7 @@ def translated(estimator, **settled):
     """
     theirs = counterpart(type(estimator))
     given = {**estimator.get_params(deep=False), **settled}
+    del given["n_threads"]  # changes nothing but the time
     defaults = dict(parameter_defaults(type(estimator)))
     for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES):
         family, part = registry.parameter, given[registry.parameter]

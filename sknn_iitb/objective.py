@@ -1,21 +1,25 @@
 """What is minimised: the penalised loss of a network on given samples, its gradient, and steps against that."""
 
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import nullcontext
 
 import numpy as np
 
 from sknn_iitb import _kernels
 from sknn_iitb._intrinsics import allow_denormals
 from sknn_iitb._jit import compiled
+from sknn_iitb._sharing import Helpers, shared_gradient
 from sknn_iitb.network import PIECE, Described, aligned
 from sknn_iitb.table import table_of
 
 __all__ = ["Objective"]
 
-# floating-point operations between two looks for Ctrl-C: about 100 ms
-_WORK_PER_CALL = 5e8
-# and from where on a call, which is one huge batch then, is made in a thread that Ctrl-C can stop: about 200 ms
+# floating-point operations between two looks for Ctrl-C, about 100 ms; a batch takes as long as so many more
+_WORK_PER_CALL, _WORK_BESIDES = 5e9, 2e5
+# from where on a call, which is one huge batch then, is made in a thread that Ctrl-C can stop: about 200 ms
 _WORK_TO_STOP = 1e10
+# and those of a batch from where on it is worth sharing between threads: about 50 us
+_WORK_TO_SHARE = 2e6
 
 # the arrays that the gradient's kernel takes besides the samples and the parameters
 _OF_GRADIENT = (
@@ -48,9 +52,25 @@ class Objective:
         Where the outputs begin that belong together, and their number in the end; None if all do.
     dropout : bool
         Whether inputs and neurons are left out.
+    n_threads : int
+        Threads that share a batch, if it is large enough.
     """
 
-    def __init__(self, network, loss, X, Y, weight, alpha, max_rows, rows=None, l1=0.0, blocks=None, dropout=False):
+    def __init__(
+        self,
+        network,
+        loss,
+        X,
+        Y,
+        weight,
+        alpha,
+        max_rows,
+        rows=None,
+        l1=0.0,
+        blocks=None,
+        dropout=False,
+        n_threads=1,
+    ):
         dtype = Y.dtype
         self.network = network
         self.n_samples = len(Y) if rows is None else len(rows)
@@ -66,45 +86,56 @@ class Objective:
         rate = network.dropout[0] if dropout else 0.0
         # the moments of batch normalization are those of a batch, not of a piece
         piece = max_rows if network.batch_norm else min(PIECE, max_rows)
-        self._program = program = np.zeros(11, np.int64)
+        self._program = program = np.zeros(14, np.int64)
         program[_kernels.FORWARD_PASS] = compiled("forward", _kernels.forward, dtype).address
         program[_kernels.BACKWARD_PASS] = compiled("backward", _kernels.backward, dtype).address
         program[_kernels.LOSS] = compiled("loss", loop, dtype, template).address
-        self._gradient_kernel, program[_kernels.GRADIENT] = compiled(
-            "gradient", _kernels.gradient, dtype, from_python=True
-        )
+        # batch normalization needs all rows of a batch; a sparse table's gradient takes longer to add than to compute
+        shares = n_threads > 1 and not network.batch_norm and self._table.n_loaded
+        n_threads = n_threads if shares and self._work(max_rows) > _WORK_TO_SHARE else 1
+        self._helpers = Helpers(n_threads, dtype) if n_threads > 1 else None
+        if self._helpers:
+            program[_kernels.OF_PART] = compiled("gradient", _kernels.gradient, dtype).address
+            program[_kernels.N_THREADS], program[_kernels.DESK] = n_threads, self._helpers.desk
+        kernel = shared_gradient if self._helpers else _kernels.gradient
+        self._gradient_kernel, program[_kernels.GRADIENT] = compiled("gradient", kernel, dtype, from_python=True)
         program[_kernels.LOAD] = self._table.loader(rate)
         program[_kernels.N_LOADED] = self._table.n_loaded
         program[_kernels.N_COEFS] = network.n_coefs
         program[_kernels.N_TRAINED] = network.n_trained
         program[_kernels.PIECE_ROWS] = piece
         self.gradient = aligned(network.n_parameters, dtype)
-        self._totals = np.zeros(4)
+        # the first four are the results
+        self._totals = np.zeros(4 if n_threads == 1 else 4 * (n_threads + 1))
         n_work = _kernels.work_size(
             self._table.n_loaded, network.units[-1], described.n_values, described.n_kept, piece
         )
+        # each thread needs one vector for the gradient of its part and one for that of a piece
+        n_spare = 2 * n_threads if n_threads > 1 else int(max(max_rows, self.n_samples) > piece)
         # by the names that the kernels have for them
         self._arrays = {
             "source": self._table.source,
             "Y": Y,
             "weight": weight,
             "gradient": self.gradient,
-            "spare": np.empty(network.n_parameters if max(max_rows, self.n_samples) > piece else 0, dtype),
-            "work": aligned(n_work, dtype),
+            "spare": aligned(n_spare * (-(-network.n_parameters // 16) * 16), dtype),
+            "work": aligned(n_threads * n_work, dtype),
             "totals": self._totals,
             "layers": described.table,
             "hypers": described.hypers,
             "loss_hyper": loss.hyper_array(dtype),
             "blocks": np.array([0, network.units[-1]] if blocks is None else blocks, np.int64),
             "program": program,
-            "strengths": np.array([alpha / mean_weight, l1 / mean_weight, rate, 0.0]),
+            # where a batch is shared, the second four are for all parts but the first, which has the penalties
+            "strengths": np.array([alpha / mean_weight, l1 / mean_weight, rate, 0.0, 0.0, 0.0, rate, 0.0]),
         }
 
     def evaluate(self, theta):
         """Compute the gradient on all samples into ``self.gradient``; return the loss and the penalty, as minimised."""
-        source, Y, weight, *memory = [self._arrays[name] for name in _OF_GRADIENT]
         order = self.order(None)
-        self._call(self._gradient_kernel, len(order), (source, Y, weight, order, theta, *memory, 0))
+        arguments = self._of_gradient(theta, order, 0)
+        with self._helped(arguments, len(order)):
+            self._call(self._gradient_kernel, len(order), arguments)
         return self._totals[_kernels.BATCH_LOSS], self._totals[_kernels.BATCH_PENALTY]
 
     def train(self, theta, order, rates, batch_size, state, plan):
@@ -113,15 +144,28 @@ class Objective:
             self._prepare(theta.dtype, state, plan)
         arguments = self._frame, theta, order, rates, batch_size, state.step, state.seed
         try:
-            self._call(self._train_kernel, len(order), arguments)
+            with self._helped(self._of_gradient(theta, order, state.seed + state.step), batch_size):
+                self._call(self._train_kernel, len(order), arguments)
         except BaseException:  # from a user's function
             allow_denormals()
             raise
         return self._totals[_kernels.SUM_LOSS], self._totals[_kernels.SUM_PENALTY]
 
+    def _of_gradient(self, theta, order, key):
+        """What the gradient's kernel takes."""
+        source, Y, weight, *memory = [self._arrays[name] for name in _OF_GRADIENT]
+        return source, Y, weight, order, theta, *memory, key
+
+    def _helped(self, arguments, batch_size):
+        return self._helpers.at_work(arguments, batch_size) if self._helpers else nullcontext()
+
+    def _work(self, n_rows):
+        """Floating-point operations of the products for so many rows."""
+        return 6 * n_rows * self.network.n_parameters
+
     def _call(self, kernel, n_rows, arguments):
         """Call compiled code so that Ctrl-C is heard."""
-        if 6 * n_rows * self.network.n_parameters < _WORK_TO_STOP:
+        if self._work(n_rows) < _WORK_TO_STOP:
             kernel(*arguments)
             return
         with ThreadPoolExecutor(1) as pool:
@@ -168,4 +212,4 @@ class Objective:
 
     def batches_per_call(self, batch_size):
         """How many batches take about 100 ms, from their arithmetic alone, so that results do not depend on a clock."""
-        return max(1, int(_WORK_PER_CALL / (6 * batch_size * self.network.n_parameters + 5000)))
+        return max(1, int(_WORK_PER_CALL / (self._work(batch_size) + _WORK_BESIDES)))

@@ -96,6 +96,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         scoring=None,
         init="auto",
         dtype=None,
+        n_threads=1,
     ):
         assign(self, locals())
 

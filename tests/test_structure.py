@@ -37,7 +37,7 @@ FLOORS = [
     {"interop"},
     {"_features", "_parameters", "_weights", "objective", "training", "validation"},
     {"network", "targets"},
-    {"table"},
+    {"table", "_sharing"},
     PART_MODULES,
     {"_kernels", "_rowwise"},
     {"layers", "adjustments"},
