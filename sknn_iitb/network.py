@@ -114,8 +114,8 @@ class Network:
             weights, bias = weights + n_in * n_out, bias + n_out
 
     def _up_to(self, n_hidden, table, activate_output):
-        """The chain to predict with, or that to the values of one hidden layer."""
-        chain = list(self.layers(table, activate_output))
+        """The chain to predict with, which has no way back, or that to the values of one hidden layer."""
+        chain = [layer._replace(backward=None) for layer in self.layers(table, activate_output)]
         if n_hidden is not None:
             ends = [k for k, layer in enumerate(chain) if not layer.in_place][1:]
             chain = chain[: ends[n_hidden - 1]]

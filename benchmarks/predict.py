@@ -1,0 +1,113 @@
+"""What predictions cost: one row, many rows, and the first row in a new process.
+
+``python -m benchmarks.predict``. One thread; scikit-learn and we take turns, medians. `efficiency` is the time of the
+matrix products alone, by NumPy, to our time. The first row is that of an unpickled net in a process of its own, where
+nothing is in the cache and the cache cannot be written, as in a container: beyond the imports.
+"""
+
+import argparse
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import warnings
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import sklearn.neural_network
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+import sknn_iitb
+
+# hidden layers; rows, columns
+NETS = {"100": (100,), "256, 256": (256, 256)}
+ROWS = (1, 100, 100_000)
+N_COLUMNS = 100
+
+FIRST_ROW = """
+import pickle, sys, time
+import numpy as np
+import sknn_iitb
+with open(sys.argv[1], "rb") as file:
+    net = pickle.load(file)
+start = time.perf_counter()
+net.predict(np.zeros((1, net.n_features_in_)))
+print(time.perf_counter() - start)
+"""
+
+
+def timed(function, seconds):
+    """Median seconds of a call, over calls that take so long in all."""
+    function()
+    start = perf_counter()
+    function()
+    n_calls = max(3, round(seconds / max(perf_counter() - start, 1e-6)))
+    times = []
+    for _ in range(n_calls):
+        start = perf_counter()
+        function()
+        times.append(perf_counter() - start)
+    return median(times)
+
+
+def products(X, net):
+    """The matrix products of a prediction, into memory that is there, 1024 rows at a time as we take them."""
+    units = [net.n_features_in_, *net.hidden_layer_sizes, net.n_outputs_]
+    weights = [np.zeros(shape, X.dtype) for shape in pairwise(units)]
+    values = [np.empty((min(1024, len(X)), n), X.dtype) for n in units[1:]]
+
+    def multiply():
+        for start in range(0, len(X), 1024):
+            rows = X[start : start + 1024]
+            for weight, value in zip(weights, values, strict=True):
+                rows = np.matmul(rows, weight, out=value[: len(rows)])
+
+    return multiply
+
+
+def first_row(net):
+    """Seconds that the first row takes in a new process, without a cache."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "net.pickle"
+        path.write_bytes(pickle.dumps(net))
+        # where a file is no directory can be made
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(path), "PYTHONPATH": str(Path(__file__).parents[1])}
+        command = [sys.executable, "-c", FIRST_ROW, str(path)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.predict", description="Predictions.")
+    parser.add_argument("--quick", action="store_true", help="one short turn, to try the script")
+    n_turns, seconds = (1, 0.02) if parser.parse_args().quick else (5, 0.3)
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    rng = np.random.RandomState(0)
+
+    row = "{:10} {:8} {:>8} {:>10} {:>13} {:>7} {:>11}".format
+    print(row("hidden", "dtype", "rows", "ours us", "scikit-learn", "ratio", "efficiency"))
+    for name, hidden in NETS.items():
+        for dtype in ("float32", "float64"):
+            X = rng.normal(size=(max(ROWS), N_COLUMNS)).astype(dtype)
+            y = rng.randint(2, size=1000)
+            settings = {"hidden_layer_sizes": hidden, "max_iter": 2, "random_state": 0}
+            nets = [module.MLPClassifier(**settings).fit(X[:1000], y) for module in (sknn_iitb, sklearn.neural_network)]
+            for n_rows in ROWS:
+                calls = [lambda net=net, n=n_rows, X=X: net.predict_proba(X[:n]) for net in nets]
+                calls.append(products(X[:n_rows], nets[0]))
+                with threadpool_limits(1, "blas"):
+                    turns = [[timed(call, seconds) for call in calls] for _ in range(n_turns)]
+                ours, theirs, alone = map(median, zip(*turns, strict=True))
+                figures = f"{1e6 * ours:.0f}", f"{1e6 * theirs:.0f}", f"{theirs / ours:.1f}", f"{alone / ours:.2f}"
+                print(row(name, dtype, n_rows, *figures), flush=True)
+    seconds = median(first_row(nets[0]) for _ in range(min(3, n_turns)))
+    print(f"first row of an unpickled net, no cache to read or write: {seconds:.2f} s beyond the imports (target 2)")
+
+
+if __name__ == "__main__":
+    main()
