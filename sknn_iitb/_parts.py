@@ -1,6 +1,7 @@
 """What the families of parts have in common: a part is a small parameter object, found by name in a registry."""
 
 import inspect
+from copy import deepcopy
 from functools import cache
 
 import numpy as np
@@ -121,7 +122,7 @@ class Registry:
             class has.
         """
         if isinstance(value, self.base):
-            part = value
+            part = deepcopy(value)  # a fitted net stays what it is, whatever becomes of the user's object
         elif isinstance(value, str):
             cls = self._classes[value]
             part = cls(**{key: v for key, v in (flat or {}).items() if key in parameter_defaults(cls)})

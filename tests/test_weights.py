@@ -10,6 +10,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb.activations import LeakyReLU
+from sknn_iitb.losses import Quantile
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -292,6 +294,18 @@ def test_numbers_of_a_read_only_net_are_read_only(iris, tmp_path):
     with pytest.raises(ValueError, match="read-only"):
         _assign_numbers(other, [2 * w for w in net.coefs_], [2 * b for b in net.intercepts_])
     np.testing.assert_array_equal(other.parameters_, net.parameters_)
+
+
+def test_a_fitted_net_keeps_the_parts_that_it_was_fitted_with(diabetes):
+    X, y = diabetes
+    activation, loss = LeakyReLU(0.5), Quantile([0.1, 0.9])
+    net = MLPRegressor(activation=activation, loss=loss, max_iter=3, random_state=0).fit(X, y)
+    before = pickle.loads(pickle.dumps(net)).predict(X)
+    activation.set_params(negative_slope=0.0)
+    loss.quantile[:] = [0.2, 0.3]
+    net.set_params(loss__quantile=[0.5])
+    np.testing.assert_array_equal(net.predict(X), before)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).predict(X), before)
 
 
 def test_a_copy_of_a_fit_by_lbfgs_predicts_the_same(iris):
