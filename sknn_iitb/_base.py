@@ -24,10 +24,10 @@ from sknn_iitb.targets import missing
 from sknn_iitb.training import History, Plan, State, descend, minimize
 from sknn_iitb.validation import Given, Samples, Validation, hold_out
 
-__all__ = ["BaseMLP", "assign", "is_first_order"]
+__all__ = ["WHOLE_NUMBERS", "BaseMLP", "assign", "is_first_order"]
 
 # types of X that are converted to the network's a batch at a time
-_WHOLE_NUMBERS = [np.bool_, *(np.dtype(f"{u}int{bits}").type for u in ("", "u") for bits in (8, 16, 32, 64))]
+WHOLE_NUMBERS = [np.bool_, *(np.dtype(f"{u}int{bits}").type for u in ("", "u") for bits in (8, 16, 32, 64))]
 
 # attributes of a run by a first-order solver, which a later fit with lbfgs does not have
 _CURVES = (
@@ -374,7 +374,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         if self._is_ready(X):
             return X
         check_is_fitted(self)
-        dtype = [self._parameters.vector.dtype, *_WHOLE_NUMBERS]
+        dtype = [self._parameters.vector.dtype, *WHOLE_NUMBERS]
         return validate_data(self, X, dtype=dtype, order="C", accept_sparse="csr", reset=False)
 
     def _is_ready(self, X):
@@ -429,7 +429,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
 
     def _input_types(self, reset):
         """What X may stay as; anything else is converted to the first of them."""
-        return [*self._float_types(reset), *_WHOLE_NUMBERS]
+        return [*self._float_types(reset), *WHOLE_NUMBERS]
 
     def _network_dtype(self, X):
         types = self._float_types(reset=True)

@@ -1,7 +1,8 @@
-"""``python -m sknn_iitb.warm``: compile everything ahead of time, for container images and clusters.
+"""``python -m sknn_iitb.warm``: compile ahead of time, for container images and clusters.
 
 Otherwise what a net needs is compiled when it is first needed. Either way it is kept where numba's ``NUMBA_CACHE_DIR``
-says, else in the package's own directory or, if that cannot be written, in the user's.
+says, else in the package's own directory or, if that cannot be written, in the user's. Left out are users' functions,
+and what few need: whole numbers together with dropout of inputs or with sparse X.
 """
 
 import argparse
@@ -12,11 +13,12 @@ from time import perf_counter
 import numpy as np
 from scipy import sparse
 
+from sknn_iitb._base import WHOLE_NUMBERS
 from sknn_iitb._jit import cache_directory
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.adjustments import ADJUSTMENTS
 from sknn_iitb.classifier import MLPClassifier
-from sknn_iitb.losses import LOSSES
+from sknn_iitb.losses import LOSSES, Quantile
 from sknn_iitb.optimizers import OPTIMIZERS
 from sknn_iitb.regressor import MLPRegressor
 
@@ -40,15 +42,21 @@ def nets():
             yield MLPClassifier(loss=cls.names[0], output_activation=output, **validated), X, y
     for cls in OPTIMIZERS:
         yield MLPClassifier(solver=cls.names[0]), X, pairs
-    yield MLPClassifier(batch_norm=True, dropout=0.1), X, pairs
+    yield MLPRegressor(loss=Quantile([0.1, 0.9]), **validated), X, pairs
+    yield MLPClassifier(batch_norm=True, dropout=[0.1, 0.1]), X, pairs
     yield MLPClassifier(dropout=0.1, **dict.fromkeys(ADJUSTMENTS.names(), 1.0)), sparse.csr_array(X), pairs
-    for kind in (np.bool_, np.uint8, np.int32, np.int64):
+    wide = sparse.csr_array(X)
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    yield MLPClassifier(), wide, pairs
+    for kind in WHOLE_NUMBERS:
         yield MLPClassifier(), (100 * X).astype(kind), pairs
+    rows = np.resize(X, (2000, 3))
+    yield MLPRegressor(hidden_layer_sizes=300, batch_size="full", n_threads=2), rows, rows[:, 0]
 
 
 def main(arguments=None):
     """Compile for the types that the command line names, and say where the results are."""
-    parser = argparse.ArgumentParser(prog="python -m sknn_iitb.warm", description="Compile everything ahead of time.")
+    parser = argparse.ArgumentParser(prog="python -m sknn_iitb.warm", description="Compile ahead of time.")
     parser.add_argument("dtypes", nargs="*", metavar="dtype", help="float32, float64; both if none is given")
     dtypes = parser.parse_args(arguments).dtypes or ["float32", "float64"]
     if unknown := set(dtypes) - {"float32", "float64"}:
@@ -61,7 +69,8 @@ def main(arguments=None):
             sys.stderr.write(f"\rCompiling: {k} of {len(jobs)} nets, {perf_counter() - begin:.0f} s{end}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # nets this small learn nothing
-            net.set_params(dtype=dtype, hidden_layer_sizes=2, max_iter=1).fit(X, y).predict(X)
+            small = {} if net.n_threads > 1 else {"hidden_layer_sizes": 2}  # only what is large is shared
+            net.set_params(dtype=dtype, max_iter=1, **small).fit(X, y).predict(X)
     directory = cache_directory()
     print(f"In {directory}." if directory else "No cache directory can be written: nothing has been kept.")
     return 0 if directory else 1

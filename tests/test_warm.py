@@ -16,6 +16,7 @@ import warnings
 import numpy as np
 from numba.core import event
 from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb.losses import Quantile
 warnings.simplefilter("ignore")
 compilations = event.RecordingListener()
 event.register("numba:compile", compilations)
@@ -24,6 +25,8 @@ MLPClassifier(max_iter=2, early_stopping=True).fit(X, X[:, 0] > 0).predict_proba
 MLPClassifier(max_iter=2, solver="adamw", dropout=0.2, activation="gelu").fit(X, np.arange(50) % 3).predict(X)
 MLPRegressor(max_iter=2, loss="huber", batch_norm=True, clip_norm=1.0).fit(X, X[:, 0]).predict(X)
 MLPRegressor(max_iter=2, solver="lbfgs").fit(X, X[:, 0]).predict(X)
+MLPRegressor(max_iter=2, loss=Quantile([0.1, 0.9]), dropout=[0.1, 0.1]).fit(X, X[:, 0]).predict(X)
+MLPRegressor(max_iter=2).fit((9 * X).astype(np.uint16), X[:, 0])
 print(sum(e.is_start for _, e in compilations.buffer))
 """
 
