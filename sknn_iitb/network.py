@@ -21,6 +21,8 @@ __all__ = ["Described", "Network", "Parameters", "aligned"]
 
 # rows of a batch that go through the layers at a time; products are large enough, and values still in the cache
 PIECE = 1024
+# floating-point operations of a prediction between two looks for Ctrl-C
+_WORK_PER_CALL = 5e9
 
 
 def aligned(size, dtype):
@@ -150,8 +152,13 @@ class Network:
         work = aligned(piece * (described.n_values + described.n_kept), theta.dtype)
         program = np.array([compiled("forward", _kernels.forward, theta.dtype).address, piece], np.int64)
         kernel = compiled("predict", _kernels.predict, theta.dtype, from_python=True).function
+        # some pieces at a time, that Ctrl-C is heard: about 100 ms
+        at_once = piece * max(1, int(_WORK_PER_CALL / (2 * piece * self.n_parameters + 1)))
         for rows, matrix, numbers in table.blocks():
-            kernel(matrix, numbers, theta, work, out[rows], described.table, described.hypers, program)
+            for start in range(0, len(matrix), at_once):
+                few = slice(start, start + at_once)
+                arguments = matrix[few], numbers[few], theta, work, out[rows][few], described.table, described.hypers
+                kernel(*arguments, program)
         return out
 
 

@@ -1,6 +1,7 @@
 """What is minimised: the penalised loss of a network on given samples, its gradient, and steps against that."""
 
-from concurrent.futures import ThreadPoolExecutor, wait
+import threading
+from concurrent.futures import Future, wait
 from contextlib import nullcontext
 
 import numpy as np
@@ -14,12 +15,13 @@ from sknn_iitb.table import table_of
 
 __all__ = ["Objective"]
 
-# floating-point operations between two looks for Ctrl-C, about 100 ms; a batch takes as long as so many more
-_WORK_PER_CALL, _WORK_BESIDES = 5e9, 2e5
+# floating-point operations between two looks for Ctrl-C, about 100 ms; an update takes as long as so many for each
+# parameter, and all else in a step as long as so many
+_WORK_PER_CALL, _WORK_PER_UPDATE, _WORK_BESIDES = 5e9, 60, 2e5
 # from where on a call, which is one huge batch then, is made in a thread that Ctrl-C can stop: about 200 ms
 _WORK_TO_STOP = 1e10
-# and those of a batch from where on it is worth sharing between threads: about 50 us
-_WORK_TO_SHARE = 2e6
+# and those of a batch from where on it is worth sharing between threads: about 100 us
+_WORK_TO_SHARE = 5e6
 
 # the arrays that the gradient's kernel takes besides the samples and the parameters
 _OF_GRADIENT = (
@@ -168,18 +170,24 @@ class Objective:
         if self._work(n_rows) < _WORK_TO_STOP:
             kernel(*arguments)
             return
-        with ThreadPoolExecutor(1) as pool:
-            call = pool.submit(kernel, *arguments)
+        done = Future()
+
+        def complete(self):
             try:
-                # not without a timeout, which Windows would wait for to the end
-                while wait([call], 0.1).not_done:
-                    pass
-            except KeyboardInterrupt:
-                self._program[_kernels.STOP] = 1
-                wait([call])
-                self._program[_kernels.STOP] = 0
-                raise
-        call.result()
+                done.set_result(kernel(*arguments))
+            except BaseException as error:
+                done.set_exception(error)
+
+        # after Ctrl-C it ends with its piece of the batch and changes no parameter; `self` keeps its memory until then
+        threading.Thread(target=complete, args=(self,), daemon=True).start()
+        try:
+            # not without a timeout, which Windows would wait for to the end
+            while wait([done], 0.1).not_done:
+                pass
+        except KeyboardInterrupt:
+            self._program[_kernels.STOP] = 1
+            raise
+        done.result()
 
     def _prepare(self, dtype, state, plan):
         """Compile what only training by a first-order optimizer needs, for one run."""
@@ -212,4 +220,5 @@ class Objective:
 
     def batches_per_call(self, batch_size):
         """How many batches take about 100 ms, from their arithmetic alone, so that results do not depend on a clock."""
-        return max(1, int(_WORK_PER_CALL / (self._work(batch_size) + _WORK_BESIDES)))
+        step = self._work(batch_size) + _WORK_PER_UPDATE * self.network.n_parameters + _WORK_BESIDES
+        return max(1, int(_WORK_PER_CALL / step))

@@ -266,7 +266,7 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
     best = trained.copy()
 
     # the objective that is minimised is the one whose gradient is computed: the sum over outputs
-    latest, stopped = (np.nan, 0.0), False
+    latest, stopped, moved = (np.nan, 0.0), False, np.zeros_like(moments)
 
     def loss_and_gradient(vector):
         nonlocal latest
@@ -279,6 +279,7 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
     def after_iteration(intermediate_result):
         nonlocal stopped
         trained[:] = best[:] = intermediate_result.x
+        moved[:] = objective.gradient[n_trained:]
         history.n_iter += 1
         history.loss = objective.reported(*latest)  # an iteration ends with its best evaluation
         report.epoch(history)
@@ -317,8 +318,8 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=_CALLER)
         trained[:] = best
-        if not moments.size:  # an evaluation may take long, and the last iteration's loss is known
-            return
+        moments -= moved  # as below, but an evaluation may take long
+        return
     trained[:] = best
     with single_threaded():
         history.loss = objective.reported(*objective.evaluate(theta))

@@ -714,13 +714,15 @@ def test_ctrl_c_keeps_the_weights_so_far_within_a_second(cls, parameters):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
-def test_ctrl_c_is_heard_within_a_single_long_step(solver):
+def test_ctrl_c_is_heard_within_a_single_long_step(solver, batch_norm, n_threads):
     """A step on all samples that takes a dozen seconds."""
-    X = np.random.RandomState(0).normal(size=(200_000, 300)).astype("float32")
+    X = np.random.RandomState(0).normal(size=(300_000, 300)).astype("float32")
     y = X[:, 0].copy()
     net = MLPRegressor(hidden_layer_sizes=(800, 800), solver=solver, batch_size="full", warm_start=True, max_iter=1)
-    net.fit(X[:100], y[:100])
+    net.set_params(batch_norm=batch_norm, n_threads=n_threads).fit(X[:100], y[:100])
     start = net.parameters_.copy()
     pressed = []
 
@@ -747,3 +749,23 @@ def test_a_step_in_a_thread_of_its_own_is_the_same(monkeypatch, data, cls, solve
     weights = net.fit(*data).parameters_
     monkeypatch.setattr(objective, "_WORK_TO_STOP", 0)
     np.testing.assert_array_equal(net.fit(*data).parameters_, weights)
+
+
+@pytest.mark.slow
+def test_ctrl_c_is_heard_within_a_long_validation():
+    X = np.random.RandomState(0).normal(size=(300_000, 100)).astype("float32")
+    y = X[:, 0].copy()
+    net = MLPRegressor(hidden_layer_sizes=(512, 512), max_iter=10**6, n_iter_no_change=10**6, tol=0, warm_start=True)
+    net.set_params(max_iter=1).fit(X[:50], y[:50], X_val=X[:50], y_val=y[:50])
+    net.set_params(max_iter=10**6)
+    pressed = []
+
+    def press():
+        time.sleep(3)
+        pressed.append(time.perf_counter())
+        _thread.interrupt_main()
+
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        net.fit(X[:50], y[:50], X_val=X, y_val=y)
+    assert time.perf_counter() - pressed[0] < 1
