@@ -271,7 +271,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             raise ValueError("y_val and sample_weight_val go with X_val, which is missing.")
         elif stops_early:
             rows, held_out = hold_out(self.validation_fraction, self._targets, samples, rng)
-            validation = samples.take(held_out)
+            validation = samples.left(held_out)
         return rows, None if validation is None else self._judge(validation)
 
     def _given_samples(self, given):

@@ -4,6 +4,7 @@ Kernels never see X itself. They get the samples' numbers, and what the function
 matrix is copied and converted row by row into a batch, a sparse one is read by the first layer where it lies.
 """
 
+from collections import namedtuple
 from functools import cache
 
 import numpy as np
@@ -14,13 +15,25 @@ from sknn_iitb._intrinsics import address, array_at, prefetch
 from sknn_iitb._jit import compiled
 from sknn_iitb.layers import dense, sparse_dense, thin_out
 
-__all__ = ["DenseTable", "SparseTable", "table_of"]
+__all__ = ["DenseTable", "Rows", "SparseTable", "table_of"]
 
 # rows that are converted at a time for a prediction
 _BLOCK = 16384
 
 # rows between asking for one and copying it
 _AHEAD = 8
+
+
+class Rows(namedtuple("Rows", "X numbers")):
+    """Some rows of a dense matrix, by their numbers, that are left where they are until they are needed."""
+
+    @property
+    def shape(self):
+        return len(self.numbers), self.X.shape[1]
+
+    def copied(self):
+        """The rows as a matrix of their own."""
+        return self.X[self.numbers]
 
 
 @cache
@@ -52,7 +65,7 @@ class DenseTable:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features), any numeric type
+    X : ndarray of shape (n_samples, n_features), any numeric type, or Rows of one to predict for
         It is copied at once if it is not in C order.
     dtype : dtype
         That of the network's arithmetic.
@@ -70,6 +83,7 @@ class DenseTable:
     described_once = True
 
     def __init__(self, X, dtype):
+        X, self._numbers = X if isinstance(X, Rows) else (X, None)
         self._X, self._dtype = np.ascontiguousarray(X), np.dtype(dtype)
         self.n_loaded = X.shape[1]
         self.source = np.array([address(self._X), len(X)], np.int64)
@@ -85,11 +99,12 @@ class DenseTable:
     def blocks(self):
         """Yield X in blocks of rows of the network's type: where they go, the rows, and numbers of rows not given."""
         none = np.zeros(0, np.int64)
-        if self._X.dtype == self._dtype:
+        if self._X.dtype == self._dtype and self._numbers is None:
             yield slice(None), self._X, none
             return
-        for rows in gen_batches(len(self._X), _BLOCK):
-            yield rows, self._X[rows].astype(self._dtype), none
+        for rows in gen_batches(len(self._X if self._numbers is None else self._numbers), _BLOCK):
+            which = rows if self._numbers is None else self._numbers[rows]
+            yield rows, self._X[which].astype(self._dtype, copy=False), none
 
 
 class SparseTable:

@@ -6,11 +6,16 @@ from inspect import signature
 
 import numpy as np
 import sklearn
+from scipy import sparse
 
 from sknn_iitb._jit import compiled
 from sknn_iitb.network import Parameters
+from sknn_iitb.table import Rows
 
 __all__ = ["Given", "Samples", "Validation", "hold_out"]
+
+# bytes that held-out rows may have to be copied out of X, which is faster than to look them up in each epoch
+_COPIED = 2**26
 
 Given = namedtuple("Given", "X_val y_val sample_weight_val groups", defaults=[None] * 4)
 Given.__doc__ = """What a user may give `fit` to validate with."""
@@ -22,6 +27,12 @@ class Samples(namedtuple("Samples", "X Y y weight groups")):
     def take(self, rows):
         """Some of them."""
         return Samples(*(None if part is None else part[rows] for part in self))
+
+    def left(self, rows):
+        """Some of them, to validate on: a large X is not copied."""
+        if sparse.issparse(self.X) or len(rows) * self.X[:1].nbytes < _COPIED:
+            return self.take(rows)
+        return self._replace(X=None).take(rows)._replace(X=Rows(self.X, rows))
 
 
 def hold_out(fraction, targets, samples, rng):
@@ -118,6 +129,7 @@ class Validation:
         elif scoring is not None:
             scorer = sklearn.metrics.check_scoring(estimator, scoring)
             X, _, y, weight, _ = self._samples
+            X = X.copied() if isinstance(X, Rows) else X
             takes = signature(scorer).parameters
             takes_weights = "sample_weight" in takes or any(p.kind is p.VAR_KEYWORD for p in takes.values())
             weighted = {"sample_weight": weight} if weight is not None and takes_weights else {}

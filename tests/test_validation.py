@@ -21,7 +21,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb import MLPClassifier, MLPRegressor, table, validation
 from sknn_iitb.losses import Quantile
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -585,3 +585,16 @@ def test_counts_to_validate_on_cannot_be_negative(counts):
     X, y = counts
     net = _net(MLPRegressor, loss="poisson", learning_rate_init=0.01)
     assert_refused(net, counts, "y_val.*requires y >= 0", call=lambda: net.fit(X, y, X_val=X, y_val=-y))
+
+
+@pytest.mark.parametrize("parameters", [{}, {"scoring": "roc_auc"}, {"scoring": "loss"}, {"dtype": "float32"}])
+@pytest.mark.parametrize("kind", [float, np.float32, np.int16])
+def test_many_rows_that_are_left_where_they_are_give_the_same_scores(cancer, monkeypatch, parameters, kind):
+    X, y = cancer
+    X = (10 * X).astype(kind)
+    net = MLPClassifier(hidden_layer_sizes=5, max_iter=4, early_stopping=True, random_state=0, **parameters)
+    scores, losses = net.fit(X, y).validation_scores_, net.validation_loss_curve_
+    monkeypatch.setattr(validation, "_COPIED", 0)
+    monkeypatch.setattr(table, "_BLOCK", 20)
+    np.testing.assert_array_equal(net.fit(X, y).validation_scores_, scores)
+    np.testing.assert_allclose(net.validation_loss_curve_, losses, rtol=1e-6)
