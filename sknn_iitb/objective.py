@@ -135,9 +135,8 @@ class Objective:
     def evaluate(self, theta):
         """Compute the gradient on all samples into ``self.gradient``; return the loss and the penalty, as minimised."""
         order = self.order(None)
-        arguments = self._of_gradient(theta, order, 0)
-        with self._helped(arguments, len(order)):
-            self._call(self._gradient_kernel, len(order), arguments)
+        with self._helped(theta, order, len(order), 0):
+            self._call(self._gradient_kernel, len(order), self._of_gradient(theta, order, 0))
         return self._totals[_kernels.BATCH_LOSS], self._totals[_kernels.BATCH_PENALTY]
 
     def train(self, theta, order, rates, batch_size, state, plan):
@@ -146,7 +145,7 @@ class Objective:
             self._prepare(theta.dtype, state, plan)
         arguments = self._frame, theta, order, rates, batch_size, state.step, state.seed
         try:
-            with self._helped(self._of_gradient(theta, order, state.seed + state.step), batch_size):
+            with self._helped(theta, order, batch_size, state.seed + state.step):
                 self._call(self._train_kernel, len(order), arguments)
         except BaseException:  # from a user's function
             allow_denormals()
@@ -158,8 +157,10 @@ class Objective:
         source, Y, weight, *memory = [self._arrays[name] for name in _OF_GRADIENT]
         return source, Y, weight, order, theta, *memory, key
 
-    def _helped(self, arguments, batch_size):
-        return self._helpers.at_work(arguments, batch_size) if self._helpers else nullcontext()
+    def _helped(self, theta, order, batch_size, key):
+        if self._helpers is None:
+            return nullcontext()
+        return self._helpers.at_work(self._of_gradient(theta, order, key), batch_size)
 
     def _work(self, n_rows):
         """Floating-point operations of the products for so many rows."""
