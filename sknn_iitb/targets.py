@@ -108,7 +108,7 @@ class ClassTargets:
 
     def strata(self, Y):
         """What a validation split is stratified by: with one output its two values, as in scikit-learn, or None."""
-        return Y[:, 0] > 0 if Y.shape[1] == 1 else None
+        return np.where(Y[:, 0] > 0, "True", "False") if Y.shape[1] == 1 else None
 
     def _index(self, y):
         y = column_or_1d(y)
