@@ -10,20 +10,26 @@ import numpy as np
 from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic, overload
-from numba.np import arrayobj
+from numba.np import arrayobj, linalg
 
 __all__ = [
     "address",
     "allow_denormals",
     "array_at",
+    "block",
     "elementary",
     "first",
     "flush_denormals",
     "inlined",
+    "matmul",
+    "matmul_nt",
+    "matmul_tn",
     "matrix_in",
+    "part",
     "power_of_two",
     "prefetch",
     "restore_denormals",
+    "row",
     "seen",
     "shown",
     "taken",
@@ -34,8 +40,10 @@ __all__ = [
 
 # "reassoc" would undo the split of ln 2 into two parts that the accuracy of exp rests on
 _EXACT = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}, "forceinline": True}
+# what Python, or C, would need to call a function takes as long to compile as the function
+_FOR_KERNELS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
-inlined = numba.njit(**_EXACT)
+inlined = numba.njit(**_EXACT, **_FOR_KERNELS)
 
 
 _FIRST = (lambda a: (), lambda a: (a[0],), lambda a: (a[0], a[1]), lambda a: (a[0], a[1], a[2]))
@@ -49,7 +57,9 @@ def first(n):
 def elementary(function, dtype, implementation):
     """Let compiled code replace the scalar NumPy `function` by `implementation` where the argument is of `dtype`."""
     wanted = numba.from_dtype(np.dtype(dtype))
-    overload(function, jit_options=_EXACT, strict=False)(lambda x: implementation if x == wanted else None)
+    overload(function, jit_options=_EXACT | _FOR_KERNELS, strict=False)(
+        lambda x: implementation if x == wanted else None
+    )
 
 
 @intrinsic
@@ -135,7 +145,7 @@ IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 _FLUSHES = IS_X86 and not config.DISABLE_JIT
 flush_denormals = inlined(_flush_denormals if _FLUSHES else _leave_denormals)
 restore_denormals = inlined(_restore_denormals if _FLUSHES else _nothing_to_restore)
-allow_denormals = inlined(_allow_denormals if _FLUSHES else _nothing_to_allow)
+allow_denormals = numba.njit(**_EXACT)(_allow_denormals if _FLUSHES else _nothing_to_allow)
 
 
 # --- memory ------------------------------------------------------------------------------------------------------
@@ -175,20 +185,31 @@ def address(array):
     return array.ctypes.data
 
 
-@intrinsic
-def _pointer(typing_context, number):
-    def codegen(context, builder, signature, values):
-        return builder.inttoptr(values[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.int64), codegen
-
-
 def array_at(dtype):
     """A function ``f(address, size)`` for kernels: the vector of that type that lies there."""
     if config.DISABLE_JIT:
         return lambda number, size: _arrays[number][:size]
-    kind = np.dtype(dtype).type
-    return inlined(lambda number, size: numba.carray(_pointer(number), size, kind))
+
+    @intrinsic
+    def array_at(typing_context, number, size):
+        result = types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
+
+        def codegen(context, builder, signature, values):
+            return _as_array(context, builder, result, builder.inttoptr(values[0], cgutils.voidptr_t), values[1:])
+
+        return result(types.int64, types.int64), codegen
+
+    return array_at
+
+
+def _as_array(context, builder, kind, data, shape):
+    """An array of type `kind`, C-ordered, over memory that somebody else keeps alive."""
+    itemsize = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    array = context.make_array(kind)(context, builder)
+    strides = [builder.mul(n, n.type(itemsize)) for n in shape[1:]] + [shape[0].type(itemsize)]
+    data = builder.bitcast(data, array.data.type)
+    arrayobj.populate_array(array, data, shape, strides, itemsize, meminfo=None)
+    return array._getvalue()
 
 
 def _array_in(n_dimensions):
@@ -205,12 +226,7 @@ def _array_in(n_dimensions):
             table = context.make_array(frame)(context, builder, values[0])
             row = builder.gep(table.data, [builder.mul(values[1], values[1].type(3))])
             number, *shape = (builder.load(builder.gep(row, [values[1].type(i)])) for i in range(1 + n_dimensions))
-            itemsize = context.get_abi_sizeof(context.get_data_type(like.dtype))
-            array = context.make_array(result)(context, builder)
-            strides = [builder.mul(n, n.type(itemsize)) for n in shape[1:]] + [number.type(itemsize)]
-            data = builder.inttoptr(number, array.data.type)
-            arrayobj.populate_array(array, data, shape, strides, itemsize, meminfo=None)
-            return array._getvalue()
+            return _as_array(context, builder, result, builder.inttoptr(number, cgutils.voidptr_t), shape)
 
         return result(frame, k, like), codegen
 
@@ -226,6 +242,94 @@ def _known_array(n_dimensions):
 
 
 vector_in, matrix_in = map(_known_array if config.DISABLE_JIT else _array_in, (1, 2))
+
+
+def _view(array, n_dimensions):
+    """Signature and code of a view of `array` that begins at an offset and has the shape given."""
+    result = types.Array(array.dtype, n_dimensions, "C", readonly=not array.mutable)
+
+    def codegen(context, builder, signature, values):
+        data = context.make_array(array)(context, builder, values[0]).data
+        return _as_array(context, builder, result, builder.gep(data, [values[1]]), values[2:])
+
+    return result(array, *[types.int64] * (1 + n_dimensions)), codegen
+
+
+@intrinsic
+def _part(typing_context, array, start, n):
+    return _view(array, 1)
+
+
+@intrinsic
+def _block(typing_context, array, start, n_rows, n_columns):
+    return _view(array, 2)
+
+
+@intrinsic
+def _row(typing_context, matrix, k):
+    signature, view = _view(matrix, 1)
+
+    def codegen(context, builder, _, values):
+        n = cgutils.unpack_tuple(builder, context.make_array(matrix)(context, builder, values[0]).shape)[1]
+        return view(context, builder, signature, [values[0], builder.mul(values[1], n), n])
+
+    return signature.return_type(matrix, types.int64), codegen
+
+
+# part(array, start, n), block(array, start, n_rows, n_columns): numbers of a C-ordered array from the `start`-th on, as
+# a vector or a matrix; row(matrix, k): one row. Slices do the same, but a handful takes half a second to compile.
+if config.DISABLE_JIT:
+
+    def part(array, start, n):
+        return array.reshape(-1)[start : start + n]
+
+    def block(array, start, n_rows, n_columns):
+        return part(array, start, n_rows * n_columns).reshape(n_rows, n_columns)
+
+    def row(matrix, k):
+        return matrix[k]
+
+else:
+    part, block, row = _part, _block, _row
+
+
+# --- matrix products ---------------------------------------------------------------------------------------------
+
+
+def _matmul(transpose_a, transpose_b):
+    """An intrinsic ``f(a, b, out)``: BLAS's product of C-ordered matrices, the one or the other transposed."""
+
+    def operand(context, builder, kind, value, transposed):
+        array = context.make_array(kind)(context, builder, value)
+        shape = cgutils.unpack_tuple(builder, array.shape)
+        return kind.copy(layout="F" if transposed else "C"), shape[::-1] if transposed else shape, array.data
+
+    @intrinsic
+    def matmul(typing_context, a, b, out):
+        def codegen(context, builder, signature, values):
+            flags = transpose_a, transpose_b, False
+            operands = zip(signature.args, values, flags, strict=True)
+            linalg.call_xxgemm(context, builder, *(x for each in operands for x in operand(context, builder, *each)))
+            return context.get_dummy_value()
+
+        return types.void(a, b, out), codegen
+
+    return matmul
+
+
+def _matmul_in_python(transpose_a, transpose_b):
+    def matmul(a, b, out):
+        np.dot(a.T if transpose_a else a, b.T if transpose_b else b, out)
+
+    return matmul
+
+
+# matmul(a, b, out), matmul_tn with a transposed, matmul_nt with b transposed: what np.dot calls, without its checks,
+# which take four times as long to compile. The shapes must fit, and none of them be empty.
+matmul, matmul_tn, matmul_nt = (
+    (_matmul_in_python if config.DISABLE_JIT else _matmul)(*flags)
+    for flags in ((False, False), (True, False), (False, True))
+)
 
 
 # --- numbers that threads share ----------------------------------------------------------------------------------

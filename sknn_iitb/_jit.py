@@ -182,7 +182,9 @@ def _inlined_scalar(function, dtype):
     if config.DISABLE_JIT:
         return function
     # a call that is not inlined keeps the loop around it from becoming vector code
-    return numba.njit(forceinline=True, **_OPTIONS)(_with_literals_of(function, dtype))
+    return numba.njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(
+        _with_literals_of(function, dtype)
+    )
 
 
 def _with_literals_of(function, dtype):

@@ -8,7 +8,7 @@ several pieces, whose gradients are added up. Nothing is allocated here, and not
 
 import numpy as np
 
-from sknn_iitb._intrinsics import address, flush_denormals, matrix_in, restore_denormals, vector_in
+from sknn_iitb._intrinsics import address, block, flush_denormals, matrix_in, part, restore_denormals, row, vector_in
 from sknn_iitb._jit import call
 from sknn_iitb.layers import BACKWARD, FORWARD, KEPT, N_IN, N_KEPT, N_OUT, VALUE
 
@@ -74,30 +74,30 @@ def forward(x, rows, weight, theta, gradient, values, kept, layers, hypers, key)
     """Run the layers one after the other; `values` and `kept` hold theirs behind one another."""
     n_rows = x.shape[0]
     for k in range(layers.shape[0]):
-        layer = layers[k]
-        value = values[n_rows * layer[VALUE] :][: n_rows * layer[N_OUT]].reshape(n_rows, layer[N_OUT])
-        keep = kept[n_rows * layer[KEPT] :][: n_rows * layer[N_KEPT]].reshape(n_rows, layer[N_KEPT])
+        layer, hyper = row(layers, k), row(hypers, k)
+        value = block(values, n_rows * layer[VALUE], n_rows, layer[N_OUT])
+        keep = block(kept, n_rows * layer[KEPT], n_rows, layer[N_KEPT])
         if k == 0:
-            _layer_forward(layer[FORWARD], (x, rows, weight, theta, gradient, value, keep, layer, hypers[k], key))
+            _layer_forward(layer[FORWARD], (x, rows, weight, theta, gradient, value, keep, layer, hyper, key))
         else:
-            before = values[n_rows * layers[k - 1, VALUE] :][: n_rows * layer[N_IN]].reshape(n_rows, layer[N_IN])
-            _layer_forward(layer[FORWARD], (before, rows, weight, theta, gradient, value, keep, layer, hypers[k], key))
+            before = block(values, n_rows * layers[k - 1, VALUE], n_rows, layer[N_IN])
+            _layer_forward(layer[FORWARD], (before, rows, weight, theta, gradient, value, keep, layer, hyper, key))
 
 
 def backward(x, rows, weight, theta, gradient, delta, values, kept, layers, hypers, key):
     """Run the layers backwards from `delta`, the loss's derivative with respect to the last value."""
     n_rows = x.shape[0]
     for k in range(layers.shape[0] - 1, -1, -1):
-        layer = layers[k]
-        keep = kept[n_rows * layer[KEPT] :][: n_rows * layer[N_KEPT]].reshape(n_rows, layer[N_KEPT])
+        layer, hyper = row(layers, k), row(hypers, k)
+        keep = block(kept, n_rows * layer[KEPT], n_rows, layer[N_KEPT])
         if k == 0:
-            nothing = values[:0].reshape(0, layer[N_IN])
-            arguments = (x, rows, weight, theta, gradient, delta, keep, nothing, layer, hypers[k], key)
+            nothing = block(values, 0, 0, layer[N_IN])
+            arguments = (x, rows, weight, theta, gradient, delta, keep, nothing, layer, hyper, key)
             _layer_backward(layer[BACKWARD], arguments)
         else:
             below = layers[k - 1, VALUE]
-            before = values[n_rows * below :][: n_rows * layer[N_IN]].reshape(n_rows, layer[N_IN])
-            arguments = (before, rows, weight, theta, gradient, delta, keep, before, layer, hypers[k], key)
+            before = block(values, n_rows * below, n_rows, layer[N_IN])
+            arguments = (before, rows, weight, theta, gradient, delta, keep, before, layer, hyper, key)
             _layer_backward(layer[BACKWARD], arguments)
             if below != layer[VALUE]:  # else it has worked in place
                 delta = before
@@ -135,20 +135,19 @@ def gradient(
         if program[STOP] != 0:
             return
         n_rows = min(piece, n_batch - start)
-        rows = order[start : start + n_rows]
-        end_x = n_rows * n_in
-        end_y = end_x + n_rows * n_out
-        end_w = end_y + n_rows * n_out
-        end_delta = end_w + n_rows * n_out
-        end_values = end_delta + n_rows * n_values
-        end_kept = end_values + n_rows * n_kept
-        x = work[:end_x].reshape(n_rows, n_in)
-        y = work[end_x:end_y].reshape(n_rows, n_out)
-        w = work[end_y:end_w].reshape(n_rows, n_out)
-        delta = work[end_w:end_delta].reshape(n_rows, n_out)
-        values = work[end_delta:end_values]
-        kept = work[end_values:end_kept]
-        row_weight = work[end_kept : end_kept + n_rows]
+        rows = part(order, start, n_rows)
+        begin_y = n_rows * n_in
+        begin_w = begin_y + n_rows * n_out
+        begin_delta = begin_w + n_rows * n_out
+        begin_values = begin_delta + n_rows * n_out
+        begin_kept = begin_values + n_rows * n_values
+        x = block(work, 0, n_rows, n_in)
+        y = block(work, begin_y, n_rows, n_out)
+        w = block(work, begin_w, n_rows, n_out)
+        delta = block(work, begin_delta, n_rows, n_out)
+        values = part(work, begin_values, n_rows * n_values)
+        kept = part(work, begin_kept, n_rows * n_kept)
+        row_weight = part(work, begin_kept + n_rows * n_kept, n_rows)
         if program[LOAD] != 0:
             _load(program[LOAD], (source, rows, x, rate, key))
         for i in range(n_rows):
@@ -157,7 +156,7 @@ def gradient(
                 y[i, j] = Y[rows[i], j]
                 w[i, j] = row_weight[i]
         _forward(program[FORWARD_PASS], (x, rows, row_weight, theta, gradient, values, kept, layers, hypers, key))
-        score = values[n_rows * layers[last, VALUE] :][: n_rows * n_out].reshape(n_rows, n_out)
+        score = block(values, n_rows * layers[last, VALUE], n_rows, n_out)
         totals[BATCH_LOSS] += _loss(program[LOSS], (score, y, w, delta, loss_hyper, blocks))
         into = gradient if start == 0 else spare
         _backward(program[BACKWARD_PASS], (x, rows, row_weight, theta, into, delta, values, kept, layers, hypers, key))
@@ -209,9 +208,10 @@ def train(frame, theta, order, rates, batch_size, step, key):
     totals[:] = 0
     n_trained = program[N_TRAINED]
     n_slots = slots.size // n_trained
+    trained, slopes = part(theta, 0, n_trained), part(gradient, 0, n_trained)
     before = flush_denormals()
     for b in range(rates.size):
-        rows = order[b * batch_size : min((b + 1) * batch_size, order.size)]
+        rows = part(order, b * batch_size, min(batch_size, order.size - b * batch_size))
         _gradient(
             program[GRADIENT],
             (
@@ -240,16 +240,15 @@ def train(frame, theta, order, rates, batch_size, step, key):
         for k in range(adjustments.shape[0]):
             if adjustments[k, AFTERWARDS] == 0:
                 bound = theta.dtype.type(bounds[k])
-                _adjust(adjustments[k, ADJUST], (theta[:n_trained], gradient[:n_trained], matrices, bound))
+                _adjust(adjustments[k, ADJUST], (trained, slopes, matrices, bound))
         for k in range(ranges.shape[0]):
-            start, stop = ranges[k, 0], ranges[k, 1]
-            memory = slots[n_slots * start : n_slots * stop].reshape(n_slots, stop - start)
+            start, size = ranges[k, 0], ranges[k, 1] - ranges[k, 0]
             _update(
                 program[UPDATE],
                 (
-                    theta[start:stop],
-                    gradient[start:stop],
-                    memory,
+                    part(theta, start, size),
+                    part(gradient, start, size),
+                    block(slots, n_slots * start, n_slots, size),
                     update_hyper,
                     theta.dtype.type(rates[b] * factors[k, 0]),
                     theta.dtype.type(factors[k, 1]),
@@ -259,7 +258,7 @@ def train(frame, theta, order, rates, batch_size, step, key):
         for k in range(adjustments.shape[0]):
             if adjustments[k, AFTERWARDS] != 0:
                 bound = theta.dtype.type(bounds[k])
-                _adjust(adjustments[k, ADJUST], (theta[:n_trained], gradient[:n_trained], matrices, bound))
+                _adjust(adjustments[k, ADJUST], (trained, slopes, matrices, bound))
         # running moments; the first batches are averaged, so that where they started from does not matter
         # a short batch counts by its rows
         share = theta.dtype.type(max(_MOMENTUM, strengths[AVERAGE] / (step + b + 1)) * rows.size / batch_size)
@@ -278,13 +277,13 @@ def predict(X, rows, theta, work, out, layers, hypers, program):
     last = layers.shape[0] - 1
     n_out = out.shape[1]
     n_values = layers[last, VALUE] + n_out
-    nothing = work[:0]
+    nothing = part(work, 0, 0)
     piece = program[PREDICT_PIECE]
     for start in range(0, X.shape[0], piece):
-        stop = min(start + piece, X.shape[0])
-        n_rows = stop - start
-        values, kept = work[: n_rows * n_values], work[n_rows * n_values :]
-        arguments = (X[start:stop], rows[start:stop], nothing, theta, nothing, values, kept, layers, hypers, 0)
+        n_rows = min(piece, X.shape[0] - start)
+        x, of_piece = block(X, start * X.shape[1], n_rows, X.shape[1]), part(rows, start, n_rows)
+        values, kept = part(work, 0, n_rows * n_values), part(work, n_rows * n_values, work.size - n_rows * n_values)
+        arguments = (x, of_piece, nothing, theta, nothing, values, kept, layers, hypers, 0)
         _forward(program[PREDICT_FORWARD], arguments)
         first = n_rows * layers[last, VALUE]
         for i in range(n_rows):

@@ -6,7 +6,7 @@ take raw scores.
 
 import numpy as np
 
-from sknn_iitb._intrinsics import inlined
+from sknn_iitb._intrinsics import inlined, part, row
 from sknn_iitb._math import exp
 
 __all__ = ["gaussian", "quantiles", "softmax_focal", "softmax_log_loss", "softmax_squared_error"]
@@ -18,10 +18,11 @@ def exponentials(score, out, blocks):
         for b in range(blocks.size - 1):
             largest = score[i, blocks[b]]
             for j in range(blocks[b] + 1, blocks[b + 1]):
-                largest = max(largest, score[i, j])
+                if score[i, j] > largest:
+                    largest = score[i, j]
             for j in range(blocks[b], blocks[b + 1]):
                 out[i, j] = score[i, j] - largest
-    flat = out.ravel()  # rows are short: exp is vector code only over all of them
+    flat = part(out, 0, out.size)  # rows are short: exp is vector code only over all of them
     for i in range(flat.size):
         flat[i] = exp(flat[i])
 
@@ -33,12 +34,13 @@ def softmax_log_loss(score, target, weight, gradient, hyper, blocks):
     exponentials(score, gradient, blocks)
     total = 0.0
     for i in range(score.shape[0]):
-        z, y, g = score[i], target[i], gradient[i]
+        z, y, g = row(score, i), row(target, i), row(gradient, i)
         for b in range(blocks.size - 1):
             mass, in_target, below = z.dtype.type(0), z.dtype.type(0), z.dtype.type(0)
             largest = z[blocks[b]]
             for j in range(blocks[b] + 1, blocks[b + 1]):
-                largest = max(largest, z[j])
+                if z[j] > largest:
+                    largest = z[j]
             for j in range(blocks[b], blocks[b + 1]):
                 mass += g[j]
                 in_target += y[j]

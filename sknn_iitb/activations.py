@@ -11,7 +11,7 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._intrinsics import first
+from sknn_iitb._intrinsics import first, part
 from sknn_iitb._math import exp, log1p_unit, scaled_tail, sigmoid, tanh
 from sknn_iitb._parts import Custom, Part, Registry
 
@@ -82,7 +82,7 @@ def elementwise(function, n_arguments):
             for i in range(n_rows):
                 for j in range(n_out):
                     value[i, j] += bias[j]
-            z, s = value.ravel(), slope.ravel()
+            z, s = part(value, 0, value.size), part(slope, 0, slope.size)
             for i in range(z.size):
                 z[i], s[i] = function(z[i], *parameters)
 
@@ -134,7 +134,8 @@ class Tanh(Activation):
 
 
 def relu(z):
-    return max(z, 0.0), 1.0 if z > 0.0 else 0.0
+    # not max(z, 0.0), which takes a quarter of a second longer to compile; NaN remains NaN
+    return 0.0 if z < 0.0 else z, 1.0 if z > 0.0 else 0.0
 
 
 @ACTIVATIONS.add

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from sknn_iitb._intrinsics import block, part
 from sknn_iitb._parts import Registry
 
 __all__ = ["ADJUSTMENTS", "Adjustment", "ClipNorm", "ClipValue", "MaxNorm"]
@@ -70,8 +71,8 @@ class ClipNorm(Adjustment):
 def max_norm(theta, gradient, matrices, bound):
     for k in range(matrices.shape[0]):
         start, n_in, n_out = matrices[k]
-        weights = theta[start : start + n_in * n_out].reshape(n_in, n_out)
-        squares = gradient[start : start + n_out]  # has been used up by the update
+        weights = block(theta, start, n_in, n_out)
+        squares = part(gradient, start, n_out)  # has been used up by the update
         squares[:] = 0
         for i in range(n_in):
             for j in range(n_out):

@@ -21,7 +21,7 @@ from functools import cache
 
 import numpy as np
 
-from sknn_iitb._intrinsics import array_at, inlined
+from sknn_iitb._intrinsics import array_at, block, inlined, matmul, matmul_nt, matmul_tn, part
 from sknn_iitb._jit import call
 
 __all__ = ["Layer", "batch_norm", "bias", "dense", "dropout", "neurons", "sparse_dense", "standardize", "thin_out"]
@@ -43,15 +43,15 @@ WEIGHTS = OWN
 
 def dense_forward(x, rows, weight, theta, gradient, value, kept, layer, hyper, key):
     n_in, n_out = layer[N_IN], layer[N_OUT]
-    weights = theta[layer[WEIGHTS] : layer[WEIGHTS] + n_in * n_out].reshape(n_in, n_out)
-    np.dot(x, weights, value)
+    weights = block(theta, layer[WEIGHTS], n_in, n_out)
+    matmul(x, weights, value)
 
 
 def dense_backward(x, rows, weight, theta, gradient, delta, kept, x_delta, layer, hyper, key):
     n_in, n_out = layer[N_IN], layer[N_OUT]
-    weights = theta[layer[WEIGHTS] : layer[WEIGHTS] + n_in * n_out].reshape(n_in, n_out)
-    weight_gradient = gradient[layer[WEIGHTS] : layer[WEIGHTS] + n_in * n_out].reshape(n_in, n_out)
-    np.dot(x.T, delta, weight_gradient)
+    weights = block(theta, layer[WEIGHTS], n_in, n_out)
+    weight_gradient = block(gradient, layer[WEIGHTS], n_in, n_out)
+    matmul_tn(x, delta, weight_gradient)
     if x_delta.size == 0:
         return
     if n_out == 1:
@@ -60,7 +60,7 @@ def dense_backward(x, rows, weight, theta, gradient, delta, kept, x_delta, layer
             for j in range(n_in):
                 x_delta[i, j] = delta[i, 0] * weights[j, 0]
         return
-    np.dot(delta, weights.T, x_delta)
+    matmul_nt(delta, weights, x_delta)
 
 
 def dense(n_in, n_out, weights):
@@ -122,7 +122,7 @@ def _sparse_functions(index_dtype, dtype):
         n_in, n_out = layer[N_IN], layer[N_OUT]
         data, indices = data_at(layer[DATA], layer[N_STORED]), index_at(layer[INDICES], layer[N_STORED])
         indptr = index_at(layer[INDPTR], layer[N_ROWS] + 1)
-        weights = theta[layer[WEIGHTS] : layer[WEIGHTS] + n_in * n_out].reshape(n_in, n_out)
+        weights = block(theta, layer[WEIGHTS], n_in, n_out)
         threshold, scale = threshold_of(hyper[0]), theta.dtype.type(1 / (1 - hyper[0]))
         value[:] = 0
         for i in range(rows.size):
@@ -138,7 +138,7 @@ def _sparse_functions(index_dtype, dtype):
         n_in, n_out = layer[N_IN], layer[N_OUT]
         data, indices = data_at(layer[DATA], layer[N_STORED]), index_at(layer[INDICES], layer[N_STORED])
         indptr = index_at(layer[INDPTR], layer[N_ROWS] + 1)
-        weight_gradient = gradient[layer[WEIGHTS] : layer[WEIGHTS] + n_in * n_out].reshape(n_in, n_out)
+        weight_gradient = block(gradient, layer[WEIGHTS], n_in, n_out)
         threshold, scale = threshold_of(hyper[0]), theta.dtype.type(1 / (1 - hyper[0]))
         weight_gradient[:] = 0
         for i in range(rows.size):
@@ -174,8 +174,8 @@ EPSILON = 1e-5
 
 def batch_norm_forward(x, rows, weight, theta, gradient, value, kept, layer, hyper, key):
     n_rows, n_out = value.shape
-    scale, running_mean = theta[layer[SCALE] :][:n_out], theta[layer[MEAN] :][:n_out]
-    mean, inverse = gradient[layer[MEAN] :][:n_out], gradient[layer[VARIANCE] :][:n_out]
+    scale, running_mean = part(theta, layer[SCALE], n_out), part(theta, layer[MEAN], n_out)
+    mean, inverse = part(gradient, layer[MEAN], n_out), part(gradient, layer[VARIANCE], n_out)
     per_weight = 1 / weight.sum()
     mean[:] = 0
     for i in range(n_rows):
@@ -199,10 +199,10 @@ def batch_norm_forward(x, rows, weight, theta, gradient, value, kept, layer, hyp
 
 def batch_norm_backward(x, rows, weight, theta, gradient, delta, kept, x_delta, layer, hyper, key):
     n_rows, n_out = delta.shape
-    scale, running_variance = theta[layer[SCALE] :][:n_out], theta[layer[VARIANCE] :][:n_out]
-    scale_gradient, inverse = gradient[layer[SCALE] :][:n_out], gradient[layer[VARIANCE] :][:n_out]
+    scale, running_variance = part(theta, layer[SCALE], n_out), part(theta, layer[VARIANCE], n_out)
+    scale_gradient, inverse = part(gradient, layer[SCALE], n_out), part(gradient, layer[VARIANCE], n_out)
     # the neurons above have added up delta already, which is the derivative with respect to their bias
-    shift_gradient = gradient[layer[SHIFT] :][:n_out]
+    shift_gradient = part(gradient, layer[SHIFT], n_out)
     scale_gradient[:] = 0
     for i in range(n_rows):
         for j in range(n_out):
@@ -230,8 +230,8 @@ def batch_norm(n_out, scale, mean, variance, shift):
 
 def standardize_forward(x, rows, weight, theta, gradient, value, kept, layer, hyper, key):
     n_rows, n_out = value.shape
-    scale, mean = theta[layer[SCALE] :][:n_out], theta[layer[MEAN] :][:n_out]
-    variance = theta[layer[VARIANCE] :][:n_out]
+    scale, mean = part(theta, layer[SCALE], n_out), part(theta, layer[MEAN], n_out)
+    variance = part(theta, layer[VARIANCE], n_out)
     epsilon = value.dtype.type(EPSILON)
     for i in range(n_rows):
         for j in range(n_out):
@@ -254,7 +254,7 @@ _activate = call["activation"]
 
 
 def neurons_forward(x, rows, weight, theta, gradient, value, kept, layer, hyper, key):
-    _activate(layer[ACTIVATION], (value, theta[layer[BIAS] :][: layer[N_OUT]], kept, hyper))
+    _activate(layer[ACTIVATION], (value, part(theta, layer[BIAS], layer[N_OUT]), kept, hyper))
 
 
 def add_rows(delta, start, stop, total):
@@ -273,11 +273,11 @@ add_rows = inlined(add_rows)
 
 def neurons_backward(x, rows, weight, theta, gradient, delta, kept, x_delta, layer, hyper, key):
     n_rows, n_out = delta.shape
-    bias_gradient = gradient[layer[BIAS] :][:n_out]
+    bias_gradient = part(gradient, layer[BIAS], n_out)
     bias_gradient[:] = 0
     for start in range(0, n_rows, _BLOCK):  # added up while they are in the cache
         stop = min(start + _BLOCK, n_rows)
-        d, k = delta[start:stop].ravel(), kept[start:stop].ravel()
+        d, k = part(delta, start * n_out, (stop - start) * n_out), part(kept, start * n_out, (stop - start) * n_out)
         for i in range(d.size):
             d[i] *= k[i]
         add_rows(delta, start, stop, bias_gradient)
@@ -290,7 +290,7 @@ def neurons(n_out, bias, activation):
 
 def bias_forward(x, rows, weight, theta, gradient, value, kept, layer, hyper, key):
     n_rows, n_out = value.shape
-    bias = theta[layer[BIAS] :][:n_out]
+    bias = part(theta, layer[BIAS], n_out)
     for i in range(n_rows):
         for j in range(n_out):
             value[i, j] += bias[j]
@@ -298,7 +298,7 @@ def bias_forward(x, rows, weight, theta, gradient, value, kept, layer, hyper, ke
 
 def bias_backward(x, rows, weight, theta, gradient, delta, kept, x_delta, layer, hyper, key):
     n_rows, n_out = delta.shape
-    bias_gradient = gradient[layer[BIAS] :][:n_out]
+    bias_gradient = part(gradient, layer[BIAS], n_out)
     bias_gradient[:] = 0
     add_rows(delta, 0, n_rows, bias_gradient)
 
@@ -324,7 +324,7 @@ def dropout_forward(x, rows, weight, theta, gradient, value, kept, layer, hyper,
 
 
 def dropout_backward(x, rows, weight, theta, gradient, delta, kept, x_delta, layer, hyper, key):
-    d, k = delta.ravel(), kept.ravel()
+    d, k = part(delta, 0, delta.size), part(kept, 0, kept.size)
     for i in range(d.size):
         d[i] *= k[i]
 

@@ -17,7 +17,7 @@ import numpy as np
 import sklearn
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._intrinsics import first
+from sknn_iitb._intrinsics import first, part
 from sknn_iitb._math import exp, log1p_unit, sigmoid, tanh
 from sknn_iitb._parts import Custom, Part, Registry
 from sknn_iitb._rowwise import gaussian, quantiles, softmax_focal, softmax_log_loss, softmax_squared_error
@@ -104,10 +104,11 @@ def pointwise(function, n_arguments):
     parameters_in = first(n_arguments - 2)
 
     def batch_loss(value, target, weight, gradient, hyper, blocks):
-        v, y, w, g = value.ravel(), target.ravel(), weight.ravel(), gradient.ravel()
+        n = value.size
+        v, y, w, g = part(value, 0, n), part(target, 0, n), part(weight, 0, n), part(gradient, 0, n)
         parameters = parameters_in(hyper)
         total = 0.0
-        for i in range(v.size):
+        for i in range(n):
             loss, slope = function(v[i], y[i], *parameters)
             total += w[i] * loss
             g[i] = w[i] * slope

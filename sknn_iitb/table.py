@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
-from sknn_iitb._intrinsics import address, array_at, prefetch
+from sknn_iitb._intrinsics import address, array_at, block, prefetch
 from sknn_iitb._jit import compiled
 from sknn_iitb.layers import dense, sparse_dense, thin_out
 
@@ -44,7 +44,7 @@ def _loader(kind, thinned):
 
     def load(source, rows, x, rate, key):
         n_rows, n_in = x.shape
-        X = numbers_at(source[0], source[1] * n_in).reshape(source[1], n_in)
+        X = block(numbers_at(source[0], source[1] * n_in), 0, source[1], n_in)
         for i in range(n_rows):
             row = rows[i]
             # rows come in random order, which the processor cannot foresee: ask for one some rows ahead
