@@ -13,6 +13,7 @@ from numba.extending import intrinsic, overload
 from numba.np import arrayobj, linalg
 
 __all__ = [
+    "SHIFTER",
     "address",
     "allow_denormals",
     "array_at",
@@ -63,19 +64,19 @@ def elementary(function, dtype, implementation):
 
 
 @intrinsic
-def _power_of_two(typing_context, exponent):
-    bits, bias, shift = (32, 127, 23) if exponent == types.float32 else (64, 1023, 52)
+def _power_of_two(typing_context, shifted):
+    bits, shift = (32, 23) if shifted == types.float32 else (64, 52)
 
     def codegen(context, builder, _, values):
-        # by way of int32, for which every processor has a vector conversion
-        small = builder.fptosi(values[0], cgutils.ir.IntType(32))
-        biased = builder.add(small, small.type(bias))
-        wide = biased if bits == 32 else builder.zext(biased, cgutils.ir.IntType(64))
-        return builder.bitcast(builder.shl(wide, wide.type(shift)), context.get_value_type(exponent))
+        number = builder.bitcast(values[0], cgutils.ir.IntType(bits))
+        return builder.bitcast(builder.shl(number, number.type(shift)), context.get_value_type(shifted))
 
-    return exponent(exponent), codegen
+    return shifted(shifted), codegen
 
 
+# power_of_two(k + SHIFTER[dtype]) is 2**k for whole numbers k: added to so large a number, k and the exponent's bias
+# are the last bits of the sum
+SHIFTER = {np.float32: 1.5 * 2**23 + 127, np.float64: 1.5 * 2**52 + 1023}
 power_of_two = _power_of_two
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 from scipy.special import erfcx
 
-from sknn_iitb._intrinsics import elementary, inlined, power_of_two
+from sknn_iitb._intrinsics import SHIFTER, elementary, inlined, power_of_two
 
 __all__ = ["exp", "log1p_unit", "scaled_tail", "sigmoid", "tanh"]
 
@@ -42,10 +42,16 @@ def scaled_tail(x):
     return x.dtype.type(0.5) * erfcx(x * x.dtype.type(math.sqrt(0.5)))
 
 
-# Method: x = k ln 2 + r with |r| <= ln(2) / 2, and e**x = 2**k (1 + r + r**2 / 2 + ...), the series cut where the next
-# term is below the rounding error. k ln 2 is taken off in two parts, the first with so few bits that its product
-# with k is exact (Cody and Waite, Software Manual for the Elementary Functions, 1980).
+# Method: x = k ln 2 + r with |r| <= ln(2) / 2, and e**x = 2**k e**r. k ln 2 is taken off in two parts, the first with
+# so few bits that its product with k is exact (Cody and Waite, Software Manual for the Elementary Functions, 1980).
+# Where there is a division anyway, e**r is Pade's (even(r**2) + r odd(r**2)) / (even(r**2) - r odd(r**2)), with half as
+# many terms as Taylor's polynomial, which it is else. Both are as long as it takes to be below the rounding error.
 # All constants have the argument's type: a Python float would turn a float32 computation into float64.
+
+
+def _pade(order):
+    """Coefficients of the numerator of Pade's approximant to e**r, the lowest first."""
+    return [math.comb(order, j) * math.factorial(2 * order - j) / math.factorial(2 * order) for j in range(order + 1)]
 
 
 # the tail is taken as a polynomial of s = (x - _MIDDLE) / (x + _MIDDLE), up to where it vanishes beside 1
@@ -59,12 +65,13 @@ def _tail_series(degree):
     return series.convert(kind=Polynomial).coef
 
 
-def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, log_terms, tail_degree):
+def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, pade_order, log_terms, tail_degree):
     """Define the functions for the float type `f`."""
     lowest, highest, ln2_high, ln2_low, inverse_ln2 = map(f, (lowest, highest, ln2_high, ln2_low, 1 / math.log(2)))
-    half, one, two, largest = f(0.5), f(1), f(2), f(20)
+    one, two, largest, shifter = f(1), f(2), f(20), f(SHIFTER[f])
     exp_series = tuple(f(1 / math.factorial(n)) for n in range(exp_terms, 0, -1))
-    # even and odd powers apart: a loop over all is too long for a compiler to unroll
+    # even and odd powers apart, the highest first; a loop over all would be too long for a compiler to unroll
+    pade_even, pade_odd = (tuple(map(f, _pade(pade_order)[k::2][::-1])) for k in range(2))
     tail_even, tail_odd = (tuple(map(f, _tail_series(tail_degree)[k::2][::-1])) for k in range(2))
     middle, vanished = f(_MIDDLE), f(_VANISHED)
     log_series = tuple(f(2 / (2 * n + 1)) for n in range(log_terms - 1, -1, -1))
@@ -77,27 +84,34 @@ def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, log_terms, tail
         return result
 
     @inlined
-    def exp_parts(x):
-        # (2**k, e**r - 1); a NaN passes both comparisons and comes out as NaN
+    def reduced(x):
+        # (2**k, r)
+        shifted = x * inverse_ln2 + shifter
+        k = shifted - shifter
+        return power_of_two(shifted), (x - k * ln2_high) - k * ln2_low
+
+    @inlined
+    def clamped(x):
+        # a NaN passes both comparisons and comes out as NaN
         x = lowest if x < lowest else x
-        x = highest if x > highest else x
-        k = np.floor(x * inverse_ln2 + half)
-        r = (x - k * ln2_high) - k * ln2_low
-        return power_of_two(k), r * horner(exp_series, r)
+        return highest if x > highest else x
 
     def exp_(x):
-        scale, rest = exp_parts(x)
-        return scale + scale * rest
+        scale, r = reduced(clamped(x))
+        return scale + scale * (r * horner(exp_series, r))
 
     def sigmoid_(x):
-        scale, rest = exp_parts(-x)
-        return one / (one + (scale + scale * rest))
+        scale, r = reduced(clamped(-x))
+        even, odd = horner(pade_even, r * r), r * horner(pade_odd, r * r)
+        return (even - odd) / ((even - odd) + scale * (even + odd))
 
     def tanh_(x):
         # (e**2|x| - 1) / (e**2|x| + 1), where the numerator is summed without cancellation
-        scale, rest = exp_parts(two * min(abs(x), largest))
-        numerator = (scale - one) + scale * rest
-        return math.copysign(numerator / (numerator + two), x)
+        size = abs(x)
+        scale, r = reduced(two * (largest if size > largest else size))
+        even, odd = horner(pade_even, r * r), r * horner(pade_odd, r * r)
+        more, less = scale + one, scale - one
+        return math.copysign((less * even + more * odd) / (more * even + less * odd), x)
 
     def log1p_unit_(x):
         # 2 atanh(x / (2 + x)), whose argument is at most 1/3
@@ -114,5 +128,5 @@ def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, log_terms, tail
         elementary(function, f, implementation)
 
 
-_implement(np.float32, -87, 88, 355 / 512, -2.1219444005469057e-4, 7, 8, 8)
-_implement(np.float64, -708, 709, 2977044471 / 2**32, 1.9082149292705877e-10, 13, 16, 19)
+_implement(np.float32, -87, 88, 355 / 512, -2.1219444005469057e-4, 7, 3, 8, 8)
+_implement(np.float64, -708, 709, 2977044471 / 2**32, 1.9082149292705877e-10, 13, 6, 16, 19)
