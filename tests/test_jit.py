@@ -126,8 +126,8 @@ def halve_sigmoid(package):
     """Edit an elementary function, which is compiled into activations, whose file is left as it is."""
     path = package / "sknn_iitb" / "_math.py"
     source = path.read_text(encoding="utf-8")
-    assert source.count("return one / (one + (scale") == 1
-    path.write_text(source.replace("return one / (one + (scale", "return half / (one + (scale"), encoding="utf-8")
+    assert source.count("return (even - odd) / (") == 1
+    path.write_text(source.replace("return (even - odd) / (", "return one / two * (even - odd) / ("), encoding="utf-8")
 
 
 def cached_files(directory):
