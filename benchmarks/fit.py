@@ -1,7 +1,7 @@
 """Time per epoch, beside scikit-learn's MLP, other libraries' nets and the matrix products alone.
 
 ``python -m benchmarks.fit`` runs all workloads, ``python -m benchmarks.fit W1 W2`` some; ``--quick`` is for trying
-the script, its figures mean little; ``--threads 0`` leaves it to every library how many threads it uses.
+the script, its figures mean little; ``--threads 0`` lets every library use all cores as it likes, ours by `n_threads`.
 
 All sides get the same data in the same type and one thread, and take turns. An epoch's time is the difference of a long
 and a short fit, so what a fit costs once drops out; that is `fixed`. Of all turns the median counts. `ratio` is
@@ -115,7 +115,7 @@ def contestants(name, dtype, n_threads):
     _, n_inputs, hidden, n_outputs, batch_size, parameters, _, _ = WORKLOADS[name]
     activation = parameters.get("activation", "relu")
     both = {"hidden_layer_sizes": hidden, "batch_size": batch_size, **parameters}
-    nets = {"ours": make_network(sknn_iitb, n_outputs, **both)}
+    nets = {"ours": make_network(sknn_iitb, n_outputs, n_threads=n_threads, **both)}
     if activation not in ONLY_OURS:
         nets["scikit-learn"] = make_network(sklearn.neural_network, n_outputs, **both)
     if name not in DENSITY and "solver" not in parameters and batch_size > 1:

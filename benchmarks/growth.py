@@ -18,7 +18,7 @@ SEARCHES = {
     "rows": [{"n_rows": n} for n in (10_000, 100_000, 1_000_000)],
     "width": [{"width": n} for n in (25, 50, 100, 200, 400, 800)],
     "depth": [{"depth": n} for n in (1, 2, 4, 8)],
-    "batch_size": [{"batch_size": n} for n in (1, 8, 32, 128, 200, 512, 2048, 8192)],
+    "batch_size": [{"batch_size": n} for n in (1, 8, 32, 80, 200, 512, 2048, 8192)],
 }
 
 
@@ -67,6 +67,9 @@ def main():
         axes.plot(sizes, rates, marker="o")
         axes.set(xscale="log", yscale="log", xlabel="batch_size", ylabel="rows per second")
         axes.set_xticks(sizes, sizes)
+        powers = 10.0 ** np.arange(5, 8)
+        axes.set_yticks(powers, [f"{power:,.0f}" for power in powers])
+        axes.minorticks_off()
         axes.grid(alpha=0.3)
         plt.savefig(arguments.figure, dpi=150)
 
