@@ -83,6 +83,12 @@ class Network:
         offsets = accumulate([0, *sizes[:-1]])
         return np.array([(offset, *shape) for offset, shape in zip(offsets, pairwise(self.units), strict=True)])
 
+    def blocks(self, decays):
+        """Parts of the parameters, (start, stop), with factors of the rate and of the optimizer's own decay, if any."""
+        if not decays:
+            return [((0, self.n_trained), (1.0, 1.0))]
+        return [((0, self.n_coefs), (1.0, 1.0)), ((self.n_coefs, self.n_trained), (1.0, 0.0))]
+
     def layers(self, table, activate_output, training=False, dropout=False):
         """The chain, layer by layer.
 

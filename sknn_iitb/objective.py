@@ -192,8 +192,7 @@ class Objective:
 
     def _prepare(self, dtype, state, plan):
         """Compile what only training by a first-order optimizer needs, for one run."""
-        n_coefs, n_trained = self.network.n_coefs, self.network.n_trained
-        ranges = [(0, n_coefs), (n_coefs, n_trained)] if plan.optimizer.decays else [(0, n_trained)]
+        ranges, factors = zip(*self.network.blocks(plan.optimizer.decays), strict=True)
         adjust = [(compiled("adjustment", a.function, dtype).address, a.afterwards) for a, _ in plan.adjustments]
         self._arrays["program"][_kernels.UPDATE] = compiled("optimizer", plan.optimizer.kernel, dtype).address
         self._arrays["strengths"][_kernels.AVERAGE] = state.averages
@@ -201,7 +200,7 @@ class Objective:
             "slots": state.slots,
             "update_hyper": plan.optimizer.hyper_array(np.float64),
             "ranges": np.array(ranges, np.int64),
-            "factors": np.array([(1.0, 1.0), (1.0, 0.0)]),
+            "factors": np.array(factors, np.float64),
             "matrices": self.network.matrices(),
             "adjustments": np.array(adjust, np.int64).reshape(-1, 2),
             "bounds": np.array([bound for _, bound in plan.adjustments], np.float64),

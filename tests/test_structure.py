@@ -25,21 +25,24 @@ PARTS = [cls for registry in REGISTRIES for cls in registry]
 
 PACKAGE = Path(sknn_iitb.__file__).parent
 PROJECT = Path(__file__).parents[1]
-SOURCES = {path.stem: path for path in PACKAGE.rglob("*.py")}
-PUBLIC = [name for name in SOURCES if not name.startswith("_")]
+SOURCES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+PUBLIC = [name for name in SOURCES if not name.rpartition(".")[2].startswith("_")]
 
 # a module imports only from floors below its own
 PART_MODULES = {registry.base.__module__.rpartition(".")[2] for registry in REGISTRIES}
 FLOORS = [
     {"__init__", "warm"},
-    {"classifier", "regressor", "comparison"},
+    {"classifier", "regressor", "comparison", "tabular.__init__"},
+    {"tabular.classifier", "tabular.regressor"},
+    {"tabular._base"},
     {"_base", "_docstrings"},
-    {"interop"},
-    {"_features", "_parameters", "_weights", "objective", "training", "validation"},
+    {"interop", "tabular.members"},
+    {"_features", "_parameters", "_weights", "objective", "training", "validation", "tabular.preprocessing"},
+    {"tabular.metrics", "tabular.network"},
     {"network", "targets"},
     {"table", "_sharing"},
     PART_MODULES,
-    {"_kernels", "_rowwise"},
+    {"_kernels", "_rowwise", "tabular.layers"},
     {"layers", "adjustments"},
     {"_parts", "_math"},
     {"_jit", "_intrinsics", "_blas", "_callbacks", "reporting", "diagnosis"},
@@ -61,7 +64,7 @@ def _imports(path):
 
 
 def _ours(path):
-    return {name.split(".")[1] for name in _imports(path) if name.startswith(f"{PACKAGE.name}.")}
+    return {name.partition(".")[2] for name in _imports(path) if name.startswith(f"{PACKAGE.name}.")}
 
 
 def _top_level(path):
@@ -159,7 +162,7 @@ def _section(thing, title):
 
 @pytest.mark.parametrize("module", SOURCES)
 def test_a_module_says_what_it_is_and_what_it_offers(module):
-    name = PACKAGE.name if module == "__init__" else f"{PACKAGE.name}.{module}"
+    name = f"{PACKAGE.name}.{module}".removesuffix(".__init__")
     namespace = importlib.import_module(name)
     assert inspect.getdoc(namespace).partition("\n\n")[0].endswith((".", ":"))
     assert len(set(namespace.__all__)) == len(namespace.__all__)

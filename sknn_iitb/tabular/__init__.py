@@ -1,0 +1,7 @@
+"""Neural networks for tables as they come: categories, missing values, numbers of any scale."""
+
+from sknn_iitb.tabular.classifier import TabularMLPClassifier
+from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, TableEncoder
+from sknn_iitb.tabular.regressor import TabularMLPRegressor
+
+__all__ = ["RobustSmoothScaler", "TableEncoder", "TabularMLPClassifier", "TabularMLPRegressor"]

@@ -1,0 +1,184 @@
+"""The classifier for tables as they come."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+
+from sknn_iitb._base import assign
+from sknn_iitb._parts import one_of
+from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb.tabular._base import BaseTabularMLP
+from sknn_iitb.tabular.metrics import CLASSIFIER_METRICS
+from sknn_iitb.targets import ClassTargets, label_weights, weigh
+
+__all__ = ["TabularMLPClassifier"]
+
+
+class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
+    """A few small nets for a table as it comes, averaged: a classifier that needs no preprocessing.
+
+    Categories, missing values and numbers of any scale go in as they are (:class:`TableEncoder`). Each member learns
+    from another part of the samples and is kept as in its best epoch on the rest. The recipe is that of
+    arXiv:2407.04491 in its simpler form: a factor for each column, layers with rates of their own, adam with a short
+    memory, a rate in cycles, labels made less certain.
+
+    Parameters
+    ----------
+    preset : {"fast", "default", "best"}, default="default"
+        How many nets, and how long they learn.
+    metric : {"accuracy", "balanced_accuracy", "log_loss", "roc_auc"}, default="accuracy"
+        What the best epoch is best at. For "log_loss" probabilities are calibrated, and labels are not smoothed.
+    n_estimators : int, default=None
+        Nets; None for the preset's.
+    hidden_layer_sizes : array-like of int, default=(128, 128, 128)
+    activation : str or Activation, default=None
+        None for "selu".
+    learning_rate_init : float, default=None
+        The highest rate; None for 0.04.
+    max_iter : int, default=None
+        Epochs; None for the preset's.
+    batch_size : int, default=256
+    label_smoothing : float or "auto", default="auto"
+        The certainty that labels lack; "auto" leaves it to the metric.
+    categorical_features : "from_dtype" or array-like, default="from_dtype"
+        Which columns are categories: see :class:`TableEncoder`.
+    validation_fraction : float or CV splitter, default=0.2
+        What each member is judged by.
+    class_weight : dict, "balanced" or None, default=None
+    max_time : float, default=None
+        Seconds, after which the best so far is returned.
+    random_state : int, RandomState or None, default=None
+    n_jobs : int, default=None
+        Nets that are trained at a time, in threads.
+    verbose : int, default=0
+        1 keeps one line up to date; 2 prints a line for each epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+    encoder_ : TableEncoder
+    members_ : list
+        The nets.
+    n_iter_ : int
+        Epochs of the longest training.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        If X has names.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknn_iitb.tabular import TabularMLPClassifier
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> TabularMLPClassifier(preset="fast", random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    _parameter_constraints = {
+        **BaseTabularMLP._parameter_constraints,
+        "metric": [one_of(CLASSIFIER_METRICS)],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+    _defaults = "selu", 0.04
+
+    def __init__(
+        self,
+        preset="default",
+        metric="accuracy",
+        n_estimators=None,
+        hidden_layer_sizes=(128, 128, 128),
+        activation=None,
+        learning_rate_init=None,
+        max_iter=None,
+        batch_size=256,
+        label_smoothing="auto",
+        categorical_features="from_dtype",
+        validation_fraction=0.2,
+        class_weight=None,
+        max_time=None,
+        random_state=None,
+        n_jobs=None,
+        verbose=0,
+    ):
+        assign(self, locals())
+
+    def _checked_targets(self, y):
+        y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y", estimator=self)
+        check_classification_targets(y)
+        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _targets_of(self, y):
+        targets = ClassTargets.from_y(y)
+        if not isinstance(targets, ClassTargets):
+            raise ValueError("y with several columns must have 0 and 1 only, for labels; fit one net for each column.")
+        if len(targets.classes) < 2 and not targets.multilabel:
+            raise ValueError(f"y has one class only, {targets.classes.tolist()[0]!r}; a classifier needs two at least.")
+        self.classes_ = targets.classes
+        return targets
+
+    def _metric(self):
+        return CLASSIFIER_METRICS[self.metric]
+
+    def _output(self):
+        return ACTIVATIONS.resolve("logistic" if self._targets.multilabel else "softmax")
+
+    def _smoothing(self, metric):
+        return metric.label_smoothing if self.label_smoothing == "auto" else self.label_smoothing
+
+    def _encoded(self, y, output, training):
+        return self._targets.encode(y, output.names[0], np.float32)
+
+    def _strata(self, Y):
+        return None if self._targets.multilabel else Y.argmax(axis=1)
+
+    def _weigh(self, y, weight, training):
+        if self.class_weight is None:
+            return weight
+        if training:
+            self._label_weights = label_weights(self._targets, y, self.class_weight, weight)
+        return weigh(self._targets, y, self._label_weights, weight)
+
+    def predict_proba(self, X):
+        """Probabilities of the classes, averaged over the members.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of float32, shape (n_samples, n_classes)
+            Rows sum to 1, except for multilabel y.
+        """
+        output = "logistic" if self._is_multilabel() else "softmax"
+        return np.mean([self._targets.probabilities(score, output) for score in self._scores(X)], axis=0)
+
+    def _is_multilabel(self):
+        check_is_fitted(self)
+        return self._targets.multilabel
+
+    def predict(self, X):
+        """Class labels.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        """
+        probabilities = self.predict_proba(X)
+        if self._targets.multilabel:
+            return (probabilities > 0.5).astype(int)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

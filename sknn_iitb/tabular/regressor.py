@@ -1,0 +1,137 @@
+"""The regressor for tables as they come."""
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_array, column_or_1d
+
+from sknn_iitb._base import assign
+from sknn_iitb._parts import one_of
+from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb.losses import LOSSES
+from sknn_iitb.tabular._base import BaseTabularMLP
+from sknn_iitb.tabular.metrics import REGRESSOR_METRICS
+from sknn_iitb.targets import NumberTargets
+
+__all__ = ["TabularMLPRegressor"]
+
+
+class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
+    """A few small nets for a table as it comes, averaged: a regressor that needs no preprocessing.
+
+    As :class:`TabularMLPClassifier`; y may be of any scale, and predictions stay within the range that was seen.
+
+    Parameters
+    ----------
+    preset : {"fast", "default", "best"}, default="default"
+        How many nets, and how long they learn.
+    metric : {"rmse", "mae"}, default="rmse"
+        What is minimised, and what the best epoch is best at.
+    n_estimators : int, default=None
+        Nets; None for the preset's.
+    hidden_layer_sizes : array-like of int, default=(128, 128, 128)
+    activation : str or Activation, default=None
+        None for "mish".
+    learning_rate_init : float, default=None
+        The highest rate; None for 0.15.
+    max_iter : int, default=None
+        Epochs; None for the preset's.
+    batch_size : int, default=256
+    categorical_features : "from_dtype" or array-like, default="from_dtype"
+        Which columns are categories: see :class:`TableEncoder`.
+    validation_fraction : float or CV splitter, default=0.2
+        What each member is judged by.
+    max_time : float, default=None
+        Seconds, after which the best so far is returned.
+    random_state : int, RandomState or None, default=None
+    n_jobs : int, default=None
+        Nets that are trained at a time, in threads.
+    verbose : int, default=0
+        1 keeps one line up to date; 2 prints a line for each epoch.
+
+    Attributes
+    ----------
+    encoder_ : TableEncoder
+    members_ : list
+        The nets.
+    n_iter_ : int
+        Epochs of the longest training.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        If X has names.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sknn_iitb.tabular import TabularMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> TabularMLPRegressor(preset="fast", random_state=0).fit(X, y).score(X, y) > 0.4
+    True
+    """
+
+    _parameter_constraints = {**BaseTabularMLP._parameter_constraints, "metric": [one_of(REGRESSOR_METRICS)]}
+    _defaults = "mish", 0.15
+
+    def __init__(
+        self,
+        preset="default",
+        metric="rmse",
+        n_estimators=None,
+        hidden_layer_sizes=(128, 128, 128),
+        activation=None,
+        learning_rate_init=None,
+        max_iter=None,
+        batch_size=256,
+        categorical_features="from_dtype",
+        validation_fraction=0.2,
+        max_time=None,
+        random_state=None,
+        n_jobs=None,
+        verbose=0,
+    ):
+        assign(self, locals())
+
+    def _checked_targets(self, y):
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _targets_of(self, y):
+        return NumberTargets.from_y(y, LOSSES.resolve("squared_error"))
+
+    def _metric(self):
+        return REGRESSOR_METRICS[self.metric]
+
+    def _output(self):
+        return ACTIVATIONS.resolve("identity")
+
+    def _smoothing(self, metric):
+        return 0.0
+
+    def _encoded(self, y, output, training):
+        y = y.reshape(len(y), -1)
+        if training:
+            # halves, for the difference may overflow
+            self._mean, self._scale = (y / len(y)).sum(axis=0), np.maximum(abs(y).max(axis=0), 1e-300)
+            spread = ((y / self._scale - self._mean / self._scale) ** 2).mean(axis=0) ** 0.5 * self._scale
+            self._scale = np.where(spread > 0, spread, 1.0)
+            self._range = y.min(axis=0), y.max(axis=0)
+        return np.ascontiguousarray((y / self._scale - self._mean / self._scale).astype(np.float32))
+
+    def _strata(self, Y):
+        return None
+
+    def _weigh(self, y, weight, training):
+        return weight
+
+    def predict(self, X):
+        """Predictions, averaged over the members.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        mean = np.mean([score.astype(np.float64) for score in self._scores(X)], axis=0)
+        return self._targets.one(np.clip(mean * self._scale + self._mean, *self._range))
