@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import sparse
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.impute import SimpleImputer
 from sklearn.inspection import PartialDependenceDisplay, permutation_importance
-from sklearn.metrics import log_loss
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
@@ -27,7 +28,10 @@ from sknn_iitb import MLPClassifier, losses
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.objective import Objective
 from sknn_iitb.tabular import RobustSmoothScaler, TableEncoder, TabularMLPClassifier, TabularMLPRegressor
+from sknn_iitb.tabular.metrics import CLASSIFIER_METRICS
 from sknn_iitb.tabular.network import TabularNetwork
+from sknn_iitb.targets import ClassTargets
+from sknn_iitb.validation import Samples
 
 QUICK = {"preset": "fast", "max_iter": 8, "hidden_layer_sizes": (16,), "random_state": 0}
 
@@ -289,6 +293,28 @@ def test_every_metric_of_the_classifier(metric, table):
     assert TabularMLPClassifier(preset="fast", metric=metric, random_state=0).fit(X, label).score(X, label) > 0.75
     labels = np.column_stack([label == "dear", X["owned"]]).astype(int)
     TabularMLPClassifier(metric=metric, **QUICK).fit(X, labels).predict_proba(X)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_metrics_are_scikit_learns(n_classes, weighted):
+    rng = np.random.RandomState(0)
+    y = rng.permutation(np.arange(90) % n_classes)
+    score = rng.normal(size=(90, n_classes)).astype(np.float32)
+    score[::3] = score[0]  # ties
+    targets = ClassTargets(np.arange(n_classes), False)
+    weight = rng.uniform(0.5, 2, 90) if weighted else None
+    samples = Samples(None, targets.encode(y, "softmax", np.float32), y, weight, None)
+    p = softmax(score.astype(float), axis=1)
+    area = roc_auc_score(y, p[:, 1] if n_classes == 2 else p, multi_class="ovr", sample_weight=weight)
+    expected = {
+        "accuracy": 1 - accuracy_score(y, p.argmax(axis=1), sample_weight=weight),
+        "balanced_accuracy": 1 - balanced_accuracy_score(y, p.argmax(axis=1), sample_weight=weight),
+        "log_loss": log_loss(y, p, sample_weight=weight),
+    }
+    for name, error in expected.items():
+        assert CLASSIFIER_METRICS[name].error(targets, score, samples) == pytest.approx(error, rel=1e-5)
+    assert CLASSIFIER_METRICS["roc_auc"].error(targets, score, samples) == pytest.approx(1 - area, rel=1e-5)
 
 
 def test_every_metric_of_the_regressor(table):

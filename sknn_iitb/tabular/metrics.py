@@ -3,6 +3,7 @@
 from collections import namedtuple
 
 import numpy as np
+import scipy
 import sklearn
 from scipy.special import log_expit, log_softmax
 
@@ -41,15 +42,24 @@ def _log_loss(targets, score, samples):
 
 def _area_above_the_curve(targets, score, samples):
     """One minus the area under the ROC curve, of one class against the rest, in the mean over those that occur."""
-    known = (samples.Y.min(axis=0) == 0) & (samples.Y.max(axis=0) == 1)
+    positive = samples.Y > 0.5
+    known = positive.any(axis=0) & ~positive.all(axis=0)
     if not known.any():
         return _log_loss(targets, score, samples)
-    log_probability = score if targets.multilabel else log_softmax(score, axis=1)
-    areas = [
-        sklearn.metrics.roc_auc_score(samples.Y[:, k], log_probability[:, k], sample_weight=samples.weight)
-        for k in np.flatnonzero(known)
-    ]
-    return 1 - np.mean(areas)
+    order_by = score if targets.multilabel else log_softmax(score, axis=1)
+    order_by, positive = order_by[:, known], positive[:, known]
+    if samples.weight is not None:
+        areas = [
+            sklearn.metrics.roc_auc_score(is_one, one, sample_weight=samples.weight)
+            for is_one, one in zip(positive.T, order_by.T, strict=True)
+        ]
+        return 1 - np.mean(areas)
+    # the share of pairs in the right order, from the ranks (Mann and Whitney, 1947); scikit-learn's curve takes a
+    # hundred times as long, and this is asked after each epoch
+    ranks = scipy.stats.rankdata(order_by, axis=0)
+    n_ones = positive.sum(axis=0)
+    pairs = n_ones * (len(score) - n_ones)
+    return 1 - np.mean(((ranks * positive).sum(axis=0) - n_ones * (n_ones + 1) / 2) / pairs)
 
 
 def _root_mean_squared_error(targets, score, samples):

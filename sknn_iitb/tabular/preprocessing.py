@@ -116,8 +116,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     Numbers go through :class:`RobustSmoothScaler`; a missing one becomes 0, the median, and is marked in a column of
     its own. A category of two levels becomes -1 or 1, or 0 if it is missing or unseen; one of more levels a column for
-    each, scaled as numbers are, none of which is set where it is missing or unseen. Of more than 100 levels the rare ones
-    share a column.
+    each, scaled as numbers are, none of which is set where it is missing or unseen. Of more than 100 levels the rare
+    ones share a column.
 
     Parameters
     ----------
