@@ -322,6 +322,32 @@ def test_every_metric_of_the_regressor(table):
     assert TabularMLPRegressor(preset="fast", metric="mae", random_state=0).fit(X, number).score(X, number) > 0.6
 
 
+def test_quantiles_cover_their_share_and_do_not_cross():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame({"x": rng.uniform(-2, 2, 2000), "group": rng.choice(["a", "b"], 2000)})
+    spread = np.where(X["group"] == "a", 0.2, 1.0)
+    y = 100 * (np.sin(X["x"]) + spread * rng.normal(size=2000))
+    net = TabularMLPRegressor(preset="fast", quantiles=[0.1, 0.5, 0.9], random_state=0).fit(X[:1500], y[:1500])
+    found = net.predict_quantiles(X[1500:])
+    assert found.shape == (500, 3)
+    assert np.all(np.diff(found, axis=1) >= 0)
+    np.testing.assert_allclose(np.mean(y[1500:].to_numpy()[:, None] < found, axis=0), [0.1, 0.5, 0.9], atol=0.06)
+    width = found[:, 2] - found[:, 0]
+    wide = X["group"][1500:] == "b"
+    np.testing.assert_allclose([width[wide].mean(), width[~wide].mean()], [2 * 128.2, 2 * 25.6], rtol=0.2)
+    assert net.score(X, y) == clone(net).set_params(quantiles=None).fit(X[:1500], y[:1500]).score(X, y)
+    both = clone(net).fit(X[:300], np.column_stack([y, -y])[:300]).predict_quantiles(X)
+    assert both.shape == (2000, 2, 3)
+
+
+@pytest.mark.parametrize("wrong", [[0.5, 0.1], [0.0, 1.0], [1.5]])
+def test_quantiles_that_are_none(wrong, table):
+    X, number, _ = table
+    with pytest.raises(ValueError, match="quantile"):
+        TabularMLPRegressor(quantiles=wrong, **QUICK).fit(X, number)
+    assert not hasattr(TabularMLPRegressor(), "predict_quantiles")
+
+
 def test_class_weights_move_the_predictions(table):
     X, _, label = table
     plain, weighted = (

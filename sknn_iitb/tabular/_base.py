@@ -14,7 +14,7 @@ from sknn_iitb._parts import one_of
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.reporting import reporter
-from sknn_iitb.tabular.members import Recipe, splits, train
+from sknn_iitb.tabular.members import Progress, Recipe, splits, train
 from sknn_iitb.tabular.preprocessing import TableEncoder
 from sknn_iitb.validation import Samples
 
@@ -100,7 +100,6 @@ class BaseTabularMLP(BaseEstimator):
             raise ValueError(f"Two samples at least are needed, got n_samples=1: {type(self).__name__} holds some out.")
         self.encoder_, self._targets = encoder, self._targets_of(y)
         metric, output = self._metric(), self._output()
-        loss = LOSSES.resolve(metric.loss)
         samples = self._samples(Z, y, sample_weight, groups, output, training=True)
         judged = self._judged(given, output)
         recipe = self._recipe(metric)
@@ -111,18 +110,26 @@ class BaseTabularMLP(BaseEstimator):
             else splits(recipe.n_estimators, self.validation_fraction, samples, self._strata(samples.Y), rng)
         )
         seeds = rng.randint(2**31 - 1, size=recipe.n_estimators)
-        deadline = None if self.max_time is None else began + self.max_time
-        report = reporter(self.verbose, recipe.n_estimators * recipe.max_iter)
+        goals = self._goals(metric)
+        n_epochs = recipe.n_estimators * recipe.max_iter
+        report = reporter(self.verbose, len(goals) * n_epochs)
         try:
-            self.members_ = train(
-                *(samples, judged, self._targets, loss, output, metric, recipe, parts, seeds, report),
-                deadline=deadline,
-                n_jobs=self.n_jobs,
-            )
+            for k, (name, loss, metric) in enumerate(goals):
+                deadline = None if self.max_time is None else began + self.max_time * (k + 1) / len(goals)
+                progress = Progress(report, deadline, k * n_epochs)
+                learned, known = (each and each._replace(Y=loss.widen(each.Y)) for each in (samples, judged))
+                members = train(
+                    learned, known, self._targets, loss, output, metric, recipe, parts, seeds, progress, self.n_jobs
+                )
+                setattr(self, name, members)
         finally:
             report.close()
         self.n_iter_ = max(member.n_iter for member in self.members_)
         return self
+
+    def _goals(self, metric):
+        """What is trained: the attribute that keeps the members, the loss, and what the best epoch is best at."""
+        return [("members_", LOSSES.resolve(metric.loss), metric)]
 
     def _recipe(self, metric):
         preset = PRESETS[self.preset]
@@ -166,12 +173,12 @@ class BaseTabularMLP(BaseEstimator):
         check_consistent_length(Z, y_val, weight_val)
         return self._samples(Z, y_val, weight_val, None, output)
 
-    def _scores(self, X):
+    def _scores(self, X, members="members_"):
         """The members' raw scores, one after the other."""
         check_is_fitted(self)
         Z = self.encoder_.transform(X)
         with single_threaded():
-            for member in self.members_:
+            for member in getattr(self, members):
                 yield member.network.predict(Z, member.theta, False) / np.float32(member.temperature)
 
     def __sklearn_tags__(self):

@@ -16,7 +16,7 @@ from sknn_iitb.schedules import Clock, Coslog
 from sknn_iitb.tabular.network import TabularNetwork
 from sknn_iitb.training import History, Plan, State, descend
 
-__all__ = ["Member", "Recipe", "splits", "train"]
+__all__ = ["Member", "Progress", "Recipe", "splits", "train"]
 
 Recipe = namedtuple("Recipe", "n_estimators hidden activation learning_rate_init max_iter batch_size label_smoothing")
 Recipe.__doc__ = """How the members are trained."""
@@ -64,12 +64,22 @@ def splits(n_members, fraction, samples, strata, rng):
     return found[:n_members]
 
 
-class _Progress:
-    """Tells a reporter of the epochs of all members as if they were one run, and ends it when the time is over."""
+class Progress:
+    """Tells a reporter of the epochs of all members as if they were one run, and ends it when the time is over.
 
-    def __init__(self, report, deadline):
+    Parameters
+    ----------
+    report : object
+        As :func:`sknn_iitb.reporting.reporter` makes it.
+    deadline : float or None
+        When to stop, as ``time.perf_counter()`` tells the time.
+    n_epochs : int, default=0
+        Epochs that lie behind.
+    """
+
+    def __init__(self, report, deadline, n_epochs=0):
         self._report, self._deadline = report, deadline
-        self._lock, self._n_epochs = threading.Lock(), 0
+        self._lock, self._n_epochs = threading.Lock(), n_epochs
 
     def begin(self):
         """An epoch begins."""
@@ -86,7 +96,7 @@ class _Progress:
         return self._deadline is not None and perf_counter() >= self._deadline
 
 
-def train(samples, given, targets, loss, output, metric, recipe, parts, seeds, report, deadline=None, n_jobs=None):
+def train(samples, given, targets, loss, output, metric, recipe, parts, seeds, progress, n_jobs=None):
     """Train all members.
 
     Parameters
@@ -104,10 +114,7 @@ def train(samples, given, targets, loss, output, metric, recipe, parts, seeds, r
         Samples to learn from and to judge by, for each member.
     seeds : sequence of int
         One for each member.
-    report : object
-        As :func:`sknn_iitb.reporting.reporter` makes it.
-    deadline : float or None
-        When to stop, as ``time.perf_counter()`` tells the time.
+    progress : Progress
     n_jobs : int or None
         Members that are trained at a time, in threads.
 
@@ -116,7 +123,6 @@ def train(samples, given, targets, loss, output, metric, recipe, parts, seeds, r
     members : list of Member
         At least one, and those that there was time for.
     """
-    progress = _Progress(report, deadline)
 
     def member(k):
         if k > 0 and progress.is_late():

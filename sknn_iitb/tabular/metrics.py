@@ -7,7 +7,7 @@ import scipy
 import sklearn
 from scipy.special import log_expit, log_softmax
 
-__all__ = ["CLASSIFIER_METRICS", "REGRESSOR_METRICS", "Metric"]
+__all__ = ["CLASSIFIER_METRICS", "REGRESSOR_METRICS", "Metric", "pinball"]
 
 Metric = namedtuple("Metric", "error label_smoothing calibrates loss")
 Metric.__doc__ = """A goal.
@@ -80,3 +80,15 @@ REGRESSOR_METRICS = {
     "rmse": Metric(_root_mean_squared_error, 0.0, False, "squared_error"),
     "mae": Metric(_mean_absolute_error, 0.0, False, "absolute_error"),
 }
+
+
+def pinball(loss):
+    """The metric of several quantiles: the mean of their pinball losses."""
+    quantiles = np.array(loss.hyper())
+
+    def error(targets, score, samples):
+        residual = (samples.Y - score).reshape(len(score), -1, len(quantiles))
+        each = np.maximum(quantiles * residual, (quantiles - 1) * residual)
+        return np.average(each.mean(axis=(1, 2)), weights=samples.weight)
+
+    return Metric(error, 0.0, False, "quantile")

@@ -2,14 +2,15 @@
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, column_or_1d
 
 from sknn_iitb._base import assign
 from sknn_iitb._parts import one_of
 from sknn_iitb.activations import ACTIVATIONS
-from sknn_iitb.losses import LOSSES
+from sknn_iitb.losses import LOSSES, Quantile
 from sknn_iitb.tabular._base import BaseTabularMLP
-from sknn_iitb.tabular.metrics import REGRESSOR_METRICS
+from sknn_iitb.tabular.metrics import REGRESSOR_METRICS, pinball
 from sknn_iitb.targets import NumberTargets
 
 __all__ = ["TabularMLPRegressor"]
@@ -40,6 +41,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Which columns are categories: see :class:`TableEncoder`.
     validation_fraction : float or CV splitter, default=0.2
         What each member is judged by.
+    quantiles : array-like of float, default=None
+        What `predict_quantiles` is to predict, increasing; nets of their own are trained for them.
     max_time : float, default=None
         Seconds, after which the best so far is returned.
     random_state : int, RandomState or None, default=None
@@ -53,6 +56,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     encoder_ : TableEncoder
     members_ : list
         The nets.
+    quantile_members_ : list
+        Those for quantiles, if there are any.
     n_iter_ : int
         Epochs of the longest training.
     n_features_in_ : int
@@ -68,7 +73,11 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     True
     """
 
-    _parameter_constraints = {**BaseTabularMLP._parameter_constraints, "metric": [one_of(REGRESSOR_METRICS)]}
+    _parameter_constraints = {
+        **BaseTabularMLP._parameter_constraints,
+        "metric": [one_of(REGRESSOR_METRICS)],
+        "quantiles": ["array-like", None],
+    }
     _defaults = "mish", 0.15
 
     def __init__(
@@ -83,6 +92,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         batch_size=256,
         categorical_features="from_dtype",
         validation_fraction=0.2,
+        quantiles=None,
         max_time=None,
         random_state=None,
         n_jobs=None,
@@ -102,6 +112,14 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
     def _output(self):
         return ACTIVATIONS.resolve("identity")
+
+    def _goals(self, metric):
+        vars(self).pop("quantile_members_", None)
+        if self.quantiles is None:
+            return super()._goals(metric)
+        loss = Quantile(np.ravel(self.quantiles).tolist())
+        loss.validate()
+        return [*super()._goals(metric), ("quantile_members_", loss, pinball(loss))]
 
     def _smoothing(self, metric):
         return 0.0
@@ -135,3 +153,23 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         """
         mean = np.mean([score.astype(np.float64) for score in self._scores(X)], axis=0)
         return self._targets.one(np.clip(mean * self._scale + self._mean, *self._range))
+
+    @available_if(lambda self: self.quantiles is not None)
+    def predict_quantiles(self, X):
+        """The `quantiles`, averaged over their members.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
+            They do not cross.
+        """
+        loss = Quantile(np.ravel(self.quantiles).tolist())
+        scores = self._scores(X, "quantile_members_")
+        mean = np.mean([loss.narrow(score.astype(np.float64)) for score in scores], axis=0)
+        scale, center, (low, high) = self._scale[:, None], self._mean[:, None], self._range
+        value = np.clip(mean * scale + center, low[:, None], high[:, None])
+        return value[:, 0] if self._targets.single else value
