@@ -21,6 +21,7 @@ from sknn_iitb.classifier import MLPClassifier
 from sknn_iitb.losses import LOSSES, Quantile
 from sknn_iitb.optimizers import OPTIMIZERS
 from sknn_iitb.regressor import MLPRegressor
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 __all__ = ["main", "nets"]
 
@@ -71,6 +72,10 @@ def main(arguments=None):
             warnings.simplefilter("ignore")  # nets this small learn nothing
             small = {} if net.n_threads > 1 else {"hidden_layer_sizes": 2}  # only what is large is shared
             net.set_params(dtype=dtype, max_iter=1, **small).fit(X, y).predict(X)
+    if "float32" in dtypes:  # theirs
+        X = np.random.RandomState(0).normal(size=(12, 3))
+        for net in (TabularMLPClassifier(max_iter=1), TabularMLPRegressor(max_iter=1, metric="mae", quantiles=[0.5])):
+            net.set_params(n_estimators=1).fit(X, np.arange(12) % 2).predict(X)
     directory = cache_directory()
     print(f"In {directory}." if directory else "No cache directory can be written: nothing has been kept.")
     return 0 if directory else 1

@@ -25,14 +25,17 @@ PARTS = [cls for registry in REGISTRIES for cls in registry]
 
 PACKAGE = Path(sknn_iitb.__file__).parent
 PROJECT = Path(__file__).parents[1]
-SOURCES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+SOURCES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
 PUBLIC = [name for name in SOURCES if not name.rpartition(".")[2].startswith("_")]
 
 # a module imports only from floors below its own
 PART_MODULES = {registry.base.__module__.rpartition(".")[2] for registry in REGISTRIES}
 FLOORS = [
     {"__init__", "warm"},
-    {"classifier", "regressor", "comparison", "tabular.__init__"},
+    {"classifier", "regressor", "comparison", "tabular"},
     {"tabular.classifier", "tabular.regressor"},
     {"tabular._base"},
     {"_base", "_docstrings"},

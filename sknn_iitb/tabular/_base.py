@@ -158,6 +158,8 @@ class BaseTabularMLP(BaseEstimator):
         if weight is None:
             return samples
         counts = weight > 0
+        if not counts.any():  # newer versions of scikit-learn have said so above
+            raise ValueError("Sample weights must contain at least one non-zero number.")
         return samples if counts.all() else samples.take(np.flatnonzero(counts))
 
     def _judged(self, given, output):
