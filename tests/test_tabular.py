@@ -472,9 +472,21 @@ def test_a_table_that_cannot_be_used(estimator, change, message, table):
         lambda X: X.assign(huge=1e308 * np.resize([1, -1], len(X))),
         lambda X: X[["colour"]],
         lambda X: X[["constant"]],
+        lambda X: X[["colour"]].assign(colour=pd.Categorical([None] * len(X), ["red"])),
         lambda X: X[:5],
     ],
-    ids=["all missing", "no level", "duplicate", "1 row a level", "mixed", "huge", "category", "constant", "5 rows"],
+    ids=[
+        "all missing",
+        "no level",
+        "duplicate",
+        "1 row a level",
+        "mixed",
+        "huge",
+        "category",
+        "constant",
+        "nothing",
+        "5 rows",
+    ],
 )
 def test_a_table_that_is_odd_but_can_be_used(change, table):
     X, number, label = table

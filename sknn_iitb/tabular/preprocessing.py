@@ -174,10 +174,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self._n_levels = [len({*codes.values()}) for codes in self._levels]
         is_number = np.flatnonzero(~self.is_categorical_)
         of_levels = np.flatnonzero(self.is_categorical_)
-        widths = [0 if n < 2 else 1 if n == 2 else n for n in self._n_levels]
+        widths = [n if n > 2 else 1 for n in self._n_levels]
         self.origins_ = np.concatenate([is_number, is_number[self._missing], np.repeat(of_levels, widths)]).astype(int)
         self._names = [column.name for column in columns]
-        self._scaler = RobustSmoothScaler().fit(self._matrix(numeric, categories)) if len(self.origins_) else None
+        self._scaler = RobustSmoothScaler().fit(self._matrix(numeric, categories))
         return self
 
     def transform(self, X):
@@ -193,10 +193,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X, columns = self._columns(X, reset=False)
-        matrix = self._matrix(*self._split(columns))
-        if self._scaler is None:
-            return matrix
-        matrix = self._scaler.transform(matrix)
+        matrix = self._scaler.transform(self._matrix(*self._split(columns)))
         return np.nan_to_num(matrix, copy=False)
 
     def get_feature_names_out(self, input_features=None):
@@ -216,7 +213,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         missing = [f"{name}_missing" for name, is_marked in zip(numeric, self._missing, strict=True) if is_marked]
         levels = []
         for j, n in zip(np.flatnonzero(self.is_categorical_), self._n_levels, strict=True):
-            levels += [names[j]] if n == 2 else [f"{names[j]}_{k}" for k in range(n * (n > 2))]
+            levels += [f"{names[j]}_{k}" for k in range(n)] if n > 2 else [names[j]]
         return np.array(numeric + missing + levels, dtype=object)
 
     def _columns(self, X, reset):
@@ -293,12 +290,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             at += 1
         for labels, levels, n in zip(categories.T, self._levels, self._n_levels, strict=True):
             codes = np.array([levels.get(label, -1) for label in labels])
-            if n == 2:
-                matrix[:, at] = np.where(codes < 0, 0, 2 * codes - 1)
-                at += 1
-            elif n > 2:
+            if n > 2:
                 matrix[:, at : at + n] = codes[:, None] == np.arange(n)
                 at += n
+            else:
+                matrix[:, at] = np.where(codes < 0, 0, 2 * codes - 1) if n == 2 else 0
+                at += 1
         return matrix
 
     def __sklearn_tags__(self):
