@@ -65,14 +65,16 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             raise ValueError(f"limit must be a number above 0, got {self.limit!r}.")
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
         self.center_, self.scale_ = np.zeros(X.shape[1]), np.full(X.shape[1], np.inf)
+        largest = np.finfo(np.float64).max / 2
         for j in range(X.shape[1]):
             x = X[:, j][~np.isnan(X[:, j])].astype(np.float64)
             if x.size == 0 or x.min() == x.max():
                 self.center_[j] = x[0] if x.size else 0.0
                 continue
-            low, self.center_[j], high = np.quantile(x, [0.25, 0.5, 0.75])
-            spread = high / 2 - low / 2  # halves, for the whole may overflow
-            self.scale_[j] = 2 * spread if spread > 0 else x.max() / 2 - x.min() / 2
+            # of halves, for a difference of large numbers may overflow
+            low, middle, high = np.quantile(x / 2, [0.25, 0.5, 0.75])
+            self.center_[j] = 2 * middle
+            self.scale_[j] = 2 * min(high - low, largest) if high > low else x.max() / 2 - x.min() / 2
         return self
 
     def transform(self, X):
@@ -91,9 +93,12 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X = validate_data(
             self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", reset=False, copy=True
         )
+        # halves here too; and no scale may become zero in X's type
+        halves = np.maximum((self.scale_ / 2).astype(X.dtype), np.finfo(X.dtype).tiny)
         with np.errstate(over="ignore"):
-            X -= self.center_.astype(X.dtype)
-            X /= self.scale_.astype(X.dtype)
+            X /= 2
+            X -= (self.center_ / 2).astype(X.dtype)
+            X /= halves
             X = np.clip(X, -1e6, 1e6)  # a square beyond that may overflow, and it makes no difference
             X /= np.sqrt(1 + (X / X.dtype.type(self.limit)) ** 2)
         return X
