@@ -1,5 +1,7 @@
 """Small real tables, standardised, that several test modules train on."""
 
+import signal
+
 import numpy as np
 import pytest
 from sklearn import datasets
@@ -21,6 +23,13 @@ def denormals():
     """Training flushes denormal numbers to zero, and must leave the processor as it was."""
     yield
     assert np.float32(1e-40) * np.float32(1) > 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c():
+    """A job in the background of a shell ignores Ctrl-C, and tests of it would wait for ever."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
