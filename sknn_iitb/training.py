@@ -28,12 +28,13 @@ NON_FINITE = (
 Plan = namedtuple(
     "Plan",
     "optimizer schedule adjustments learning_rate_init batch_size shuffle n_epochs complete stops_early tol "
-    "n_iter_no_change verbose advise",
+    "n_iter_no_change verbose advise warns",
+    defaults=[True],
 )
 Plan.__doc__ = """What the user has asked of the run.
 
 `complete` is False where one epoch of many is run by itself; `advise` is called for a sentence on what may be wrong
-with the data where training has failed.
+with the data where training has failed; `warns` says whether it has failed if it has not stopped before the last epoch.
 """
 
 
@@ -144,7 +145,7 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
                     _doubt(history, plan)
                     break
             else:
-                if plan.complete and not plan.schedule.ends:
+                if plan.complete and plan.warns and not plan.schedule.ends:
                     report.close()
                     warnings.warn(
                         f"Stochastic Optimizer: Maximum iterations ({plan.n_epochs}) "

@@ -3,6 +3,7 @@
 import signal
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import datasets
 from sklearn.preprocessing import scale
@@ -85,3 +86,28 @@ def wine():
 def task(request):
     """An estimator, and a table for it."""
     return request.param, *request.getfixturevalue("cancer" if request.param is MLPClassifier else "diabetes")
+
+
+@pytest.fixture(scope="session")
+def table():
+    """A table with all that real ones have, and two targets that depend on it."""
+    rng = np.random.RandomState(0)
+    n = 300
+    size, income = rng.normal(size=n), rng.lognormal(3, 2, n)
+    colour = rng.choice(["red", "green", "blue"], n)
+    X = pd.DataFrame(
+        {
+            "size": np.where(rng.uniform(size=n) < 0.1, np.nan, size),
+            "income": income,
+            "rooms": pd.array(rng.randint(1, 6, n), dtype="Int64"),
+            "colour": pd.Categorical(
+                np.where(rng.uniform(size=n) < 0.1, None, colour), ["red", "green", "blue", "unused"]
+            ),
+            "city": [f"city {k}" for k in rng.randint(12, size=n)],
+            "owned": rng.uniform(size=n) < 0.5,
+            "constant": 1.0,
+        }
+    )
+    X.loc[3, "rooms"] = pd.NA
+    number = size + np.log(income) + (colour == "red")
+    return X, number, np.where(number > np.median(number), "dear", "cheap")

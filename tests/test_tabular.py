@@ -3,15 +3,10 @@
 import pickle
 import re
 import time
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
-from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -21,221 +16,43 @@ from sklearn.inspection import PartialDependenceDisplay, permutation_importance
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from sknn_iitb import MLPClassifier, losses
-from sknn_iitb.activations import ACTIVATIONS
-from sknn_iitb.objective import Objective
-from sknn_iitb.tabular import RobustSmoothScaler, TableEncoder, TabularMLPClassifier, TabularMLPRegressor
+from sknn_iitb import MLPClassifier
+from sknn_iitb.optimizers import LBFGS, AdamW
+from sknn_iitb.schedules import StepDecay
+from sknn_iitb.tabular import (
+    PiecewiseLinearEncoder,
+    RobustSmoothScaler,
+    TableEncoder,
+    TabularMLPClassifier,
+    TabularMLPRegressor,
+)
 from sknn_iitb.tabular.metrics import CLASSIFIER_METRICS
-from sknn_iitb.tabular.network import TabularNetwork
 from sknn_iitb.targets import ClassTargets
 from sknn_iitb.validation import Samples
 
 QUICK = {"preset": "fast", "max_iter": 8, "hidden_layer_sizes": (16,), "random_state": 0}
 
 
-@pytest.fixture(scope="module")
-def table():
-    """A table with all that real ones have, and two targets that depend on it."""
-    rng = np.random.RandomState(0)
-    n = 300
-    size, income = rng.normal(size=n), rng.lognormal(3, 2, n)
-    colour = rng.choice(["red", "green", "blue"], n)
-    X = pd.DataFrame(
-        {
-            "size": np.where(rng.uniform(size=n) < 0.1, np.nan, size),
-            "income": income,
-            "rooms": pd.array(rng.randint(1, 6, n), dtype="Int64"),
-            "colour": pd.Categorical(
-                np.where(rng.uniform(size=n) < 0.1, None, colour), ["red", "green", "blue", "unused"]
-            ),
-            "city": [f"city {k}" for k in rng.randint(12, size=n)],
-            "owned": rng.uniform(size=n) < 0.5,
-            "constant": 1.0,
-        }
-    )
-    X.loc[3, "rooms"] = pd.NA
-    number = size + np.log(income) + (colour == "red")
-    return X, number, np.where(number > np.median(number), "dear", "cheap")
-
-
-# --- preprocessing ----------------------------------------------------------------------------------------------
-
-
-def test_scaler_is_scikit_learns_robust_one_followed_by_a_smooth_bound():
-    X = load_breast_cancer().data
-    z = RobustScaler().fit_transform(X)
-    np.testing.assert_allclose(RobustSmoothScaler().fit_transform(X), z / np.sqrt(1 + (z / 3) ** 2), rtol=1e-12)
-
-
-def test_scaler_takes_half_the_range_where_the_quartiles_are_equal_and_leaves_out_what_is_missing():
-    X = np.array([[0.0, 5.0], [0.0, 5.0], [0.0, np.nan], [0.0, 5.0], [4.0, 5.0]])
-    Z = RobustSmoothScaler().fit_transform(X)
-    assert Z[4, 0] == pytest.approx(2 / np.sqrt(1 + 4 / 9))
-    assert np.isnan(Z[2, 1])
-    assert np.all(np.delete(Z[:, 1], 2) == 0)
-
-
-@settings(max_examples=60, deadline=None)
-@example(np.eye(7, 2) * 1e-45, np.float32)
-@example(np.eye(7, 2) * 5e-324, np.float64)
-@example(np.resize([3e38, -3e38], (7, 2)), np.float32)
-@example(np.resize([1.7e308, -1.7e308, 0.0], (7, 2)), np.float64)
-@given(arrays.arrays(np.float64, (7, 2), elements=st.floats(-1e308, 1e308)), st.sampled_from([np.float32, np.float64]))
-def test_scaled_numbers_are_finite_bounded_and_in_order(X, dtype):
-    if abs(X).max() > np.finfo(dtype).max / 20:  # scikit-learn's check for NaN adds them all up, and warns
-        X = X / abs(X).max() * (np.finfo(dtype).max / 20)
-    X = X.astype(dtype)
-    Z = RobustSmoothScaler(limit=3.0).fit_transform(X)
-    assert Z.dtype == dtype
-    assert np.all(abs(Z) <= 3.0 + 1e-5)
-    for x, z in zip(X.T, Z.T, strict=True):
-        assert np.all(np.diff(z[np.argsort(x, kind="stable")]) >= 0)
-
-
-@pytest.mark.parametrize("limit", [0, -1.0, "3", None])
-def test_scaler_names_a_wrong_limit(limit):
-    with pytest.raises(ValueError, match=re.escape(f"limit must be a number above 0, got {limit!r}")):
-        RobustSmoothScaler(limit=limit).fit(np.eye(3))
-
-
-def test_encoder_makes_the_columns_that_its_names_say(table):
-    X, _, _ = table
-    encoder = TableEncoder().fit(X)
-    Z = pd.DataFrame(encoder.transform(X), columns=encoder.get_feature_names_out())
-    assert Z.to_numpy().dtype == np.float32
-    assert encoder.is_categorical_.tolist() == [False, False, False, True, True, True, False]
-    assert list(Z)[:6] == ["size", "income", "rooms", "constant", "size_missing", "rooms_missing"]
-    assert sum(name.startswith("colour_") for name in Z) == 3
-    assert sum(name.startswith("city_") for name in Z) == 12
-    assert list(Z)[-1] == "owned"
-    assert [X.columns[k] for k in encoder.origins_] == [
-        *("size", "income", "rooms", "constant", "size", "rooms"),
-        *(["colour"] * 3),
-        *(["city"] * 12),
-        "owned",
-    ]
-    missing = X["size"].isna()
-    assert np.all(Z.loc[missing, "size"] == 0)
-    assert Z.loc[missing, "size_missing"].nunique() == Z.loc[~missing, "size_missing"].nunique() == 1
-    assert np.all(Z["constant"] == 0)
-    assert Z["owned"].nunique() == 2
-
-
-def test_unseen_and_missing_levels_of_two_are_halfway():
-    X = pd.DataFrame({"a": ["x", "y"] * 5})
-    Z = TableEncoder().fit(X).transform(pd.DataFrame({"a": ["x", "y", "z", None]}))
-    x, y, unseen, missing = Z[:, 0]
-    assert unseen == missing
-    assert min(x, y) < unseen < max(x, y) or unseen in (x, y)
-
-
-def test_many_levels_share_a_column():
-    X = pd.DataFrame({"a": [f"level {k % 1000}" for k in range(3000)] + ["frequent"] * 100})
-    assert TableEncoder().fit_transform(X).shape[1] == 100
-
-
-@pytest.mark.parametrize("chosen", [["b"], [1], [-1], [False, True]])
-def test_categories_can_be_chosen(chosen):
-    X = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [7, 8, 9, 7]})
-    encoder = TableEncoder(categorical_features=chosen).fit(X)
-    assert encoder.is_categorical_.tolist() == [False, True]
-    as_floats = X.astype({"b": float})
-    np.testing.assert_array_equal(encoder.transform(X), encoder.transform(as_floats))
-    by_number = [1] if chosen == ["b"] else chosen
-    Z = TableEncoder(categorical_features=by_number).fit_transform(X.to_numpy())
-    np.testing.assert_array_equal(Z, encoder.transform(X))
-
-
-def test_polars_gives_what_pandas_gives(table):
-    polars = pytest.importorskip("polars")
-    X, number, _ = table
-    other = polars.DataFrame(
-        {
-            "size": polars.Series(X["size"].to_list(), dtype=polars.Float64).fill_nan(None),
-            "income": X["income"].to_list(),
-            "rooms": [None if pd.isna(v) else int(v) for v in X["rooms"]],
-            "colour": polars.Series([None if pd.isna(v) else v for v in X["colour"]], dtype=polars.Categorical),
-            "city": X["city"].to_list(),
-            "owned": X["owned"].to_list(),
-            "constant": X["constant"].to_list(),
-        }
-    )
-    np.testing.assert_array_equal(TableEncoder().fit_transform(other), TableEncoder().fit_transform(X))
-    net = TabularMLPRegressor(**QUICK).fit(other, number)
-    np.testing.assert_array_equal(net.predict(other), TabularMLPRegressor(**QUICK).fit(X, number).predict(X))
-
-
-def test_sparse_is_dense(table):
-    rng = np.random.RandomState(0)
-    X = sparse.random(60, 5, 0.3, "csr", random_state=rng)
-    y = rng.normal(size=60)
-    one, other = (TabularMLPRegressor(**QUICK).fit(given, y) for given in (X, X.toarray()))
-    np.testing.assert_array_equal(one.predict(X), other.predict(X.toarray()))
-
-
-# --- the net ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.nojit
-@pytest.mark.parametrize(
-    ("output", "loss", "n_outputs"), [("softmax", "log_loss", 3), ("identity", "squared_error", 1)]
-)
-def test_gradient_is_that_of_finite_differences(output, loss, n_outputs):
-    rng = np.random.RandomState(0)
-    network = TabularNetwork([4, 5, 5, n_outputs], [ACTIVATIONS["mish"]()] * 2, ACTIVATIONS[output]())
-    X = rng.normal(size=(20, 4))
-    Y = np.eye(n_outputs)[rng.randint(n_outputs, size=20)] if n_outputs > 1 else rng.normal(size=(20, 1))
-    theta = network.draw(rng, np.float64) + rng.normal(0, 0.1, network.n_parameters)
-    objective = Objective(network, losses.LOSSES[loss](), X, Y, None, 0.0, 20)
-    objective.evaluate(theta)
-    gradient = objective.gradient[: network.n_trained].copy()
-    for i in range(theta.size):
-        step = np.zeros_like(theta)
-        step[i] = 1e-6
-        numeric = (objective.evaluate(theta + step)[0] - objective.evaluate(theta - step)[0]) / 2e-6
-        assert gradient[i] == pytest.approx(numeric, rel=1e-5, abs=1e-8)
-
-
-@pytest.mark.nojit
-def test_prediction_is_that_of_the_formula():
-    rng = np.random.RandomState(0)
-    x = rng.normal(size=(6, 3))
-    network = TabularNetwork([3, 4, 2], [ACTIVATIONS["tanh"]()], ACTIVATIONS["softmax"]())
-    factors, V, W, a, b = (rng.normal(size=shape) for shape in (3, (3, 4), (4, 2), 4, 2))
-    theta = np.concatenate([factors, V.ravel(), W.ravel(), a, b])
-    expected = np.tanh((x * factors) @ V + a) @ W + b
-    np.testing.assert_allclose(network.predict(x, theta, False), expected, rtol=1e-12)
-
-
-def test_blocks_cover_all_parameters_once():
-    network = TabularNetwork([4, 5, 6, 2], [ACTIVATIONS["relu"]()] * 2, ACTIVATIONS["softmax"]())
-    ranges = [block for block, _ in network.blocks(decays=False)]
-    assert ranges[0][0] == 0
-    assert ranges[-1][1] == network.n_parameters == 4 + 4 * 5 + 5 * 6 + 6 * 2 + 5 + 6 + 2
-    assert all(a[1] == b[0] for a, b in pairwise(ranges))
-    assert [tuple(shape) for shape in network.matrices()] == [(4, 4, 5), (24, 5, 6), (54, 6, 2)]
-
-
 # --- the estimators ---------------------------------------------------------------------------------------------
-
-# that weights are repetitions cannot hold where samples are held out by their number: see docs/tabular.md
-_DIFFERS = {"check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"}
 
 
 @pytest.mark.parametrize(
     "estimator",
-    [TableEncoder(), RobustSmoothScaler(), TabularMLPClassifier(preset="fast"), TabularMLPRegressor(preset="fast")],
+    [
+        TableEncoder(),
+        RobustSmoothScaler(),
+        PiecewiseLinearEncoder(),
+        TabularMLPClassifier(preset="fast"),
+        TabularMLPRegressor(preset="fast"),
+    ],
     ids=lambda estimator: type(estimator).__name__,
 )
 @pytest.mark.filterwarnings("ignore")
 def test_checks_of_scikit_learn(estimator):
-    results = check_estimator(estimator, on_fail=None, on_skip=None)
-    failed = {result["check_name"] for result in results if result["status"] == "failed"}
-    weighted = isinstance(estimator, (TabularMLPClassifier, TabularMLPRegressor))
-    assert failed == (_DIFFERS if weighted else set())
+    check_estimator(estimator)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -363,16 +180,23 @@ def test_class_weights_move_the_predictions(table):
     assert weighted > plain + 0.1
 
 
-def test_samples_of_no_weight_are_as_if_they_were_not_there(table):
-    X, number, _ = table
-    weight = np.ones(len(X))
-    weight[::3] = 0
-    few = weight > 0
-    net = TabularMLPRegressor(**QUICK).fit(X, number, sample_weight=weight)
-    seen = {*net.predict(X[few])}
-    assert len(seen) > 1
+@pytest.mark.parametrize("estimator", [TabularMLPClassifier, TabularMLPRegressor])
+def test_weights_are_repetitions_to_the_bit_in_any_order(estimator, table):
+    X, number, label = table
+    X, y = X[:100], (label if estimator is TabularMLPClassifier else number)[:100]
+    counts = np.random.RandomState(1).randint(0, 3, len(X))
+    nets = [
+        estimator(**QUICK).fit(X, y, sample_weight=counts),
+        estimator(**QUICK).fit(X, y, sample_weight=7.5 * counts),
+        estimator(**QUICK).fit(X.loc[X.index.repeat(counts)], y.repeat(counts)),
+        estimator(**QUICK).fit(X[::-1], y[::-1], sample_weight=counts[::-1]),
+    ]
+    outputs = [getattr(net, "predict_proba", net.predict)(X) for net in nets]
+    assert len(np.unique(outputs[0])) > 50
+    for other in outputs[1:]:
+        np.testing.assert_array_equal(other, outputs[0])
     with pytest.raises(ValueError, match="non-zero"):
-        TabularMLPRegressor(**QUICK).fit(X, number, sample_weight=0 * weight)
+        estimator(**QUICK).fit(X, y, sample_weight=0 * counts)
 
 
 def test_the_users_own_validation(table):
@@ -524,3 +348,128 @@ def test_layers_without_neurons_are_refused(sizes, table):
     X, number, _ = table
     with pytest.raises(ValueError, match="hidden_layer_sizes"):
         TabularMLPRegressor(**{**QUICK, "hidden_layer_sizes": sizes}).fit(X, number)
+
+
+# --- going on ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", [TabularMLPClassifier, TabularMLPRegressor])
+def test_partial_fit_learns_from_new_samples_and_keeps_the_scales(estimator):
+    X, y = load_digits(return_X_y=True) if estimator is TabularMLPClassifier else load_diabetes(return_X_y=True)
+    half = len(X) // 4
+    net = estimator(preset="fast", random_state=0).fit(X[:half], y[:half])
+    scales, before = net.encoder_.transform(X), net.score(X[half:], y[half:])
+    n_iter = net.n_iter_
+    for k in range(10):
+        net.partial_fit(X[half:], y[half:])
+        assert net.n_iter_ == n_iter + k + 1
+    np.testing.assert_array_equal(net.encoder_.transform(X), scales)
+    assert net.score(X[half:], y[half:]) > before + 0.01
+
+
+def test_partial_fit_goes_on_from_a_pickle_as_without(table):
+    X, number, _ = table
+    net = TabularMLPRegressor(quantiles=[0.1, 0.9], dropout=0.1, **QUICK)
+    net.partial_fit(X[:200], number[:200]).partial_fit(X[200:], number[200:])
+    other = pickle.loads(pickle.dumps(net))
+    assert net.n_iter_ == 9
+    quantiles = net.predict_quantiles(X)
+    for each in (net, other):
+        each.partial_fit(X[:150], number[:150], sample_weight=np.ones(150))
+    np.testing.assert_array_equal(net.predict(X), other.predict(X))
+    np.testing.assert_array_equal(net.predict_quantiles(X), other.predict_quantiles(X))
+    assert not np.array_equal(net.predict_quantiles(X), quantiles)
+
+
+def test_the_first_partial_fit_is_a_fit_with_all_classes(table):
+    X, _, label = table
+    net = TabularMLPClassifier(**QUICK).partial_fit(X, label, classes=["cheap", "dear", "free"])
+    assert net.classes_.tolist() == ["cheap", "dear", "free"]
+    assert net.predict_proba(X).shape == (len(X), 3)
+    net.partial_fit(X[:20], np.full(20, "free"))
+    with pytest.raises(ValueError, match="not the same as on last call"):
+        net.partial_fit(X, label, classes=["cheap", "dear"])
+    same = TabularMLPClassifier(**QUICK)
+    np.testing.assert_array_equal(
+        same.partial_fit(X, label).predict_proba(X), clone(same).fit(X, label).predict_proba(X)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": lambda y: np.full(len(y), "other")}, "has classes not in"),
+        ({"X": lambda X: X.drop(columns="size")}, "size"),
+        ({"X": lambda X: X.assign(income=np.inf)}, "'income' has infinite values"),
+        ({"sample_weight": lambda n: np.zeros(n)}, "non-zero"),
+        ({"X": lambda X: X[:5]}, "inconsistent numbers of samples"),
+    ],
+)
+def test_partial_fit_with_what_cannot_be_used_leaves_the_net_as_it_was(change, message, table):
+    X, _, label = table
+    net = TabularMLPClassifier(**QUICK).fit(X, label)
+    before = pickle.dumps(net)
+    arguments = {"X": change.get("X", lambda X: X)(X), "y": change.get("y", lambda y: y)(label)}
+    if "sample_weight" in change:
+        arguments["sample_weight"] = change["sample_weight"](len(X))
+    with pytest.raises(ValueError, match=message):
+        net.partial_fit(**arguments)
+    assert pickle.dumps(net) == before
+
+
+# --- hyperparameters --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"dropout": 0.3},
+        {"solver": "sgd"},
+        {"solver": AdamW(weight_decay=0.5)},
+        {"learning_rate": "cosine"},
+        {"learning_rate": StepDecay(every=2)},
+        {"n_bins": None},
+        {"n_bins": 3},
+        {"hidden_layer_sizes": (8, 8)},
+        {"hidden_layer_sizes": 8},
+        {"activation": "relu"},
+        {"learning_rate_init": 0.01},
+        {"batch_size": 32},
+        {"n_estimators": 3},
+    ],
+    ids=str,
+)
+def test_hyperparameters_of_the_net_matter(parameters, table):
+    X, number, _ = table
+    plain = TabularMLPRegressor(**QUICK).fit(X, number)
+    net = clone(plain).set_params(**parameters).fit(X, number)
+    assert np.isfinite(net.predict(X)).all()
+    assert abs(net.predict(X) - plain.predict(X)).max() > 1e-3
+
+
+def test_dropout_leaves_out_in_training_only_and_depends_on_the_seed(table):
+    X, number, _ = table
+    nets = [TabularMLPRegressor(**{**QUICK, "random_state": k}, dropout=0.5).fit(X, number) for k in (0, 0, 1)]
+    predictions = [net.predict(X) for net in nets]
+    np.testing.assert_array_equal(predictions[0], nets[0].predict(X))
+    np.testing.assert_array_equal(predictions[0], predictions[1])
+    assert not np.array_equal(predictions[0], predictions[2])
+
+
+def test_they_can_be_searched(table):
+    X, number, _ = table
+    grid = {"dropout": [0.0, 0.2], "n_bins": [None, 8], "hidden_layer_sizes": [(8,), (16, 16)]}
+    search = GridSearchCV(TabularMLPRegressor(preset="fast", max_iter=4, random_state=0), grid, cv=2).fit(X, number)
+    assert set(search.best_params_) == set(grid)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"solver": "lbfgs"}, {"dropout": 1.0}, {"n_bins": 0}, {"learning_rate": "none"}, {"solver": LBFGS()}],
+    ids=str,
+)
+def test_hyperparameters_that_are_none(parameters, table):
+    X, number, _ = table
+    (name,) = parameters
+    with pytest.raises(ValueError, match=name):
+        TabularMLPRegressor(**QUICK).set_params(**parameters).fit(X, number)

@@ -13,9 +13,13 @@ from sknn_iitb._blas import single_threaded
 from sknn_iitb._parts import one_of
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
+from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
 from sknn_iitb.reporting import reporter
-from sknn_iitb.tabular.members import Progress, Recipe, splits, train
-from sknn_iitb.tabular.preprocessing import TableEncoder
+from sknn_iitb.schedules import SCHEDULES, Coslog
+from sknn_iitb.tabular.encoder import TableEncoder
+from sknn_iitb.tabular.layers import Pieces
+from sknn_iitb.tabular.members import Goal, Progress, Recipe, merged, splits, train, train_further
+from sknn_iitb.tabular.preprocessing import PiecewiseLinearEncoder
 from sknn_iitb.validation import Samples
 
 __all__ = ["PRESETS", "BaseTabularMLP"]
@@ -39,6 +43,10 @@ class BaseTabularMLP(BaseEstimator):
         "n_estimators": [_COUNT, None],
         "hidden_layer_sizes": ["array-like", _COUNT],
         "activation": [one_of(ACTIVATIONS.names(lambda cls: cls.hidden)), ACTIVATIONS.base, None],
+        "n_bins": [_COUNT, None],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "solver": [one_of(OPTIMIZERS.names(lambda cls: not issubclass(cls, LBFGS))), OPTIMIZERS.base, None],
+        "learning_rate": [one_of(SCHEDULES.names()), SCHEDULES.base, None],
         "learning_rate_init": [_POSITIVE, None],
         "max_iter": [_COUNT, None],
         "batch_size": [_COUNT],
@@ -74,35 +82,39 @@ class BaseTabularMLP(BaseEstimator):
         ValueError
             If a parameter or the data cannot be used. The estimator stays as it was.
         """
+        return self._or_as_before(self._fit, X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
+
+    def _or_as_before(self, function, *arguments):
+        """Call what trains; after an error the estimator is as it was."""
         self._validate_params()
         before = vars(self).copy()
         try:
-            return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
+            return function(*arguments)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
             raise
 
-    def _fit(self, X, y, sample_weight, given, groups):
+    def _fit(self, X, y, sample_weight, given, groups, classes=None):
         began = perf_counter()
         rng = check_random_state(self.random_state)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         encoder = TableEncoder(self.categorical_features)
-        Z = encoder.fit_transform(X)
-        for name in ("n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)
+        Z = encoder.fit_transform(X, sample_weight=weight)
+        for name in ("n_features_in_", "feature_names_in_", "quantile_members_"):
+            vars(self).pop(name, None)  # an earlier fit's
             if hasattr(encoder, name):
                 setattr(self, name, getattr(encoder, name))
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         y = self._checked_targets(y)
-        check_consistent_length(X, y, sample_weight, groups)
+        check_consistent_length(X, y, groups)
         if len(Z) < 2:
             raise ValueError(f"Two samples at least are needed, got n_samples=1: {type(self).__name__} holds some out.")
-        self.encoder_, self._targets = encoder, self._targets_of(y)
-        metric, output = self._metric(), self._output()
-        samples = self._samples(Z, y, sample_weight, groups, output, training=True)
-        judged = self._judged(given, output)
-        recipe = self._recipe(metric)
+        self.encoder_, self._targets = encoder, self._targets_of(y, classes)
+        samples = self._samples(Z, y, weight, groups, training=True)
+        judged = self._judged(given)
+        goals, recipe = self._goals(), self._recipe()
         everything = np.arange(len(samples.Y))
         parts = (
             [(everything, everything[:0])] * recipe.n_estimators
@@ -110,28 +122,42 @@ class BaseTabularMLP(BaseEstimator):
             else splits(recipe.n_estimators, self.validation_fraction, samples, self._strata(samples.Y), rng)
         )
         seeds = rng.randint(2**31 - 1, size=recipe.n_estimators)
-        goals = self._goals(metric)
+        pieces = self._pieces(samples)
         n_epochs = recipe.n_estimators * recipe.max_iter
         report = reporter(self.verbose, len(goals) * n_epochs)
         try:
-            for k, (name, loss, metric) in enumerate(goals):
+            for k, (name, goal) in enumerate(goals.items()):
                 deadline = None if self.max_time is None else began + self.max_time * (k + 1) / len(goals)
                 progress = Progress(report, deadline, k * n_epochs)
-                learned, known = (each and each._replace(Y=loss.widen(each.Y)) for each in (samples, judged))
-                members = train(
-                    learned, known, self._targets, loss, output, metric, recipe, parts, seeds, progress, self.n_jobs
-                )
-                setattr(self, name, members)
+                learned, known = (each and each._replace(Y=goal.loss.widen(each.Y)) for each in (samples, judged))
+                setattr(self, name, train(learned, known, goal, recipe, pieces, parts, seeds, progress, self.n_jobs))
         finally:
             report.close()
         self.n_iter_ = max(member.n_iter for member in self.members_)
         return self
 
-    def _goals(self, metric):
-        """What is trained: the attribute that keeps the members, the loss, and what the best epoch is best at."""
-        return [("members_", LOSSES.resolve(metric.loss), metric)]
+    def _fit_further(self, X, y, sample_weight):
+        rng = check_random_state(self.random_state)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        Z = self.encoder_.transform(X)
+        y = self._checked_targets(y)
+        check_consistent_length(X, y)
+        samples = self._samples(Z, y, weight)
+        recipe = self._recipe()
+        for name, goal in self._goals().items():
+            members = getattr(self, name)
+            learned = samples._replace(Y=goal.loss.widen(samples.Y))
+            seeds = rng.randint(2**31 - 1, size=len(members))
+            setattr(self, name, train_further(members, learned, goal, recipe, seeds, self.n_jobs))
+        self.n_iter_ += 1
+        return self
 
-    def _recipe(self, metric):
+    def _goals(self):
+        """What is trained: the attribute that keeps the members, and what they are to learn."""
+        metric = self._metric()
+        return {"members_": Goal(self._targets, self._output(), LOSSES.resolve(metric.loss), metric)}
+
+    def _recipe(self):
         preset = PRESETS[self.preset]
         sizes = np.ravel(self.hidden_layer_sizes)
         if sizes.size == 0 or not all(isinstance(n, Integral) and n > 0 for n in sizes.tolist()):
@@ -139,30 +165,44 @@ class BaseTabularMLP(BaseEstimator):
                 f"hidden_layer_sizes must be one or more numbers above 0, got {self.hidden_layer_sizes!r}."
             )
         activation, rate = self._defaults
+        optimizer = Adam(beta_2=0.95) if self.solver is None else OPTIMIZERS.resolve(self.solver)
+        if isinstance(optimizer, LBFGS):
+            raise ValueError(f"solver={self.solver!r} does not train in batches; legal are the first-order solvers.")
         return Recipe(
             n_estimators=self.n_estimators or preset["n_estimators"],
             hidden=tuple(int(n) for n in sizes),
             activation=ACTIVATIONS.resolve(activation if self.activation is None else self.activation),
+            dropout=float(self.dropout),
+            optimizer=optimizer,
+            schedule=Coslog() if self.learning_rate is None else SCHEDULES.resolve(self.learning_rate),
             learning_rate_init=rate if self.learning_rate_init is None else self.learning_rate_init,
             max_iter=self.max_iter or preset["max_iter"],
             batch_size=self.batch_size,
-            label_smoothing=self._smoothing(metric),
+            label_smoothing=self._smoothing(),
         )
 
-    def _samples(self, Z, y, sample_weight, groups, output, training=False):
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, Z, ensure_non_negative=True)
-        weight = self._weigh(y, weight, training)
-        Y = self._encoded(y, output, training)
-        groups = None if groups is None else np.asarray(groups)
-        samples = Samples(Z, Y, y, weight, groups)
-        if weight is None:
-            return samples
-        counts = weight > 0
-        if not counts.any():  # newer versions of scikit-learn have said so above
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-        return samples if counts.all() else samples.take(np.flatnonzero(counts))
+    def _pieces(self, samples):
+        n_numbers = np.count_nonzero(~self.encoder_.is_categorical_)
+        if self.n_bins is None or n_numbers == 0:
+            return None
+        encoder = PiecewiseLinearEncoder(self.n_bins).fit(samples.X[:, :n_numbers], sample_weight=samples.weight)
+        return Pieces.between(encoder.edges_)
 
-    def _judged(self, given, output):
+    def _samples(self, Z, y, weight, groups=None, training=False):
+        weight = self._weigh(y, weight, training)
+        groups = None if groups is None else np.asarray(groups)
+        samples = Samples(Z, self._numbers(y), y, weight, groups)
+        if weight is not None:
+            counts = weight > 0
+            if not counts.any():  # newer versions of scikit-learn have said so above
+                raise ValueError("Sample weights must contain at least one non-zero number.")
+            samples = samples if counts.all() else samples.take(np.flatnonzero(counts))
+        # a splitter speaks of the samples as they came
+        if training and not hasattr(self.validation_fraction, "split"):
+            samples = merged(samples)
+        return samples._replace(Y=self._scaled(samples.Y, samples.weight, training))
+
+    def _judged(self, given):
         X_val, y_val, weight_val = given
         if X_val is None:
             if y_val is not None or weight_val is not None:
@@ -172,13 +212,18 @@ class BaseTabularMLP(BaseEstimator):
             raise ValueError("X_val needs y_val.")
         Z = self.encoder_.transform(X_val)
         y_val = self._checked_targets(y_val)
-        check_consistent_length(Z, y_val, weight_val)
-        return self._samples(Z, y_val, weight_val, None, output)
+        check_consistent_length(Z, y_val)
+        if weight_val is not None:
+            weight_val = _check_sample_weight(weight_val, Z, ensure_non_negative=True)
+        return self._samples(Z, y_val, weight_val)
 
-    def _scores(self, X, members="members_"):
-        """The members' raw scores, one after the other."""
+    def _matrix(self, X):
+        """The encoded table."""
         check_is_fitted(self)
-        Z = self.encoder_.transform(X)
+        return self.encoder_.transform(X)
+
+    def _scores(self, Z, members="members_"):
+        """The members' raw scores of the encoded table, one after the other."""
         with single_threaded():
             for member in getattr(self, members):
                 yield member.network.predict(Z, member.theta, False) / np.float32(member.temperature)

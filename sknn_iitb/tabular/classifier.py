@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_array, column_or_1d
 
 from sknn_iitb._base import assign
 from sknn_iitb._parts import one_of
@@ -37,6 +37,14 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     hidden_layer_sizes : array-like of int, default=(128, 128, 128)
     activation : str or Activation, default=None
         None for "selu".
+    n_bins : int, default=16
+        Pieces that every second net sees of each column of numbers, from the first net on; None for no pieces.
+    dropout : float, default=0.0
+        The share of the neurons that is left out in training.
+    solver : str or Optimizer, default=None
+        Any first-order one; None for ``Adam(beta_2=0.95)``.
+    learning_rate : str or Schedule, default=None
+        None for "coslog".
     learning_rate_init : float, default=None
         The highest rate; None for 0.04.
     max_iter : int, default=None
@@ -93,6 +101,10 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         n_estimators=None,
         hidden_layer_sizes=(128, 128, 128),
         activation=None,
+        n_bins=16,
+        dropout=0.0,
+        solver=None,
+        learning_rate=None,
         learning_rate_init=None,
         max_iter=None,
         batch_size=256,
@@ -112,8 +124,38 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         check_classification_targets(y)
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _targets_of(self, y):
-        targets = ClassTargets.from_y(y)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Go on training: an epoch for all nets on these samples, at 0.03 of the highest rate.
+
+        Scales, levels and class weights stay as they are. The first call, without a `fit` before, is one.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,), default=None
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come, for the first call; None for those in y.
+
+        Returns
+        -------
+        self : TabularMLPClassifier
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`, and for a class that is new. The estimator stays as it was.
+        """
+        if not hasattr(self, "members_"):
+            return self._or_as_before(self._fit, X, y, sample_weight, (None, None, None), None, classes)
+        if classes is not None and not self._targets.is_same(classes):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
+            )
+        return self._or_as_before(self._fit_further, X, y, sample_weight)
+
+    def _targets_of(self, y, classes):
+        targets = ClassTargets.from_y(y, classes)
         if not isinstance(targets, ClassTargets):
             raise ValueError("y with several columns must have 0 and 1 only, for labels; fit one net for each column.")
         if len(targets.classes) < 2 and not targets.multilabel:
@@ -127,11 +169,14 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     def _output(self):
         return ACTIVATIONS.resolve("logistic" if self._targets.multilabel else "softmax")
 
-    def _smoothing(self, metric):
-        return metric.label_smoothing if self.label_smoothing == "auto" else self.label_smoothing
+    def _smoothing(self):
+        return self._metric().label_smoothing if self.label_smoothing == "auto" else self.label_smoothing
 
-    def _encoded(self, y, output, training):
-        return self._targets.encode(y, output.names[0], np.float32)
+    def _numbers(self, y):
+        return self._targets.encode(y, self._output().names[0], np.float32)
+
+    def _scaled(self, Y, weight, training):
+        return Y
 
     def _strata(self, Y):
         return None if self._targets.multilabel else Y.argmax(axis=1)
@@ -155,12 +200,12 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         probabilities : ndarray of float32, shape (n_samples, n_classes)
             Rows sum to 1, except for multilabel y.
         """
-        output = "logistic" if self._is_multilabel() else "softmax"
-        return np.mean([self._targets.probabilities(score, output) for score in self._scores(X)], axis=0)
+        return self._predicted(self._matrix(X))
 
-    def _is_multilabel(self):
-        check_is_fitted(self)
-        return self._targets.multilabel
+    def _predicted(self, Z):
+        """What is predicted of the encoded table, as numbers."""
+        output = self._output().names[0]
+        return np.mean([self._targets.probabilities(score, output) for score in self._scores(Z)], axis=0)
 
     def predict(self, X):
         """Class labels.

@@ -1,4 +1,4 @@
-"""The net for tables: a factor for each column, then dense layers, in blocks that learn at rates of their own."""
+"""The net for tables: a factor for each column and piece, then dense layers, in blocks with rates of their own."""
 
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -18,25 +18,29 @@ _SCALING_RATE, _BIAS_RATE = 6.0, 0.1
 class TabularNetwork(Network):
     """A chain of layers for columns of about the same scale.
 
-    The flat vector has the factors of the columns, then the weights of all layers, then the biases of all layers.
+    The flat vector has the factors of the columns and of the pieces of their ranges, then the weights of all layers,
+    then the biases of all layers.
 
     Parameters
     ----------
     units : sequence of int
-        Number of columns, of neurons in each hidden layer, and of outputs.
+        Number of columns and pieces, of neurons in each hidden layer, and of outputs.
     hidden : sequence of Activation
         One for each hidden layer.
     output : Activation
         The activation of the last layer.
     dropout : float, default=0.0
         The share of the neurons of each hidden layer that is left out in training.
+    pieces : Pieces, optional
+        Of the ranges of which columns the net sees pieces, besides the columns.
     """
 
     # penalties are not for these weights: the optimizer's own decay is
     n_coefs = 0
 
-    def __init__(self, units, hidden, output, dropout=0.0):
+    def __init__(self, units, hidden, output, dropout=0.0, pieces=None):
         super().__init__(units, hidden, output, [0.0] + [dropout] * len(hidden))
+        self.pieces = pieces
 
     @cached_property
     def n_trained(self):
@@ -74,7 +78,7 @@ class TabularNetwork(Network):
     def layers(self, table, activate_output, training=False, dropout=False):
         """The chain, layer by layer; the last ends with the raw score."""
         rates = self.dropout if dropout else [0.0] * len(self.dropout)
-        yield scaling(self.units[0], 0)
+        yield scaling(self.units[0], 0, self.pieces)
         n_layers = len(self.units) - 1
         for k, (n_in, n_out) in enumerate(pairwise(self.units)):
             weights, bias = self._starts[k], self._starts[n_layers + k]

@@ -32,6 +32,14 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     hidden_layer_sizes : array-like of int, default=(128, 128, 128)
     activation : str or Activation, default=None
         None for "mish".
+    n_bins : int, default=16
+        Pieces that every second net sees of each column of numbers, from the first net on; None for no pieces.
+    dropout : float, default=0.0
+        The share of the neurons that is left out in training.
+    solver : str or Optimizer, default=None
+        Any first-order one; None for ``Adam(beta_2=0.95)``.
+    learning_rate : str or Schedule, default=None
+        None for "coslog".
     learning_rate_init : float, default=None
         The highest rate; None for 0.15.
     max_iter : int, default=None
@@ -87,6 +95,10 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         n_estimators=None,
         hidden_layer_sizes=(128, 128, 128),
         activation=None,
+        n_bins=16,
+        dropout=0.0,
+        solver=None,
+        learning_rate=None,
         learning_rate_init=None,
         max_iter=None,
         batch_size=256,
@@ -104,7 +116,31 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _targets_of(self, y):
+    def partial_fit(self, X, y, sample_weight=None):
+        """Go on training: an epoch for all nets on these samples, at 0.03 of the highest rate.
+
+        Scales and levels stay as they are, that of y and its range too. The first call, without a `fit` before, is one.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : TabularMLPRegressor
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`. The estimator stays as it was.
+        """
+        if not hasattr(self, "members_"):
+            return self.fit(X, y, sample_weight)
+        return self._or_as_before(self._fit_further, X, y, sample_weight)
+
+    def _targets_of(self, y, classes):
         return NumberTargets.from_y(y, LOSSES.resolve("squared_error"))
 
     def _metric(self):
@@ -113,26 +149,30 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     def _output(self):
         return ACTIVATIONS.resolve("identity")
 
-    def _goals(self, metric):
-        vars(self).pop("quantile_members_", None)
-        if self.quantiles is None:
-            return super()._goals(metric)
-        loss = Quantile(np.ravel(self.quantiles).tolist())
-        loss.validate()
-        return [*super()._goals(metric), ("quantile_members_", loss, pinball(loss))]
+    def _goals(self):
+        goals = super()._goals()
+        if self.quantiles is not None:
+            loss = Quantile(np.ravel(self.quantiles).tolist())
+            loss.validate()
+            goals["quantile_members_"] = goals["members_"]._replace(loss=loss, metric=pinball(loss))
+        return goals
 
-    def _smoothing(self, metric):
+    def _smoothing(self):
         return 0.0
 
-    def _encoded(self, y, output, training):
-        y = y.reshape(len(y), -1)
+    def _numbers(self, y):
+        return y.reshape(len(y), -1)
+
+    def _scaled(self, Y, weight, training):
         if training:
-            # halves, for the difference may overflow
-            self._mean, self._scale = (y / len(y)).sum(axis=0), np.maximum(abs(y).max(axis=0), 1e-300)
-            spread = ((y / self._scale - self._mean / self._scale) ** 2).mean(axis=0) ** 0.5 * self._scale
+            share = np.full(len(Y), 1 / len(Y)) if weight is None else weight / weight.sum()
+            # sizes near 1, for squares may overflow
+            largest = np.maximum(abs(Y).max(axis=0), 1e-300)
+            self._mean = share @ Y
+            spread = np.sqrt(share @ (Y / largest - self._mean / largest) ** 2) * largest
             self._scale = np.where(spread > 0, spread, 1.0)
-            self._range = y.min(axis=0), y.max(axis=0)
-        return np.ascontiguousarray((y / self._scale - self._mean / self._scale).astype(np.float32))
+            self._range = Y.min(axis=0), Y.max(axis=0)
+        return np.ascontiguousarray((Y / self._scale - self._mean / self._scale).astype(np.float32))
 
     def _strata(self, Y):
         return None
@@ -151,8 +191,13 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        mean = np.mean([score.astype(np.float64) for score in self._scores(X)], axis=0)
-        return self._targets.one(np.clip(mean * self._scale + self._mean, *self._range))
+        y = self._predicted(self._matrix(X))
+        return self._targets.one(y)
+
+    def _predicted(self, Z):
+        """What is predicted of the encoded table, as numbers."""
+        mean = np.mean([score.astype(np.float64) for score in self._scores(Z)], axis=0)
+        return np.clip(mean * self._scale + self._mean, *self._range)
 
     @available_if(lambda self: self.quantiles is not None)
     def predict_quantiles(self, X):
@@ -168,7 +213,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
             They do not cross.
         """
         loss = Quantile(np.ravel(self.quantiles).tolist())
-        scores = self._scores(X, "quantile_members_")
+        scores = self._scores(self._matrix(X), "quantile_members_")
         mean = np.mean([loss.narrow(score.astype(np.float64)) for score in scores], axis=0)
         scale, center, (low, high) = self._scale[:, None], self._mean[:, None], self._range
         value = np.clip(mean * scale + center, low[:, None], high[:, None])

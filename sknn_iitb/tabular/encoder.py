@@ -1,0 +1,308 @@
+"""From a table as people have it to the matrix that the net learns from."""
+
+from collections import namedtuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, counted
+
+__all__ = ["TableEncoder"]
+
+# more levels than these share one, the rare ones: a column for each would be long to learn from
+_MAX_LEVELS = 100
+# what a float32 can hold
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class TableEncoder(TransformerMixin, BaseEstimator):
+    """Turn a table with categories and missing values into a float32 matrix for a net.
+
+    Numbers go through :class:`RobustSmoothScaler`; a missing one becomes 0, the median, and is marked in a column of
+    its own. A category of two levels becomes -1 or 1, or 0 if it is missing or unseen; one of more levels a column for
+    each, scaled as numbers are, none of which is set where it is missing or unseen. Of more than 100 levels the rare
+    ones share a column.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype" or array-like, default="from_dtype"
+        The columns that are categories: by their type, which is category, string, object or boolean in pandas or
+        polars; or their names, their numbers, or a mask.
+
+    Attributes
+    ----------
+    is_categorical_ : ndarray of bool, shape (n_features,)
+    origins_ : ndarray of int, shape (n_outputs,)
+        The column of the table that each column of the matrix comes from.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        If X has names.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sknn_iitb.tabular import TableEncoder
+    >>> X = pd.DataFrame({"size": [1.0, 2.0, None, 4.0], "colour": pd.Categorical(["red", "blue", "red", None])})
+    >>> TableEncoder().fit_transform(X).round(2)
+    array([[-0.65,  0.  , -0.4 ],
+           [ 0.  ,  0.  ,  1.11],
+           [ 0.  ,  2.4 , -0.4 ],
+           [ 1.22,  0.  ,  0.4 ]], dtype=float32)
+    """
+
+    def __init__(self, categorical_features="from_dtype"):
+        self.categorical_features = categorical_features
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn scales and levels.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts; a weight of 2 is two samples, one of 0 is none.
+
+        Returns
+        -------
+        self : TableEncoder
+
+        Raises
+        ------
+        ValueError
+            If a column cannot be used; the message has its name and says what to do.
+        """
+        self._fit_transform(X, sample_weight, all_rows=False)
+        return self
+
+    def fit_transform(self, X, y=None, sample_weight=None):
+        """As `fit` followed by `transform`, in one go.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        Z : ndarray of float32, shape (n_samples, n_outputs)
+        """
+        return self._fit_transform(X, sample_weight, all_rows=True)
+
+    def _fit_transform(self, X, sample_weight, all_rows):
+        X, columns = self._columns(X, reset=True)
+        self.is_categorical_ = self._chosen(columns)
+        numeric, categories = self._split(columns)
+        rows, weight = counted(np.arange(len(numeric)), sample_weight)
+        few = numeric[rows]
+        self._missing = np.isnan(few).any(axis=0) & ~np.isnan(few).all(axis=0)
+        self._levels = [_levels(labels, weight) for labels in categories[rows].T]
+        self._n_levels = [len({*codes.values()}) for codes in self._levels]
+        is_number = np.flatnonzero(~self.is_categorical_)
+        of_levels = np.flatnonzero(self.is_categorical_)
+        widths = [n if n > 2 else 1 for n in self._n_levels]
+        self.origins_ = np.concatenate([is_number, is_number[self._missing], np.repeat(of_levels, widths)]).astype(int)
+        self._names = [column.name for column in columns]
+        matrix = self._matrix(numeric, categories)
+        self._scaler = RobustSmoothScaler().fit(matrix[rows], sample_weight=weight)
+        return self._scaled(matrix) if all_rows else None
+
+    def _scaled(self, matrix):
+        return np.nan_to_num(self._scaler.transform(matrix), copy=False)
+
+    def transform(self, X):
+        """The matrix.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Z : ndarray of float32, shape (n_samples, n_outputs)
+        """
+        check_is_fitted(self)
+        X, columns = self._columns(X, reset=False)
+        return self._scaled(self._matrix(*self._split(columns)))
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns of the matrix.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        names : ndarray of object
+        """
+        check_is_fitted(self)
+        names = [f"x{name}" if isinstance(name, int) else str(name) for name in self._names]
+        numeric = [names[j] for j in np.flatnonzero(~self.is_categorical_)]
+        missing = [f"{name}_missing" for name, is_marked in zip(numeric, self._missing, strict=True) if is_marked]
+        levels = []
+        for j, n in zip(np.flatnonzero(self.is_categorical_), self._n_levels, strict=True):
+            levels += [f"{names[j]}_{k}" for k in range(n)] if n > 2 else [names[j]]
+        return np.array(numeric + missing + levels, dtype=object)
+
+    def _columns(self, X, reset):
+        """The columns of X, each with its name, its values, and whether its type says category."""
+        is_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
+        if not is_frame:
+            X = check_array(
+                X,
+                accept_sparse="csr",
+                dtype=None if self._may_be_text() else "numeric",
+                ensure_all_finite=False,
+                estimator=self,
+            )
+        elif len(X.columns) and len({*map(str, X.columns)}) < len(X.columns):
+            names = [*map(str, X.columns)]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise ValueError(f"X has columns of the same name: {', '.join(map(repr, twice))}; names must be unique.")
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        if is_frame and len(X) == 0:
+            raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
+        if is_frame:
+            columns = [_of_frame(X[name], name) for name in X.columns]
+        else:
+            X = X.toarray() if sparse.issparse(X) else X
+            columns = [_Column(k, X[:, k], False) for k in range(X.shape[1])]
+        return X, columns
+
+    def _may_be_text(self):
+        return not isinstance(self.categorical_features, str) and self.categorical_features is not None
+
+    def _chosen(self, columns):
+        """Which columns are categories."""
+        chosen = self.categorical_features
+        if chosen is None:
+            return np.zeros(len(columns), bool)
+        if isinstance(chosen, str):
+            if chosen != "from_dtype":
+                raise ValueError(f"categorical_features must be 'from_dtype' or a list of columns, got {chosen!r}.")
+            return np.array([column.is_category for column in columns])
+        chosen = np.asarray(chosen)
+        if chosen.dtype == bool:
+            if chosen.shape != (len(columns),):
+                raise ValueError(f"categorical_features, as a mask, must have {len(columns)} entries; got {chosen!r}.")
+            return chosen
+        names = [column.name for column in columns]
+        mask = np.zeros(len(columns), bool)
+        for each in chosen.tolist():
+            if each in names:
+                mask[names.index(each)] = True
+            elif isinstance(each, int) and -len(columns) <= each < len(columns):
+                mask[each] = True
+            else:
+                raise ValueError(f"categorical_features has {each!r}, which is no column of X; those are {names}.")
+        return mask
+
+    def _split(self, columns):
+        """The numbers, a float64 matrix, and the categories, an object matrix."""
+        n = len(columns[0].values)
+        pairs = list(zip(columns, self.is_categorical_, strict=True))
+        numeric = [_as_numbers(column) for column, is_category in pairs if not is_category]
+        categories = [_as_labels(column) for column, is_category in pairs if is_category]
+        return (
+            np.column_stack(numeric) if numeric else np.empty((n, 0)),
+            np.column_stack(categories) if categories else np.empty((n, 0), object),
+        )
+
+    def _matrix(self, numeric, categories):
+        """The columns of the matrix before they are scaled."""
+        matrix = np.empty((len(numeric), len(self.origins_)), np.float32)
+        matrix[:, : numeric.shape[1]] = np.clip(numeric, -_LARGEST, _LARGEST)
+        at = numeric.shape[1]
+        for j in np.flatnonzero(self._missing):
+            matrix[:, at] = np.isnan(numeric[:, j])
+            at += 1
+        for labels, levels, n in zip(categories.T, self._levels, self._n_levels, strict=True):
+            codes = np.array([levels.get(label, -1) for label in labels])
+            if n > 2:
+                matrix[:, at : at + n] = codes[:, None] == np.arange(n)
+                at += n
+            else:
+                matrix[:, at] = np.where(codes < 0, 0, 2 * codes - 1) if n == 2 else 0
+                at += 1
+        return matrix
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+_Column = namedtuple("_Column", "name values is_category")
+
+
+def _of_frame(series, name):
+    """A column of a DataFrame of pandas or polars."""
+    kind = series.dtype
+    letter = getattr(kind, "kind", None)
+    if letter is None:  # polars
+        if kind.is_temporal():
+            letter = "M"
+        elif kind.is_numeric():
+            return _Column(name, np.asarray(series.to_numpy(), np.float64), False)
+        else:
+            return _Column(name, np.array(series.to_list(), dtype=object), True)
+    if letter in "mM":
+        raise ValueError(
+            f"Column {name!r} holds times. Make numbers of it, such as the days since a date or the hour of the day, "
+            "or leave it out."
+        )
+    if letter in "iuf":
+        return _Column(name, series.to_numpy(dtype=np.float64, na_value=np.nan), False)
+    values = series.to_numpy(dtype=object)
+    if str(kind) == "object" and not any(isinstance(v, (str, bool, np.bool_)) for v in values):
+        try:  # numbers among which something is missing
+            return _Column(name, np.array([np.nan if v is None else v for v in values], np.float64), False)
+        except (TypeError, ValueError):
+            pass
+    return _Column(name, values, True)
+
+
+def _as_numbers(column):
+    try:
+        values = np.asarray(column.values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Column {column.name!r} has values that are no numbers ({error}); name it in categorical_features."
+        ) from None
+    if np.isinf(values).any():
+        raise ValueError(f"Column {column.name!r} has infinite values; replace them by NaN, which means missing.")
+    return values
+
+
+def _as_labels(column):
+    """Levels as strings, None where they are missing: what is of several types has no order."""
+    values = column.values
+    unique, index = {}, np.empty(len(values), np.int64)
+    for i, value in enumerate(values.tolist()):
+        # None, pandas.NA, and NaN, which is not equal to itself
+        missing = value is None or type(value).__name__ == "NAType" or value != value
+        index[i] = unique.setdefault(None if missing else _text(value), len(unique))
+    labels = np.empty(len(unique), object)
+    labels[:] = list(unique)
+    return labels[index]
+
+
+def _levels(labels, weight):
+    """The number of each level, from the most frequent to the rarest; the rarest of many share the last."""
+    known = np.array([label is not None for label in labels], bool)
+    found, index = np.unique(labels[known].astype(str), return_inverse=True)
+    ranks = np.argsort(-np.bincount(index, weight[known], minlength=len(found)), kind="stable")
+    return {str(found[k]): min(number, _MAX_LEVELS - 1) for number, k in enumerate(ranks)}
+
+
+def _text(value):
+    # 1 and 1.0 are one level: a column of whole numbers becomes one of floats when a value is missing
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
