@@ -17,11 +17,10 @@ import numpy as np
 import pandas as pd
 import sklearn
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.inspection import permutation_importance
 from sklearn.metrics import RocCurveDisplay, log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
 
-from sknn_iitb.tabular import TabularMLPClassifier
+from sknn_iitb.tabular import ImportanceDisplay, TabularMLPClassifier
 
 (path,) = (Path(sklearn.__file__).parent / "datasets/tests/data/openml/id_40945").glob("*.arff.gz")
 names = ["class", "survived", "name", "sex", "age", "siblings", "parents", "ticket", "fare", "cabin", "embarked"]
@@ -53,10 +52,6 @@ left.set(xlabel="share of the dead taken for survivors", ylabel="share of the su
 
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=y)
 net = models["TabularMLPClassifier"].fit(X_train, y_train)
-importance = permutation_importance(net, X_test, y_test, scoring="roc_auc", n_repeats=10, random_state=0)
-order = np.argsort(importance.importances_mean)
-right.barh(X.columns[order], importance.importances_mean[order], xerr=importance.importances_std[order], color="C0")
-right.axvline(0, color="0.5", linewidth=0.8)
-right.set_xlabel("area under the curve that is lost without the column")
+ImportanceDisplay.from_estimator(net, X_test, y_test, scoring="roc_auc", n_repeats=10, random_state=0, ax=right)
 
 plt.show()

@@ -130,7 +130,10 @@ class BaseTabularMLP(BaseEstimator):
                 deadline = None if self.max_time is None else began + self.max_time * (k + 1) / len(goals)
                 progress = Progress(report, deadline, k * n_epochs)
                 learned, known = (each and each._replace(Y=goal.loss.widen(each.Y)) for each in (samples, judged))
-                setattr(self, name, train(learned, known, goal, recipe, pieces, parts, seeds, progress, self.n_jobs))
+                members = train(
+                    learned, known, goal, recipe, pieces, self._cut_every, parts, seeds, progress, self.n_jobs
+                )
+                setattr(self, name, members)
         finally:
             report.close()
         self.n_iter_ = max(member.n_iter for member in self.members_)

@@ -93,6 +93,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
     _defaults = "selu", 0.04
+    _cut_every = 2
 
     def __init__(
         self,

@@ -167,7 +167,7 @@ class ImportanceDisplay:
         )
         score = check_scoring(estimator, scoring)(estimator, X, y)
         of = scoring if isinstance(scoring, str) else "score"
-        label = f"fall of the {of.replace('_', ' ')}, {score:.3g}, when the column is shuffled"
+        label = f"fall of the {of.replace('_', ' ')} ({score:.3g}) when the column is shuffled"
         return cls(found.importances_mean, names, found.importances_std, label).plot(max_features, ax)
 
     def plot(self, max_features=20, ax=None):

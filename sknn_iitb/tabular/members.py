@@ -124,7 +124,7 @@ def merged(samples):
     return samples.take(first)._replace(weight=None if np.all(weight == weight[0]) else weight)
 
 
-def train(samples, given, goal, recipe, pieces, parts, seeds, progress, n_jobs=None):
+def train(samples, given, goal, recipe, pieces, every, parts, seeds, progress, n_jobs=None):
     """Train all members.
 
     Parameters
@@ -136,7 +136,9 @@ def train(samples, given, goal, recipe, pieces, parts, seeds, progress, n_jobs=N
     goal : Goal
     recipe : Recipe
     pieces : Pieces or None
-        What every second member, from the first on, sees besides the columns.
+        What some of the members see besides the columns.
+    every : int
+        The distance from one of them to the next.
     parts : list of (ndarray, ndarray)
         Samples to learn from and to judge by, for each member.
     seeds : sequence of int
@@ -156,7 +158,7 @@ def train(samples, given, goal, recipe, pieces, parts, seeds, progress, n_jobs=N
             return None
         rows, held_out = parts[k]
         judged = samples.take(held_out) if given is None else given
-        network = _network(samples, goal, recipe, None if k % 2 else pieces)
+        network = _network(samples, goal, recipe, None if k % every else pieces)
         return _train_member(network, samples.take(rows), judged, goal, recipe, seeds[k], progress)
 
     members = Parallel(n_jobs, prefer="threads")(delayed(member)(k) for k in range(len(parts)))
