@@ -131,7 +131,7 @@ class BaseTabularMLP(BaseEstimator):
                 progress = Progress(report, deadline, k * n_epochs)
                 learned, known = (each and each._replace(Y=goal.loss.widen(each.Y)) for each in (samples, judged))
                 members = train(
-                    learned, known, goal, recipe, pieces, self._cut_every, parts, seeds, progress, self.n_jobs
+                    learned, known, goal, recipe, pieces, self._plain_every, parts, seeds, progress, self.n_jobs
                 )
                 setattr(self, name, members)
         finally:

@@ -38,7 +38,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     activation : str or Activation, default=None
         None for "selu".
     n_bins : int, default=16
-        Pieces that every second net sees of each column of numbers, from the first net on; None for no pieces.
+        Pieces that every second net sees of each column of numbers, besides the number; None for no pieces.
     dropout : float, default=0.0
         The share of the neurons that is left out in training.
     solver : str or Optimizer, default=None
@@ -93,7 +93,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
     _defaults = "selu", 0.04
-    _cut_every = 2
+    _plain_every = 2
 
     def __init__(
         self,

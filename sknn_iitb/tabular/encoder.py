@@ -100,7 +100,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         rows, weight = counted(np.arange(len(numeric)), sample_weight)
         few = numeric[rows]
         self._missing = np.isnan(few).any(axis=0) & ~np.isnan(few).all(axis=0)
-        self._levels = [_levels(labels, weight) for labels in categories[rows].T]
+        self._levels = [_levels(labels.index[rows], labels.names, weight) for labels in categories]
         self._n_levels = [len({*codes.values()}) for codes in self._levels]
         is_number = np.flatnonzero(~self.is_categorical_)
         of_levels = np.flatnonzero(self.is_categorical_)
@@ -203,15 +203,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return mask
 
     def _split(self, columns):
-        """The numbers, a float64 matrix, and the categories, an object matrix."""
+        """The numbers, a float64 matrix, and the categories, a list of labels."""
         n = len(columns[0].values)
         pairs = list(zip(columns, self.is_categorical_, strict=True))
         numeric = [_as_numbers(column) for column, is_category in pairs if not is_category]
         categories = [_as_labels(column) for column, is_category in pairs if is_category]
-        return (
-            np.column_stack(numeric) if numeric else np.empty((n, 0)),
-            np.column_stack(categories) if categories else np.empty((n, 0), object),
-        )
+        return np.column_stack(numeric) if numeric else np.empty((n, 0)), categories
 
     def _matrix(self, numeric, categories):
         """The columns of the matrix before they are scaled."""
@@ -221,8 +218,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         for j in np.flatnonzero(self._missing):
             matrix[:, at] = np.isnan(numeric[:, j])
             at += 1
-        for labels, levels, n in zip(categories.T, self._levels, self._n_levels, strict=True):
-            codes = np.array([levels.get(label, -1) for label in labels])
+        for labels, levels, n in zip(categories, self._levels, self._n_levels, strict=True):
+            # the last entry is that of missing values, whose index is -1
+            codes = np.array([*(levels.get(name, -1) for name in labels.names), -1])[labels.index]
             if n > 2:
                 matrix[:, at : at + n] = codes[:, None] == np.arange(n)
                 at += n
@@ -282,25 +280,27 @@ def _as_numbers(column):
     return values
 
 
+_Labels = namedtuple("_Labels", "index names")
+_Labels.__doc__ = """Which level each sample has, -1 for none; levels as strings, for what is mixed has no order."""
+
+
 def _as_labels(column):
-    """Levels as strings, None where they are missing: what is of several types has no order."""
-    values = column.values
-    unique, index = {}, np.empty(len(values), np.int64)
-    for i, value in enumerate(values.tolist()):
-        # None, pandas.NA, and NaN, which is not equal to itself
-        missing = value is None or type(value).__name__ == "NAType" or value != value
-        index[i] = unique.setdefault(None if missing else _text(value), len(unique))
-    labels = np.empty(len(unique), object)
-    labels[:] = list(unique)
-    return labels[index]
+    index, names, known = [], {}, {}
+    for value in column.values.tolist():
+        key = type(value), value  # True, 1 and 1.0 are equal
+        if key not in known:
+            # None, pandas.NA, and NaN, which is not equal to itself
+            missing = value is None or type(value).__name__ == "NAType" or value != value
+            known[key] = -1 if missing else names.setdefault(_text(value), len(names))
+        index.append(known[key])
+    return _Labels(np.array(index, np.int64), list(names))
 
 
-def _levels(labels, weight):
+def _levels(index, names, weight):
     """The number of each level, from the most frequent to the rarest; the rarest of many share the last."""
-    known = np.array([label is not None for label in labels], bool)
-    found, index = np.unique(labels[known].astype(str), return_inverse=True)
-    ranks = np.argsort(-np.bincount(index, weight[known], minlength=len(found)), kind="stable")
-    return {str(found[k]): min(number, _MAX_LEVELS - 1) for number, k in enumerate(ranks)}
+    counts = np.bincount(index + 1, weight, minlength=len(names) + 1)[1:]
+    found = sorted((k for k in range(len(names)) if counts[k] > 0), key=lambda k: (-counts[k], names[k]))
+    return {names[k]: min(number, _MAX_LEVELS - 1) for number, k in enumerate(found)}
 
 
 def _text(value):

@@ -138,7 +138,7 @@ def train(samples, given, goal, recipe, pieces, every, parts, seeds, progress, n
     pieces : Pieces or None
         What some of the members see besides the columns.
     every : int
-        The distance from one of them to the next.
+        Of so many members the second sees only the columns.
     parts : list of (ndarray, ndarray)
         Samples to learn from and to judge by, for each member.
     seeds : sequence of int
@@ -158,7 +158,7 @@ def train(samples, given, goal, recipe, pieces, every, parts, seeds, progress, n
             return None
         rows, held_out = parts[k]
         judged = samples.take(held_out) if given is None else given
-        network = _network(samples, goal, recipe, None if k % every else pieces)
+        network = _network(samples, goal, recipe, None if k % every == 1 else pieces)
         return _train_member(network, samples.take(rows), judged, goal, recipe, seeds[k], progress)
 
     members = Parallel(n_jobs, prefer="threads")(delayed(member)(k) for k in range(len(parts)))

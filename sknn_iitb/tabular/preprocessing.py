@@ -32,7 +32,7 @@ def counted(X, sample_weight):
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not weight.any():  # newer versions of scikit-learn have said so above
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    return X[weight > 0], weight[weight > 0]
+    return (X, weight) if weight.all() else (X[weight > 0], weight[weight > 0])
 
 
 def _quantiles(x, weight, shares):
@@ -40,11 +40,17 @@ def _quantiles(x, weight, shares):
 
     They are those of the repeated numbers where weights are whole, and do not depend on the weights' scale.
     """
-    order = np.argsort(x, kind="stable")
-    x, mass = x[order], np.cumsum(weight[order])
-    goals = np.asarray(shares) * mass[-1]
     last = len(x) - 1
-    low, high = (np.minimum(np.searchsorted(mass, goals, side), last) for side in ("left", "right"))
+    if np.all(weight == weight[0]):  # no need to sort all of them
+        goals = np.asarray(shares) * len(x)
+        low, high = np.ceil(goals).astype(int) - 1, np.floor(goals).astype(int)
+        low, high = np.maximum(low, 0), np.minimum(high, last)
+        x = np.partition(x, np.union1d(low, high)) if low.size else x
+    else:
+        order = np.argsort(x, kind="stable")
+        x, mass = x[order], np.cumsum(weight[order])
+        goals = np.asarray(shares) * mass[-1]
+        low, high = (np.minimum(np.searchsorted(mass, goals, side), last) for side in ("left", "right"))
     return np.where(low == high, x[low], x[low] / 2 + x[high] / 2)
 
 

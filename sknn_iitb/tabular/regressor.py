@@ -33,7 +33,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     activation : str or Activation, default=None
         None for "mish".
     n_bins : int, default=16
-        Pieces that the nets see of each column of numbers, besides the number; None for no pieces.
+        Pieces that three of four nets see of each column of numbers, besides the number; None for no pieces.
     dropout : float, default=0.0
         The share of the neurons that is left out in training.
     solver : str or Optimizer, default=None
@@ -87,7 +87,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         "quantiles": ["array-like", None],
     }
     _defaults = "mish", 0.15
-    _cut_every = 1
+    _plain_every = 4
 
     def __init__(
         self,
