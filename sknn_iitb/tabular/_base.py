@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from sknn_iitb._blas import single_threaded
@@ -27,7 +28,7 @@ __all__ = ["PRESETS", "BaseTabularMLP"]
 # what a preset says where the user does not
 PRESETS = {
     "fast": {"n_estimators": 2, "max_iter": 32},
-    "default": {"n_estimators": 8, "max_iter": 64},
+    "default": {"n_estimators": 5, "max_iter": 96},
     "best": {"n_estimators": 20, "max_iter": 96},
 }
 
@@ -226,10 +227,14 @@ class BaseTabularMLP(BaseEstimator):
         return self.encoder_.transform(X)
 
     def _scores(self, Z, members="members_"):
-        """The members' raw scores of the encoded table, one after the other."""
+        """The members' raw scores of the encoded table."""
+
+        def score(member):
+            return member.network.predict(Z, member.theta, False) / np.float32(member.temperature)
+
         with single_threaded():
-            for member in getattr(self, members):
-                yield member.network.predict(Z, member.theta, False) / np.float32(member.temperature)
+            jobs = (delayed(score)(member) for member in getattr(self, members))
+            return Parallel(self.n_jobs, prefer="threads")(jobs)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -61,7 +61,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         Seconds, after which the best so far is returned.
     random_state : int, RandomState or None, default=None
     n_jobs : int, default=None
-        Nets that are trained at a time, in threads.
+        Nets that are trained, and that predict, at a time, in threads.
     verbose : int, default=0
         1 keeps one line up to date; 2 prints a line for each epoch.
 
