@@ -208,19 +208,20 @@ def _pieces(X, n_bins=3):
 
 
 @pytest.mark.nojit
-@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize(("cut", "n_rows"), [(False, 20), (True, 20), (True, 3)])
 @pytest.mark.parametrize(
     ("output", "loss", "n_outputs"), [("softmax", "log_loss", 3), ("identity", "squared_error", 1)]
 )
-def test_gradient_is_that_of_finite_differences(output, loss, n_outputs, cut):
+def test_gradient_is_that_of_finite_differences(output, loss, n_outputs, cut, n_rows):
     rng = np.random.RandomState(0)
     X = rng.normal(size=(20, 4))
     units = [16 if cut else 4, 5, 5, n_outputs]
     pieces = _pieces(X) if cut else None
     network = TabularNetwork(units, [ACTIVATIONS["mish"]()] * 2, ACTIVATIONS[output](), pieces=pieces)
-    Y = np.eye(n_outputs)[rng.randint(n_outputs, size=20)] if n_outputs > 1 else rng.normal(size=(20, 1))
+    X = X[:n_rows]  # with few rows pieces are computed one by one
+    Y = np.eye(n_outputs)[rng.randint(n_outputs, size=n_rows)] if n_outputs > 1 else rng.normal(size=(n_rows, 1))
     theta = network.draw(rng, np.float64) + rng.normal(0, 0.1, network.n_parameters)
-    objective = Objective(network, losses.LOSSES[loss](), X, Y, None, 0.0, 20)
+    objective = Objective(network, losses.LOSSES[loss](), X, Y, None, 0.0, n_rows)
     objective.evaluate(theta)
     gradient = objective.gradient[: network.n_trained].copy()
     for i in range(theta.size):
@@ -255,9 +256,12 @@ def test_a_net_that_sees_pieces_is_one_behind_the_encoder(dtype):
     cut = TabularNetwork([5 + 24, 7, 2], *activations, pieces=_pieces(X, 6))
     theta = plain.draw(rng, dtype) + rng.normal(0, 0.3, plain.n_parameters).astype(dtype)
     tolerance = 1e-4 if dtype == "float32" else 1e-12
+    expected = plain.predict(table, theta, False)
     for net in (cut, copy.deepcopy(cut), pickle.loads(pickle.dumps(cut))):
         outputs = net.predict(X, theta, False)
-        np.testing.assert_allclose(outputs, plain.predict(table, theta, False), rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(outputs, expected, rtol=tolerance, atol=tolerance)
+        few = net.predict(X[:4], theta, False)  # one by one
+        np.testing.assert_allclose(few, expected[:4], rtol=tolerance, atol=tolerance)
 
 
 def test_blocks_cover_all_parameters_once():

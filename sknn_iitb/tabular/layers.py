@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknn_iitb._intrinsics import address, array_at, part
+from sknn_iitb._intrinsics import address, array_at, block, inlined, matmul, matmul_tn, part
 from sknn_iitb.layers import N_IN, OWN, Layer
 
-__all__ = ["Pieces", "scaling"]
+__all__ = ["Pieces", "first_dense"]
 
-FACTORS, COLUMNS = OWN, OWN + 1
+WEIGHTS, FACTORS, COLUMNS, N_PIECES = range(OWN, OWN + 4)
 
 
 class Pieces(NamedTuple):
@@ -43,52 +43,156 @@ _columns_at = array_at(np.dtype(np.int64))
 _NO_COLUMNS = np.zeros(1, np.int64)
 
 
-def scaling_forward(x, rows, weight, theta, gradient, value, kept, layer, hyper, key):
-    n_rows, n_in, n_out = value.shape[0], layer[N_IN], value.shape[1]
-    n_pieces = n_out - n_in
-    factors, columns = part(theta, layer[FACTORS], n_out), _columns_at(layer[COLUMNS], n_pieces)
-    one, two = theta.dtype.type(1), theta.dtype.type(2)
+def end_of_column(columns, first, n_pieces):
+    """Where the pieces end that are of the same column as the first."""
+    stop = first + 1
+    while stop < n_pieces and columns[stop] == columns[first]:
+        stop += 1
+    return stop
+
+
+end_of_column = inlined(end_of_column)
+
+
+def piece_of(number, hyper, first, stop):
+    """The piece of a column that a number lies in; all before it are 1, and all after it -1."""
+    piece = first
+    for p in range(first + 1, stop):
+        piece += number > hyper[p]
+    return piece
+
+
+piece_of = inlined(piece_of)
+
+
+def height(number, hyper, piece, n_pieces):
+    """The value of a piece."""
+    one = hyper.dtype.type(1)
+    share = (number - hyper[piece]) * hyper[n_pieces + piece]
+    share = share if share < one else one
+    return share + share - one if share > 0 else -one
+
+
+height = inlined(height)
+
+
+def first_dense_forward(x, rows, weight, theta, gradient, value, kept, layer, hyper, key):
+    n_rows, n_columns, n_out = value.shape[0], layer[N_IN], value.shape[1]
+    n_pieces = layer[N_PIECES]
+    factors, columns = part(theta, layer[FACTORS], n_columns + n_pieces), _columns_at(layer[COLUMNS], n_pieces)
+    weights = block(theta, layer[WEIGHTS], n_columns + n_pieces, n_out)
+    scaled = block(kept, 0, n_rows, n_columns)
     for i in range(n_rows):
-        for j in range(n_in):
-            value[i, j] = factors[j] * x[i, j]
-        for p in range(n_pieces):
-            share = (x[i, columns[p]] - hyper[p]) * hyper[n_pieces + p]
-            share = share if share < one else one
-            value[i, n_in + p] = factors[n_in + p] * (two * share - one if share > 0 else -one)
+        for j in range(n_columns):
+            scaled[i, j] = factors[j] * x[i, j]
+    matmul(scaled, block(theta, layer[WEIGHTS], n_columns, n_out), value)
+    first = 0
+    while first < n_pieces:
+        stop = end_of_column(columns, first, n_pieces)
+        if n_rows < n_out:
+            for i in range(n_rows):
+                for p in range(first, stop):
+                    share = factors[n_columns + p] * height(x[i, columns[first]], hyper, p, n_pieces)
+                    for k in range(n_out):
+                        value[i, k] += share * weights[n_columns + p, k]
+        else:
+            # what all pieces but the one that a number lies in add up to
+            others = block(kept, n_rows * n_columns, stop - first, n_out)
+            others[0] = 0
+            for p in range(first + 1, stop):
+                before, now = factors[n_columns + p - 1], factors[n_columns + p]
+                for k in range(n_out):
+                    others[0, k] -= now * weights[n_columns + p, k]
+                    others[p - first, k] = before * weights[n_columns + p - 1, k] + now * weights[n_columns + p, k]
+            for p in range(1, stop - first):
+                for k in range(n_out):
+                    others[p, k] += others[p - 1, k]
+            for i in range(n_rows):
+                number = x[i, columns[first]]
+                piece = piece_of(number, hyper, first, stop)
+                share = factors[n_columns + piece] * height(number, hyper, piece, n_pieces)
+                for k in range(n_out):
+                    value[i, k] += others[piece - first, k] + share * weights[n_columns + piece, k]
+        first = stop
 
 
-def scaling_backward(x, rows, weight, theta, gradient, delta, kept, x_delta, layer, hyper, key):
-    n_rows, n_in, n_out = delta.shape[0], layer[N_IN], delta.shape[1]
-    n_pieces = n_out - n_in
-    slopes, columns = part(gradient, layer[FACTORS], n_out), _columns_at(layer[COLUMNS], n_pieces)
-    one, two = theta.dtype.type(1), theta.dtype.type(2)
-    slopes[:] = 0
-    for i in range(n_rows):
-        for j in range(n_in):
-            slopes[j] += delta[i, j] * x[i, j]
-        for p in range(n_pieces):
-            share = (x[i, columns[p]] - hyper[p]) * hyper[n_pieces + p]
-            share = share if share < one else one
-            slopes[n_in + p] += delta[i, n_in + p] * (two * share - one if share > 0 else -one)
+def first_dense_backward(x, rows, weight, theta, gradient, delta, kept, x_delta, layer, hyper, key):
+    n_rows, n_columns, n_out = delta.shape[0], layer[N_IN], delta.shape[1]
+    n_pieces = layer[N_PIECES]
+    n_in = n_columns + n_pieces
+    factors, columns = part(theta, layer[FACTORS], n_in), _columns_at(layer[COLUMNS], n_pieces)
+    weights, slopes = block(theta, layer[WEIGHTS], n_in, n_out), block(gradient, layer[WEIGHTS], n_in, n_out)
+    # first the slopes of s W
+    matmul_tn(x, delta, block(gradient, layer[WEIGHTS], n_columns, n_out))
+    slopes[n_columns:] = 0
+    first = 0
+    while first < n_pieces:
+        stop = end_of_column(columns, first, n_pieces)
+        if n_rows < n_out:
+            for i in range(n_rows):
+                for p in range(first, stop):
+                    share = height(x[i, columns[first]], hyper, p, n_pieces)
+                    for k in range(n_out):
+                        slopes[n_columns + p, k] += share * delta[i, k]
+        else:
+            # the sums of delta over the numbers that lie in each piece
+            sums = block(kept, n_rows * n_columns, stop - first, n_out)
+            sums[:] = 0
+            for i in range(n_rows):
+                number = x[i, columns[first]]
+                piece = piece_of(number, hyper, first, stop)
+                share = height(number, hyper, piece, n_pieces)
+                for k in range(n_out):
+                    sums[piece - first, k] += delta[i, k]
+                    slopes[n_columns + piece, k] += share * delta[i, k]
+            last = stop - first - 1
+            for p in range(1, last + 1):
+                for k in range(n_out):
+                    sums[p, k] += sums[p - 1, k]
+            for p in range(last + 1):
+                for k in range(n_out):
+                    above = sums[last, k] - sums[p, k]
+                    slopes[n_columns + first + p, k] += above - (sums[p - 1, k] if p > 0 else above * 0)
+        first = stop
+    of_factors = part(gradient, layer[FACTORS], n_in)
+    for p in range(n_in):
+        total = theta.dtype.type(0)
+        for k in range(n_out):
+            total += weights[p, k] * slopes[p, k]
+            slopes[p, k] *= factors[p]
+        of_factors[p] = total
 
 
-def scaling(n_out, factors, pieces=None):
-    """``s [x, pieces of x]``, for each column and each piece a factor, as the first layer.
+def first_dense(n_in, n_out, factors, weights, pieces=None):
+    """``(s [x, pieces of x]) W``: a factor for each column and each piece, and the weighted sums of the first layer.
 
-    dL/ds = the sum over the rows of [x, pieces of x] dL/dvalue. The weights of a column could learn the same, but a
-    single number learns faster how much a column matters. The pieces are computed here because a table that has them
-    as columns would be many times as large.
+    dL/d(s W) = [x, pieces of x]' delta = G, dL/dW = s G, dL/ds = the sums over the neurons of W G. The weights of a
+    column could learn what s does, but a single number learns faster how much a column matters.
+
+    A number lies in one piece of its column, and all others are 1 or -1. So of a column a row needs one sum over the
+    other pieces, which all rows share, and one piece: the pieces cost two multiplications a column and neuron, however
+    many they are, and the table need not have them as columns.
 
     Parameters
     ----------
-    n_out : int
+    n_in : int
         Columns and pieces.
-    factors : int
-        Where in the parameters s begins.
+    n_out : int
+        Neurons.
+    factors, weights : int
+        Where in the parameters s and W begin.
     pieces : Pieces, optional
         The caller keeps them: what is known is their address.
     """
     columns, starts, slopes = pieces or (_NO_COLUMNS, (), ())
-    n_in = n_out - len(starts)
-    hyper = (*starts, *slopes)
-    return Layer(scaling_forward, scaling_backward, n_in, n_out, own=(factors, address(columns)), hyper=hyper)
+    n_columns = n_in - len(starts)
+    longest = np.bincount(columns).max() if len(starts) else 0
+    return Layer(
+        first_dense_forward,
+        first_dense_backward,
+        n_columns,
+        n_out,
+        n_kept=n_columns + longest,
+        own=(weights, factors, address(columns), len(starts)),
+        hyper=(*starts, *slopes),
+    )

@@ -7,7 +7,7 @@ import numpy as np
 
 from sknn_iitb import layers
 from sknn_iitb.network import Network, aligned
-from sknn_iitb.tabular.layers import scaling
+from sknn_iitb.tabular.layers import first_dense
 
 __all__ = ["TabularNetwork"]
 
@@ -78,11 +78,10 @@ class TabularNetwork(Network):
     def layers(self, table, activate_output, training=False, dropout=False):
         """The chain, layer by layer; the last ends with the raw score."""
         rates = self.dropout if dropout else [0.0] * len(self.dropout)
-        yield scaling(self.units[0], 0, self.pieces)
         n_layers = len(self.units) - 1
         for k, (n_in, n_out) in enumerate(pairwise(self.units)):
             weights, bias = self._starts[k], self._starts[n_layers + k]
-            yield layers.dense(n_in, n_out, weights)
+            yield layers.dense(n_in, n_out, weights) if k else first_dense(n_in, n_out, 0, weights, self.pieces)
             if k == len(self.hidden):
                 yield layers.bias(n_out, bias)
                 return
