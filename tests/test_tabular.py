@@ -456,6 +456,14 @@ def test_dropout_leaves_out_in_training_only_and_depends_on_the_seed(table):
     assert not np.array_equal(predictions[0], predictions[2])
 
 
+def test_many_samples_need_fewer_epochs():
+    X = np.random.RandomState(0).normal(size=(16_000, 2))
+    net = TabularMLPRegressor(preset="fast", n_estimators=1, hidden_layer_sizes=2, n_bins=None, random_state=0)
+    assert net.fit(X, X.sum(axis=1)).n_iter_ == 16
+    assert net.fit(X[:4000], X[:4000].sum(axis=1)).n_iter_ == 32
+    assert net.set_params(max_iter=3).fit(X, X.sum(axis=1)).n_iter_ == 3
+
+
 def test_they_can_be_searched(table):
     X, number, _ = table
     grid = {"dropout": [0.0, 0.2], "n_bins": [None, 8], "hidden_layer_sizes": [(8,), (16, 16)]}

@@ -32,6 +32,10 @@ PRESETS = {
     "best": {"n_estimators": 20, "max_iter": 96},
 }
 
+# Up to so many samples that is the number of epochs; of more, each epoch has more updates, and as the root of their number
+# fewer epochs do. (Of 96, 48, 32 and 16 epochs 48 were best for 16,000 samples of letter, 32 for 43,000 of diamonds.)
+_FEW_SAMPLES = 4000
+
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
 
@@ -115,7 +119,7 @@ class BaseTabularMLP(BaseEstimator):
         self.encoder_, self._targets = encoder, self._targets_of(y, classes)
         samples = self._samples(Z, y, weight, groups, training=True)
         judged = self._judged(given)
-        goals, recipe = self._goals(), self._recipe()
+        goals, recipe = self._goals(), self._recipe(len(samples.Y))
         everything = np.arange(len(samples.Y))
         parts = (
             [(everything, everything[:0])] * recipe.n_estimators
@@ -147,7 +151,7 @@ class BaseTabularMLP(BaseEstimator):
         y = self._checked_targets(y)
         check_consistent_length(X, y)
         samples = self._samples(Z, y, weight)
-        recipe = self._recipe()
+        recipe = self._recipe(len(samples.Y))
         for name, goal in self._goals().items():
             members = getattr(self, name)
             learned = samples._replace(Y=goal.loss.widen(samples.Y))
@@ -161,8 +165,9 @@ class BaseTabularMLP(BaseEstimator):
         metric = self._metric()
         return {"members_": Goal(self._targets, self._output(), LOSSES.resolve(metric.loss), metric)}
 
-    def _recipe(self):
+    def _recipe(self, n_samples):
         preset = PRESETS[self.preset]
+        n_epochs = preset["max_iter"] * min(1.0, _FEW_SAMPLES / n_samples) ** 0.5
         sizes = np.ravel(self.hidden_layer_sizes)
         if sizes.size == 0 or not all(isinstance(n, Integral) and n > 0 for n in sizes.tolist()):
             raise ValueError(
@@ -180,7 +185,7 @@ class BaseTabularMLP(BaseEstimator):
             optimizer=optimizer,
             schedule=Coslog() if self.learning_rate is None else SCHEDULES.resolve(self.learning_rate),
             learning_rate_init=rate if self.learning_rate_init is None else self.learning_rate_init,
-            max_iter=self.max_iter or preset["max_iter"],
+            max_iter=self.max_iter or round(n_epochs),
             batch_size=self.batch_size,
             label_smoothing=self._smoothing(),
         )

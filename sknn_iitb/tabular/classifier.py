@@ -48,7 +48,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     learning_rate_init : float, default=None
         The highest rate; None for 0.04.
     max_iter : int, default=None
-        Epochs; None for the preset's.
+        Epochs; None for the preset's, times the root of 4,000 / n_samples if there are more.
     batch_size : int, default=256
     label_smoothing : float or "auto", default="auto"
         The certainty that labels lack; "auto" leaves it to the metric.

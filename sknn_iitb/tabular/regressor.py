@@ -43,7 +43,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     learning_rate_init : float, default=None
         The highest rate; None for 0.15.
     max_iter : int, default=None
-        Epochs; None for the preset's.
+        Epochs; None for the preset's, times the root of 4,000 / n_samples if there are more.
     batch_size : int, default=256
     categorical_features : "from_dtype" or array-like, default="from_dtype"
         Which columns are categories: see :class:`TableEncoder`.
