@@ -5,6 +5,7 @@ process wants the core. The limit belongs to the process, so what several Python
 one in sets it, the last one out restores what was there.
 """
 
+import os
 import threading
 from contextlib import contextmanager
 
@@ -19,9 +20,28 @@ _users = 0
 _restore = []
 
 
+def _begin_in_child():
+    """After a fork the threads that were within are not there, and may have held the lock."""
+    global _lock, _users
+    _lock = threading.Lock()
+    if _users:
+        _users = 0
+        _restore_limits()
+
+
 def _set(library, n_threads):
     # threadpoolctl 3.8 lets only the thread that first set a limit set another, and ignores the last one out
     getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
+
+
+def _restore_limits():
+    for library, n_threads in _restore:
+        if n_threads != 1:
+            _set(library, n_threads)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 @contextmanager
@@ -43,6 +63,4 @@ def single_threaded():
         with _lock:
             _users -= 1
             if _users == 0:
-                for library, n_threads in _restore:
-                    if n_threads != 1:
-                        _set(library, n_threads)
+                _restore_limits()

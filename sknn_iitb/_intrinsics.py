@@ -15,7 +15,6 @@ from numba.np import arrayobj, linalg
 __all__ = [
     "SHIFTER",
     "address",
-    "allow_denormals",
     "array_at",
     "block",
     "elementary",
@@ -29,6 +28,7 @@ __all__ = [
     "part",
     "power_of_two",
     "prefetch",
+    "reset_denormals",
     "restore_denormals",
     "row",
     "seen",
@@ -122,8 +122,8 @@ def _restore_denormals(before):
     _load_control(before)
 
 
-def _allow_denormals():
-    _load_control(np.uint32(_stored_control() & ~_FLUSH))
+def _reset_denormals(before):
+    _load_control(np.uint32(before))
 
 
 def _leave_denormals():
@@ -134,19 +134,15 @@ def _nothing_to_restore(before):
     pass
 
 
-def _nothing_to_allow():
-    pass
-
-
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 # flush_denormals(): from here on numbers below the normal ones are zero to this thread; returns what
 # restore_denormals(before) takes to undo that. A mean that decays towards zero, as in adam that of a neuron which does
 # not fire, else becomes denormal, and arithmetic with denormal numbers takes several times as long.
-# allow_denormals() is for Python, after a function that was called in between has raised.
+# reset_denormals(before) is for Python, after a function that was called in between has raised.
 _FLUSHES = IS_X86 and not config.DISABLE_JIT
 flush_denormals = inlined(_flush_denormals if _FLUSHES else _leave_denormals)
 restore_denormals = inlined(_restore_denormals if _FLUSHES else _nothing_to_restore)
-allow_denormals = numba.njit(**_EXACT)(_allow_denormals if _FLUSHES else _nothing_to_allow)
+reset_denormals = numba.njit(**_EXACT)(_reset_denormals if _FLUSHES else _nothing_to_restore)
 
 
 # --- memory ------------------------------------------------------------------------------------------------------

@@ -96,6 +96,9 @@ Compiled = namedtuple("Compiled", ["function", "address"])
 Compiled.__doc__ = "A compiled function, None where it is not for Python to call, and its address for kernels."
 
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # a child of a process of which another thread compiles would wait for that thread, which it has not, for ever
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _memo = {}  # (family, dtype, identity of the function, from Python) -> Compiled
 _alive = []  # strong references keep the addresses valid
 _python_functions = {}  # without the JIT: handle -> function

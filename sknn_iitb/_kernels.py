@@ -18,6 +18,8 @@ __all__ = ["backward", "forward", "frame", "gradient", "predict", "train", "work
 FORWARD_PASS, BACKWARD_PASS, LOSS, GRADIENT, UPDATE, LOAD, N_LOADED, N_COEFS, N_TRAINED, PIECE_ROWS, STOP = range(11)
 # entries that _sharing.py has besides
 OF_PART, N_THREADS, DESK = range(11, 14)
+# what the processor did with denormal numbers before training, for who has to restore that after an error
+CONTROL = 14
 # the first entries of the shorter `program` of predict
 PREDICT_FORWARD, PREDICT_PIECE = range(2)
 # entries of `strengths`: of the two penalties; the share of the inputs that dropout leaves out; 1 where the running
@@ -210,6 +212,7 @@ def train(frame, theta, order, rates, batch_size, step, key):
     n_slots = slots.size // n_trained
     trained, slopes = part(theta, 0, n_trained), part(gradient, 0, n_trained)
     before = flush_denormals()
+    program[CONTROL] = before
     for b in range(rates.size):
         rows = part(order, b * batch_size, min(batch_size, order.size - b * batch_size))
         _gradient(

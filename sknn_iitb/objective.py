@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import numpy as np
 
 from sknn_iitb import _kernels
-from sknn_iitb._intrinsics import allow_denormals
+from sknn_iitb._intrinsics import reset_denormals
 from sknn_iitb._jit import compiled
 from sknn_iitb._sharing import Helpers, shared_gradient
 from sknn_iitb.network import PIECE, Described, aligned
@@ -22,6 +22,9 @@ _WORK_PER_CALL, _WORK_PER_UPDATE, _WORK_BESIDES = 5e9, 60, 2e5
 _WORK_TO_STOP = 1e10
 # and those of a batch from where on it is worth sharing between threads: about 100 us
 _WORK_TO_SHARE = 5e6
+
+# in `program`, before the kernel has begun
+_UNKNOWN = -1
 
 # the arrays that the gradient's kernel takes besides the samples and the parameters
 _OF_GRADIENT = (
@@ -76,7 +79,7 @@ class Objective:
         dtype = Y.dtype
         self.network = network
         self.n_samples = len(Y) if rows is None else len(rows)
-        self._rows = rows
+        self._rows, self._permuted = rows, None
         mean_weight = 1.0 if weight is None else float(np.mean(weight if rows is None else weight[rows]))
         weight = np.ones(len(Y), dtype) if weight is None else (weight / mean_weight).astype(dtype)
         self._divisor = network.units[-1] if loss.mean_over_outputs else 1
@@ -88,7 +91,7 @@ class Objective:
         rate = network.dropout[0] if dropout else 0.0
         # the moments of batch normalization are those of a batch, not of a piece
         piece = max_rows if network.batch_norm else min(PIECE, max_rows)
-        self._program = program = np.zeros(14, np.int64)
+        self._program = program = np.zeros(15, np.int64)
         program[_kernels.FORWARD_PASS] = compiled("forward", _kernels.forward, dtype).address
         program[_kernels.BACKWARD_PASS] = compiled("backward", _kernels.backward, dtype).address
         program[_kernels.LOSS] = compiled("loss", loop, dtype, template).address
@@ -144,11 +147,13 @@ class Objective:
         if self._arrays.get("slots") is not state.slots:
             self._prepare(theta.dtype, state, plan)
         arguments = self._frame, theta, order, rates, batch_size, state.step, state.seed
+        self._program[_kernels.CONTROL] = _UNKNOWN
         try:
             with self._helped(theta, order, batch_size, state.seed + state.step):
                 self._call(self._train_kernel, len(order), arguments)
         except BaseException:  # from a user's function
-            allow_denormals()
+            if (before := self._program[_kernels.CONTROL]) != _UNKNOWN:
+                reset_denormals(before)
             raise
         return self._totals[_kernels.SUM_LOSS], self._totals[_kernels.SUM_PENALTY]
 
@@ -212,7 +217,11 @@ class Objective:
         """The samples to train on, permuted."""
         if permutation is None:
             return np.arange(self.n_samples, dtype=np.int64) if self._rows is None else self._rows
-        return permutation if self._rows is None else self._rows[permutation]
+        if self._rows is None:
+            return permutation
+        if self._permuted is None:
+            self._permuted = np.empty_like(self._rows)
+        return np.take(self._rows, permutation, out=self._permuted)
 
     def reported(self, loss, penalty):
         """The loss as ``loss_`` and ``loss_curve_`` have it: some losses report their mean over the outputs."""

@@ -131,6 +131,21 @@ class SparseTable:
         self._data, self._dtype = np.ascontiguousarray(X.data), np.dtype(dtype)
         index = np.promote_types(X.indices.dtype, X.indptr.dtype)
         self._indices, self._indptr = np.ascontiguousarray(X.indices, index), np.ascontiguousarray(X.indptr, index)
+        self._check(X.shape[1])
+
+    def _check(self, n_columns):
+        """Raise ValueError where the kernels would read or write beyond what is theirs: they trust these numbers."""
+        ends, n_stored = self._indptr, min(len(self._indices), len(self._data))
+        if ends[0] != 0 or np.any(ends[1:] < ends[:-1]) or ends[-1] > n_stored:
+            raise ValueError(
+                f"X is no valid sparse matrix: indptr must rise from 0 to at most {n_stored} stored entries."
+            )
+        used = self._indices[: ends[-1]]
+        if used.size and (used.min() < 0 or used.max() >= n_columns):
+            raise ValueError(
+                f"X is no valid sparse matrix: indices go from {used.min()} to {used.max()}, columns from 0 to "
+                f"{n_columns - 1}."
+            )
 
     def loader(self, rate):
         """No address: there is nothing to copy."""

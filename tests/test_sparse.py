@@ -300,3 +300,28 @@ def test_a_large_matrix_trains_in_less_than_a_gigabyte(cls, form):
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1e9
+
+
+@pytest.mark.parametrize(
+    ("part", "at", "value", "message"),
+    [
+        ("indices", 3, 50, "indices go from 0 to 50, columns from 0 to 49"),
+        ("indices", 3, 10**7, "indices go from 0 to 10000000, columns from 0 to 49"),
+        ("indices", 3, -1, "indices go from -1 to"),
+        ("indptr", 5, 10**8, "indptr must rise from 0 to at most"),
+        ("indptr", 0, 1, "indptr must rise from 0 to at most"),
+        ("indptr", 100, 10**6, "indptr must rise from 0 to at most"),
+    ],
+)
+def test_a_matrix_that_points_outside_itself_is_refused(part, at, value, message):
+    X = sparse.random(100, 50, 0.3, "csr", random_state=0)
+    y = np.arange(100) % 2
+    net = MLPClassifier((5,), max_iter=2, random_state=0).fit(X, y)
+    before = net.parameters_.copy()
+    getattr(X, part)[at] = value
+    for call in (net.fit, net.partial_fit, net.loss_and_gradient):
+        with pytest.raises(ValueError, match=message):
+            call(X, y)
+    with pytest.raises(ValueError, match=message):
+        net.predict(X)
+    np.testing.assert_array_equal(net.parameters_, before)

@@ -32,8 +32,9 @@ PRESETS = {
     "best": {"n_estimators": 20, "max_iter": 96},
 }
 
-# Up to so many samples that is the number of epochs; of more, each epoch has more updates, and as the root of their number
-# fewer epochs do. (Of 96, 48, 32 and 16 epochs 48 were best for 16,000 samples of letter, 32 for 43,000 of diamonds.)
+# Up to so many samples that is the number of epochs; of more, an epoch has more updates, and fewer epochs do, as the
+# root of their number. (Of 96, 48, 32 and 16 epochs 48 were best for 16,000 samples of letter, and 32 for 43,000 of
+# diamonds.)
 _FEW_SAMPLES = 4000
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")

@@ -1,0 +1,99 @@
+"""What belongs to the process: its forks, while threads train, and what the processor does with denormal numbers."""
+
+import multiprocessing
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from sknn_iitb import MLPClassifier, _blas, _intrinsics, _jit
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+# that there are threads, and a fork with them may end badly, is what is tested
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
+
+def _in_child(function):
+    """What a forked child returns; an error if it does not within a minute."""
+    context = multiprocessing.get_context("fork")
+    reader, writer = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: writer.send(function()))
+    child.start()
+    try:
+        assert reader.poll(60), "the child hangs"
+        return reader.recv()
+    finally:
+        child.kill()
+        child.join()
+
+
+@needs_fork
+def test_a_child_that_is_forked_while_a_thread_compiles_can_compile(cancer):
+    X, y = cancer
+    compiles, ends = threading.Event(), threading.Event()
+
+    def compiling():
+        with _jit._lock:
+            compiles.set()
+            ends.wait(0.5)
+
+    other = threading.Thread(target=compiling)
+    other.start()
+    assert compiles.wait(60)
+    assert _in_child(lambda: MLPClassifier((3,), max_iter=1, learning_rate="linear").fit(X, y).n_iter_) == 1
+    ends.set()
+    other.join()
+
+
+@needs_fork
+def test_a_child_that_is_forked_while_a_thread_trains_has_all_blas_threads(monkeypatch):
+    libraries = _blas.ThreadpoolController().select(user_api="blas").lib_controllers
+    before = [library.num_threads for library in libraries]
+    entered, leave = threading.Event(), threading.Event()
+
+    def training():
+        with _blas.single_threaded():
+            entered.set()
+            leave.wait(60)
+
+    def threads():
+        inside = _blas._users
+        with _blas.single_threaded():
+            limited = {library.num_threads for library in libraries}
+        return inside, limited, [library.num_threads for library in libraries]
+
+    for library in libraries:
+        library.set_num_threads(2)
+    wanted = [library.num_threads for library in libraries]
+    other = threading.Thread(target=training)
+    try:
+        other.start()
+        assert entered.wait(60)
+        assert _in_child(threads) == (0, {1}, wanted)
+    finally:
+        leave.set()
+        other.join()
+        for library, n_threads in zip(libraries, before, strict=True):
+            library.set_num_threads(n_threads)
+
+
+@pytest.mark.skipif(not _intrinsics._FLUSHES, reason="the processor's control register is not known")
+@pytest.mark.parametrize("flushes", [False, True])
+def test_after_an_error_in_training_the_processor_does_what_it_did_before(flushes, cancer):
+    X, y = cancer
+
+    def refuses(z):
+        if z > 1e-9:
+            raise ValueError("refused")
+        return z, 1.0
+
+    usual = 0x1F80  # the register's value when a process begins
+    small = np.full(1, 1e-310)
+    try:
+        _intrinsics.reset_denormals(usual | _intrinsics._FLUSH if flushes else usual)
+        with pytest.raises(ValueError, match="refused"):
+            MLPClassifier((3,), activation=refuses).fit(X, y)
+        assert bool((small * 1.0)[0] == 0) == flushes
+    finally:
+        _intrinsics.reset_denormals(usual)
