@@ -6,14 +6,14 @@ the script, its figures mean little; ``--threads 0`` lets every library use all 
 All sides get the same data in the same type and one thread, and take turns. An epoch's time is the difference of a long
 and a short fit, so what a fit costs once drops out; that is `fixed`. Of all turns the median counts. `ratio` is
 scikit-learn's time to ours, `least` what it must not fall below and `target` what is aimed at. `efficiency` is the time
-of an epoch's matrix products alone, by NumPy, to our time. The last columns are the ratios to the nets of peers.py.
+of an epoch's matrix products alone, by the same BLAS, to our time. The last columns are the ratios to the nets of
+peers.py.
 """
 
 import argparse
 import math
 import os
 import warnings
-from itertools import pairwise
 from statistics import median
 from time import perf_counter
 
@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 
 import sknn_iitb
 from benchmarks.peers import PEERS
+from benchmarks.products import time_products
 
 # rows, inputs, hidden layers, outputs (1: regression), batch size, other parameters; for float32 and float64 the
 # ratios `least` and `target`. An epoch of lbfgs is an iteration.
@@ -87,29 +88,6 @@ def enough_epochs(network, seconds, X, y):
     return max(1, round(seconds / max(epoch, 1e-5)))
 
 
-def time_products(units, batch_size, dtype, seconds):
-    """Seconds that the matrix products of one update take: values, gradients, and derivatives by the inner values."""
-    rng = np.random.RandomState(0)
-    values = [rng.normal(size=(batch_size, n)).astype(dtype) for n in units]
-    deltas = [value.copy() for value in values]
-    weights = [rng.normal(size=shape).astype(dtype) for shape in pairwise(units)]
-    gradients = [weight.copy() for weight in weights]
-    n_steps, took = 0, 0.0
-    start = perf_counter()
-    while took < seconds:
-        for k, weight in enumerate(weights):
-            np.matmul(values[k], weight, out=values[k + 1])
-        for k in reversed(range(len(weights))):
-            np.matmul(values[k].T, deltas[k + 1], out=gradients[k])
-            if k > 0:
-                # an outer product is faster without BLAS
-                multiply = np.matmul if units[k + 1] > 1 else np.multiply
-                multiply(deltas[k + 1], weights[k].T, out=deltas[k])
-        n_steps += 1
-        took = perf_counter() - start
-    return took / n_steps
-
-
 def contestants(name, dtype, n_threads):
     """Our net, scikit-learn's and those of the libraries that are installed, where they can do the same, by name."""
     _, n_inputs, hidden, n_outputs, batch_size, parameters, _, _ = WORKLOADS[name]
@@ -137,7 +115,7 @@ def measure(name, dtype, n_turns, seconds, n_threads):
     nets = contestants(name, dtype, n_threads)
     n_epochs = {who: enough_epochs(net, seconds, X, y) for who, net in nets.items()}
     units = units_of(n_inputs, hidden, n_outputs)
-    # one iteration of lbfgs evaluates the loss an unknown number of times, and sparse products are not NumPy's
+    # one iteration of lbfgs evaluates the loss an unknown number of times, and sparse products are not BLAS's
     has_products = "solver" not in parameters and name not in DENSITY
     times, products = {who: [] for who in nets}, []
     for _ in range(n_turns):

@@ -1,8 +1,8 @@
 """What predictions cost: one row, many rows, and the first row in a new process.
 
 ``python -m benchmarks.predict``. One thread; scikit-learn and we take turns, medians. `efficiency` is the time of the
-matrix products alone, by NumPy, to our time. The first row is that of an unpickled net in a process of its own, where
-nothing is in the cache and the cache cannot be written, as in a container: beyond the imports.
+matrix products alone, by the same BLAS, to our time. The first row is that of an unpickled net in a process of its
+own, where nothing is in the cache and the cache cannot be written, as in a container: beyond the imports.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -23,6 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 import sknn_iitb
+from benchmarks.products import products_of_prediction
 
 # hidden layers; rows, columns
 NETS = {"100": (100,), "256, 256": (256, 256)}
@@ -55,21 +55,6 @@ def timed(function, seconds):
     return median(times)
 
 
-def products(X, net):
-    """The matrix products of a prediction, into memory that is there, 1024 rows at a time as we take them."""
-    units = [net.n_features_in_, *net.hidden_layer_sizes, net.n_outputs_]
-    weights = [np.zeros(shape, X.dtype) for shape in pairwise(units)]
-    values = [np.empty((min(1024, len(X)), n), X.dtype) for n in units[1:]]
-
-    def multiply():
-        for start in range(0, len(X), 1024):
-            rows = X[start : start + 1024]
-            for weight, value in zip(weights, values, strict=True):
-                rows = np.matmul(rows, weight, out=value[: len(rows)])
-
-    return multiply
-
-
 def first_row(net):
     """Seconds that the first row takes in a new process, without a cache."""
     with tempfile.TemporaryDirectory() as name:
@@ -99,7 +84,8 @@ def main():
             nets = [module.MLPClassifier(**settings).fit(X[:1000], y) for module in (sknn_iitb, sklearn.neural_network)]
             for n_rows in ROWS:
                 calls = [lambda net=net, n=n_rows, X=X: net.predict_proba(X[:n]) for net in nets]
-                calls.append(products(X[:n_rows], nets[0]))
+                units = [N_COLUMNS, *nets[0].hidden_layer_sizes, nets[0].n_outputs_]
+                calls.append(products_of_prediction(X[:n_rows], units))
                 with threadpool_limits(1, "blas"):
                     turns = [[timed(call, seconds) for call in calls] for _ in range(n_turns)]
                 ours, theirs, alone = map(median, zip(*turns, strict=True))
