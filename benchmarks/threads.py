@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.threads``. An epoch of the workloads with large products by one thread and by two, which take
 turns; then by two, with a process that keeps one of the cores busy, beside one thread without it. The targets: 1.6
-times as fast; float64 weights equal to 1e-10 after an epoch, and to the bit from run to run; at most 1.25 times as long.
+times as fast; weights in float64 equal to 1e-10 after an epoch, and to the bit in each run; at most 1.25 times as long.
 """
 
 import argparse
@@ -30,7 +30,8 @@ def _task(name, dtype):
     X = rng.normal(size=(n_rows, n_inputs)).astype(dtype)
     y = rng.normal(size=n_rows) if n_outputs == 1 else rng.randint(n_outputs, size=n_rows)
     estimator = MLPRegressor if n_outputs == 1 else MLPClassifier
-    net = estimator(hidden, batch_size=batch_size, tol=0, n_iter_no_change=1000, random_state=0, dtype=dtype)
+    common = {"tol": 0, "n_iter_no_change": 1000, "random_state": 0, "dtype": dtype}
+    net = estimator(hidden_layer_sizes=hidden, batch_size=batch_size, **common)
     return net, X, y
 
 
