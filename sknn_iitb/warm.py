@@ -1,8 +1,9 @@
 """``python -m sknn_iitb.warm``: compile ahead of time, for container images and clusters.
 
 Otherwise what a net needs is compiled when it is first needed. Either way it is kept where numba's ``NUMBA_CACHE_DIR``
-says, else in the package's own directory or, if that cannot be written, in the user's. Left out are users' functions,
-and what few need: whole numbers together with dropout of inputs or with sparse X.
+says, else in the package's own directory or, if that cannot be written, in the user's. It is for processors of the type
+that made it; others compile again, unless ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` are set alike on both. Left out
+are users' functions, and what few need: whole numbers together with dropout of inputs or with sparse X.
 """
 
 import argparse
