@@ -199,6 +199,15 @@ def test_weights_are_repetitions_to_the_bit_in_any_order(estimator, table):
         estimator(**QUICK).fit(X, y, sample_weight=0 * counts)
 
 
+def test_a_table_of_few_distinct_rows_is_learned_as_well_as_its_frequencies():
+    rng = np.random.RandomState(0)
+    X = rng.randint(2, size=(4000, 3))
+    y = rng.uniform(size=4000) < np.array([0.1, 0.6, 0.4, 0.9, 0.8, 0.3, 0.5, 0.2])[X @ [4, 2, 1]]
+    net = TabularMLPClassifier(metric="log_loss", random_state=0).fit(X[:2000], y[:2000])
+    known = np.array([y[:2000][np.all(X[:2000] == x, axis=1)].mean() for x in X[2000:]])
+    assert log_loss(y[2000:], net.predict_proba(X[2000:])) < log_loss(y[2000:], known) + 0.01
+
+
 def test_the_users_own_validation(table):
     X, number, _ = table
     net = TabularMLPRegressor(**QUICK).fit(X[:200], number[:200], X_val=X[200:], y_val=number[200:])

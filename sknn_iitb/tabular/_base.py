@@ -19,7 +19,7 @@ from sknn_iitb.reporting import reporter
 from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular.encoder import TableEncoder
 from sknn_iitb.tabular.layers import Pieces
-from sknn_iitb.tabular.members import Goal, Progress, Recipe, merged, splits, train, train_further
+from sknn_iitb.tabular.members import Goal, Progress, Recipe, merged, n_folds_of, splits, train, train_further
 from sknn_iitb.tabular.preprocessing import PiecewiseLinearEncoder
 from sknn_iitb.validation import Samples
 
@@ -209,7 +209,7 @@ class BaseTabularMLP(BaseEstimator):
             samples = samples if counts.all() else samples.take(np.flatnonzero(counts))
         # a splitter speaks of the samples as they came
         if training and not hasattr(self.validation_fraction, "split"):
-            samples = merged(samples)
+            samples = merged(samples, n_folds_of(self.validation_fraction))
         return samples._replace(Y=self._scaled(samples.Y, samples.weight, training))
 
     def _judged(self, given):
