@@ -12,6 +12,15 @@ from sknn_iitb.tabular import ImportanceDisplay, TabularMLPClassifier, TabularML
 pytest.importorskip("matplotlib").use("agg")
 
 
+@pytest.fixture(autouse=True)
+def figures():
+    """Closed in the end."""
+    from matplotlib import pyplot
+
+    yield
+    pyplot.close("all")
+
+
 @pytest.fixture(scope="module")
 def fitted():
     """A net for a number that depends on three of four columns, on the first one most."""
@@ -88,7 +97,6 @@ def test_display_of_gradients_needs_no_targets_and_takes_axes(fitted):
     array = TabularMLPRegressor(preset="fast", max_iter=2).fit(np.eye(9), np.arange(9))
     shown = ImportanceDisplay.from_estimator(array, np.eye(9), kind="gradient")
     assert {label.get_text() for label in shown.ax_.get_yticklabels()} == {f"x{j}" for j in range(9)}
-    pyplot.close("all")
 
 
 def test_what_cannot_be_shown(fitted):
