@@ -36,8 +36,15 @@ def set_up_commands():
 @pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if snippets(text)])
 def test_snippets_run_one_after_the_other(name):
     namespace = {}
+    draws = "Display.from_estimator" in TEXTS[name]
+    if draws:
+        pytest.importorskip("matplotlib").use("agg")
     for number, snippet in enumerate(snippets(TEXTS[name])):
         exec(compile(snippet, f"{name}, snippet {number}", "exec"), namespace)
+    if draws:
+        from matplotlib import pyplot
+
+        pyplot.close("all")
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/user_guide.md"])
