@@ -47,10 +47,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     >>> from sknn_iitb.tabular import TableEncoder
     >>> X = pd.DataFrame({"size": [1.0, 2.0, None, 4.0], "colour": pd.Categorical(["red", "blue", "red", None])})
     >>> TableEncoder().fit_transform(X).round(2)
-    array([[-0.65,  0.  , -0.4 ],
-           [ 0.  ,  0.  ,  1.11],
-           [ 0.  ,  2.4 , -0.4 ],
-           [ 1.22,  0.  ,  0.4 ]], dtype=float32)
+    array([[-0.33,  0.  , -0.33],
+           [ 0.  ,  0.  ,  0.95],
+           [ 0.  ,  1.66, -0.33],
+           [ 0.65,  0.  ,  0.33]], dtype=float32)
     """
 
     def __init__(self, categorical_features="from_dtype"):
