@@ -1,0 +1,113 @@
+"""How often the kernels go over their numbers, and whether by vectors: counts that show what no result does."""
+
+import re
+from collections import Counter
+from itertools import pairwise
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from nets import new_state, run
+from numba import config
+
+from sknn_iitb import _jit
+from sknn_iitb.activations import ACTIVATIONS, elementwise
+from sknn_iitb.losses import LOSSES
+from sknn_iitb.network import Network
+from sknn_iitb.objective import Objective
+from sknn_iitb.optimizers import OPTIMIZERS
+
+UNITS = [4, 5, 3, 2]
+N_ROWS, BATCH_SIZE = 20, 8
+# activations of hidden layers have a function of one number
+FUNCTIONS = [cls for cls in ACTIVATIONS if getattr(cls, "function", None) is not None]
+SOLVERS = [cls for cls in OPTIMIZERS if getattr(cls, "kernel", None) is not None]
+
+
+class Counted(np.ndarray):
+    """An array that counts how often one of its numbers is read."""
+
+    n_reads = 0
+
+    def __getitem__(self, index):
+        found = super().__getitem__(index)
+        Counted.n_reads += not isinstance(found, np.ndarray)
+        return found
+
+
+def an_epoch():
+    """A function that trains for an epoch of three batches."""
+    rng = np.random.RandomState(0)
+    network = Network(UNITS, [ACTIVATIONS["relu"]()] * 2, ACTIVATIONS["softmax"]())
+    X, Y = rng.normal(size=(N_ROWS, UNITS[0])), np.eye(2)[rng.randint(2, size=N_ROWS)]
+    objective, solver = Objective(network, LOSSES["log_loss"](), X, Y, None, 0.1, BATCH_SIZE), OPTIMIZERS["adam"]()
+    theta = rng.normal(size=network.n_parameters)
+    state = new_state(objective, solver)
+    return lambda: run(
+        objective, theta.view(Counted), np.arange(N_ROWS), np.full(3, 0.1), BATCH_SIZE, solver, (), state
+    )
+
+
+needs_python = pytest.mark.skipif(not config.DISABLE_JIT, reason="only Python's functions can be counted")
+needs_compiler = pytest.mark.skipif(config.DISABLE_JIT, reason="of compiled code")
+
+
+@pytest.mark.nojit
+@needs_python
+def test_a_batch_goes_through_each_function_once():
+    an_epoch()()  # the functions are registered by the first step
+    train, calls = an_epoch(), Counter()
+
+    def counting(function):
+        def counted(*arguments):
+            calls[function.__name__] += 1
+            return function(*arguments)
+
+        return counted
+
+    counting_all = {handle: counting(function) for handle, function in _jit._python_functions.items()}
+    with patch.dict(_jit._python_functions, counting_all):
+        train()
+    once = ["gradient", "forward", "backward", "softmax_log_loss", "adam", "bias_forward", "bias_backward"]
+    in_each_hidden_layer = ["neurons_forward", "neurons_backward", "activate"]
+    in_each_layer = ["dense_forward", "dense_backward"]
+    (loader,) = (name for name in calls if name.startswith("load"))
+    assert calls == Counter(3 * (once + [loader] + 2 * in_each_hidden_layer + 3 * in_each_layer))
+
+
+@pytest.mark.nojit
+@needs_python
+def test_a_batch_reads_each_parameter_four_times():
+    train = an_epoch()
+    Counted.n_reads = 0
+    train()
+    n_weights = sum(n_in * n_out for n_in, n_out in pairwise(UNITS))
+    n_biases = sum(UNITS[1:])
+    # the penalty and its slope, three times in one loop; the update; whether all are finite, once for the epoch
+    of_batches = 3 * (3 * n_weights + n_weights + n_biases) + n_weights + n_biases
+    # the bias of each neuron, for each row
+    assert Counted.n_reads == of_batches + N_ROWS * n_biases
+
+
+def _llvm(family, function, dtype, template=None):
+    """The code that a function becomes: what comes from the disk has none, and a user's is not kept there."""
+    with patch.object(_jit, "_is_ours", return_value=False):
+        _jit._compile(family, function, np.dtype(dtype), template, False)
+    (code,) = _jit._alive.pop().inspect_llvm().values()
+    return code
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("part", [*FUNCTIONS, *SOLVERS], ids=lambda part: part.__name__)
+def test_loops_are_vector_code_that_calls_nobody(part, dtype):
+    if part in SOLVERS:
+        code = _llvm("optimizer", part.kernel, dtype)
+    else:
+        code = _llvm("activation", part.function, dtype, elementwise)
+    number = {"float32": "float", "float64": "double"}[dtype]
+    assert re.search(rf"= f\w+ .*<\d+ x {number}>", code)
+    libm = r"(?:exp|expm1|exp2|erf|erfc|log|log1p|pow|sin|cos|sinh|cosh|tanh)f?"
+    called = set(re.findall(rf"@(?:llvm\.)?({libm})\b", code))
+    # adam's correction of its means, once for a batch
+    assert called <= ({"pow"} if part in SOLVERS else set())
