@@ -221,7 +221,7 @@ class Objective:
             return permutation
         if self._permuted is None:
             self._permuted = np.empty_like(self._rows)
-        return np.take(self._rows, permutation, out=self._permuted)
+        return np.take(self._rows, permutation, out=self._permuted, mode="clip")  # "raise" would buffer
 
     def reported(self, loss, penalty):
         """The loss as ``loss_`` and ``loss_curve_`` have it: some losses report their mean over the outputs."""
