@@ -127,6 +127,7 @@ def run_picture(name):
     pytest.importorskip("matplotlib").use("agg")
     from matplotlib import pyplot
 
+    pyplot.close("all")  # what other tests have left
     try:
         with mock.patch.object(pyplot, "show") as show:
             namespace = runpy.run_path(str(EXAMPLES / f"{name}.py"))

@@ -426,6 +426,16 @@ def test_partial_fit_with_what_cannot_be_used_leaves_the_net_as_it_was(change, m
     assert pickle.dumps(net) == before
 
 
+@pytest.mark.parametrize("before", [None, [0.2, 0.8], [0.1, 0.5, 0.9]])
+def test_quantiles_that_are_set_after_fit_need_another(before, table):
+    X, number, _ = table
+    net = TabularMLPRegressor(quantiles=before, **QUICK).fit(X, number).set_params(quantiles=[0.1, 0.9])
+    for call in (lambda: net.predict_quantiles(X), lambda: net.partial_fit(X, number)):
+        with pytest.raises(ValueError, match=re.escape("quantiles=[0.1, 0.9] was set after fit")):
+            call()
+    assert net.fit(X, number).predict_quantiles(X).shape == (len(X), 2)
+
+
 # --- hyperparameters --------------------------------------------------------------------------------------------
 
 

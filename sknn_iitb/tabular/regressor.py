@@ -139,6 +139,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         """
         if not hasattr(self, "members_"):
             return self.fit(X, y, sample_weight)
+        self._check_quantiles()
         return self._or_as_before(self._fit_further, X, y, sample_weight)
 
     def _targets_of(self, y, classes):
@@ -150,10 +151,22 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     def _output(self):
         return ACTIVATIONS.resolve("identity")
 
+    def _fit(self, *arguments):
+        super()._fit(*arguments)
+        self._fitted_quantiles = self._quantile_list()
+        return self
+
+    def _quantile_list(self):
+        return None if self.quantiles is None else np.ravel(self.quantiles).tolist()
+
+    def _check_quantiles(self):
+        if self._quantile_list() != self._fitted_quantiles:
+            raise ValueError(f"quantiles={self.quantiles!r} was set after fit, which has to be called again for it.")
+
     def _goals(self):
         goals = super()._goals()
         if self.quantiles is not None:
-            loss = Quantile(np.ravel(self.quantiles).tolist())
+            loss = Quantile(self._quantile_list())
             loss.validate()
             goals["quantile_members_"] = goals["members_"]._replace(loss=loss, metric=pinball(loss))
         return goals
@@ -213,8 +226,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         y : ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
             They do not cross.
         """
-        loss = Quantile(np.ravel(self.quantiles).tolist())
-        scores = self._scores(self._matrix(X), "quantile_members_")
+        Z, loss = self._matrix(X), Quantile(self._quantile_list())
+        self._check_quantiles()
+        scores = self._scores(Z, "quantile_members_")
         mean = np.mean([loss.narrow(score.astype(np.float64)) for score in scores], axis=0)
         scale, center, (low, high) = self._scale[:, None], self._mean[:, None], self._range
         value = np.clip(mean * scale + center, low[:, None], high[:, None])
