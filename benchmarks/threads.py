@@ -1,8 +1,8 @@
-"""One fit on two cores: how much faster, the same result, and how much slower with a busy neighbour.
+"""One fit on two cores: the speedup, whether the result is the same, and the cost beside a busy process.
 
-``python -m benchmarks.threads``. An epoch of the workloads with large products by one thread and by two, which take
-turns; then by two, with a process that keeps one of the cores busy, beside one thread without it. The targets: 1.6
-times as fast; weights in float64 equal to 1e-10 after an epoch, and to the bit in each run; at most 1.25 times as long.
+``python -m benchmarks.threads``. An epoch of the workloads with large products with ``n_threads`` 1 and 2, in turns; then
+with 2 beside a process that keeps one of the cores busy, relative to 1 without it. The weights after an epoch in float64
+should agree to 1e-10 with those of one thread, and exactly from run to run.
 """
 
 import argparse

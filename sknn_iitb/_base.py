@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sknn_iitb import interop
-from sknn_iitb._blas import single_threaded
+from sknn_iitb._blas import BLASThreads
 from sknn_iitb._callbacks import CallbackSupport, observers_of
 from sknn_iitb._features import FeaturesMixin
 from sknn_iitb._parameters import ParametersMixin
@@ -199,6 +199,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             n_iter_no_change=self.n_iter_no_change,
             verbose=self.verbose,
             advise=partial(self._advise, samples),
+            n_threads=self.n_threads,
         )
 
     def _advise(self, samples):
@@ -218,7 +219,6 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             l1=self.l1,
             blocks=self._targets.blocks,
             dropout=dropout,
-            n_threads=self.n_threads,
         )
 
     def _initialize(self, network, parts, rng, dtype):
@@ -391,7 +391,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
 
     def _outputs(self, X, activate_output, n_hidden=None):
         X = self._checked(X)
-        with single_threaded():
+        with BLASThreads(1):
             return self._network.predict(X, self._parameters.vector, activate_output, n_hidden)
 
     def loss_and_gradient(self, X, y, sample_weight=None):
@@ -416,7 +416,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         check_is_fitted(self)
         samples = self._further_samples(X, y, sample_weight)
         objective = self._objective(samples, len(samples.Y))
-        with single_threaded():
+        with BLASThreads(1):
             loss, penalty = objective.evaluate(self._parameters.vector)
         return float(loss + penalty), objective.gradient[: self._network.n_trained]
 

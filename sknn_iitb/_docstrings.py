@@ -138,9 +138,10 @@ dtype : {{'float32', 'float64'}} or None, default=None
     Type of the weights and of all computation; None follows X. float32 is about twice as fast.
 
 n_threads : int, default=1
-    Threads that share each batch. More than one pay off where a batch takes a millisecond: large layers, wide X, many
-    rows. Small batches, sparse X and `batch_norm` are left to one thread. With another number of threads results are
-    the same to rounding, with the same number to the bit. A search has more of `n_jobs`."""
+    Number of BLAS threads for the matrix products of training. More than one pays off for large layers and batches on
+    idle cores; beside other busy processes it slows training down. The limit holds for the whole process: of several
+    networks that train at the same time, the smallest `n_threads` counts. Results differ by rounding only, and are
+    reproducible for the same number of threads. For hyperparameter search, use `n_jobs` instead."""
 
 _OF_CLASSES = """\
 class_weight : dict, list of dict, 'balanced' or None, default=None

@@ -1,9 +1,6 @@
 """What compiled code is made of that numba does not have, or has in a slower form."""
 
-import os
 import platform
-import threading
-import time
 
 import numba
 import numpy as np
@@ -31,11 +28,7 @@ __all__ = [
     "reset_denormals",
     "restore_denormals",
     "row",
-    "seen",
-    "shown",
-    "taken",
     "vector_in",
-    "waited",
 ]
 
 
@@ -329,87 +322,3 @@ matmul, matmul_tn, matmul_nt = (
     (_matmul_in_python if config.DISABLE_JIT else _matmul)(*flags)
     for flags in ((False, False), (True, False), (False, True))
 )
-
-
-# --- numbers that threads share ----------------------------------------------------------------------------------
-
-
-def _int64_at(builder, number):
-    return builder.inttoptr(number, cgutils.ir.IntType(64).as_pointer())
-
-
-@intrinsic
-def _seen(typing_context, number):
-    def codegen(context, builder, signature, values):
-        return builder.load_atomic(_int64_at(builder, values[0]), "acquire", 8)
-
-    return types.int64(types.int64), codegen
-
-
-@intrinsic
-def _shown(typing_context, number, value):
-    def codegen(context, builder, signature, values):
-        builder.store_atomic(values[1], _int64_at(builder, values[0]), "release", 8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), codegen
-
-
-@intrinsic
-def _taken(typing_context, number, before, after):
-    def codegen(context, builder, signature, values):
-        found = builder.cmpxchg(_int64_at(builder, values[0]), *values[1:], "acq_rel", "monotonic")
-        return builder.extract_value(found, 1)
-
-    return types.boolean(types.int64, types.int64, types.int64), codegen
-
-
-@intrinsic
-def _pause(typing_context):
-    def codegen(context, builder, signature, values):
-        if IS_X86:
-            kind = cgutils.ir.FunctionType(cgutils.ir.VoidType(), [])
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
-        return context.get_dummy_value()
-
-    return types.void(), codegen
-
-
-_give_way = types.ExternalFunction("sched_yield", types.int32())
-_LOOKS = 200
-
-
-def _waited(look):
-    _pause()
-    if look % _LOOKS == _LOOKS - 1:
-        _give_way()
-
-
-_lock = threading.Lock()
-
-
-def _seen_in_python(number):
-    return int(_arrays[number][0])
-
-
-def _shown_in_python(number, value):
-    _arrays[number][0] = value
-
-
-def _taken_in_python(number, before, after):
-    with _lock:
-        found = _arrays[number][0] == before
-        if found:
-            _arrays[number][0] = after
-        return found
-
-
-# One number of an int64 array, by its address: seen(address); shown(address, value); taken(address, before, after),
-# which writes only where it finds `before`, and says whether it has. What a thread has written before it shows a number
-# is there for a thread that has seen it. waited(k) follows the k-th look in vain: now and then it leaves the processor
-# to other threads.
-if config.DISABLE_JIT:
-    seen, shown, taken, waited = _seen_in_python, _shown_in_python, _taken_in_python, lambda look: time.sleep(0)
-else:
-    seen, shown, taken = _seen, _shown, _taken
-    waited = inlined(_waited if os.name == "posix" else lambda look: _pause())

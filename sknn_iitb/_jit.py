@@ -81,7 +81,6 @@ def _signatures(f):
         "forward": nothing(*through, vector, vector, table, const_matrix, integer),
         "backward": nothing(*through, matrix, vector, vector, table, const_matrix, integer),
         "gradient": nothing(*batch, const_vector, *state),
-        "assist": nothing(*batch, const_vector, *state, integer, integer, integer),
         "train": nothing(table, vector, index, hyper, integer, integer, integer),
         "predict": nothing(const_matrix, index, const_vector, vector, matrix, table, const_matrix, index),
     }

@@ -16,10 +16,8 @@ __all__ = ["backward", "forward", "frame", "gradient", "predict", "train", "work
 
 # entries of `program`: addresses, then numbers; STOP may become other than 0 meanwhile, and ends a batch unfinished
 FORWARD_PASS, BACKWARD_PASS, LOSS, GRADIENT, UPDATE, LOAD, N_LOADED, N_COEFS, N_TRAINED, PIECE_ROWS, STOP = range(11)
-# entries that _sharing.py has besides
-OF_PART, N_THREADS, DESK = range(11, 14)
 # what the processor did with denormal numbers before training, for who has to restore that after an error
-CONTROL = 14
+CONTROL = 11
 # the first entries of the shorter `program` of predict
 PREDICT_FORWARD, PREDICT_PIECE = range(2)
 # entries of `strengths`: of the two penalties; the share of the inputs that dropout leaves out; 1 where the running

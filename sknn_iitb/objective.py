@@ -2,14 +2,12 @@
 
 import threading
 from concurrent.futures import Future, wait
-from contextlib import nullcontext
 
 import numpy as np
 
 from sknn_iitb import _kernels
 from sknn_iitb._intrinsics import reset_denormals
 from sknn_iitb._jit import compiled
-from sknn_iitb._sharing import Helpers, shared_gradient
 from sknn_iitb.network import PIECE, Described, aligned
 from sknn_iitb.table import table_of
 
@@ -20,15 +18,13 @@ __all__ = ["Objective"]
 _WORK_PER_CALL, _WORK_PER_UPDATE, _WORK_BESIDES = 5e9, 60, 2e5
 # from where on a call, which is one huge batch then, is made in a thread that Ctrl-C can stop: about 200 ms
 _WORK_TO_STOP = 1e10
-# and those of a batch from where on it is worth sharing between threads: about 100 us
-_WORK_TO_SHARE = 5e6
 
 # in `program`, before the kernel has begun
 _UNKNOWN = -1
 
-# the arrays that the gradient's kernel takes besides the samples and the parameters
+# the arrays that the gradient's kernel takes after the samples and the parameters
 _OF_GRADIENT = (
-    *("source", "Y", "weight", "gradient", "spare", "work", "totals", "layers", "hypers", "loss_hyper", "blocks"),
+    *("gradient", "spare", "work", "totals", "layers", "hypers", "loss_hyper", "blocks"),
     *("program", "strengths"),
 )
 
@@ -57,8 +53,6 @@ class Objective:
         Where the outputs begin that belong together, and their number in the end; None if all do.
     dropout : bool
         Whether inputs and neurons are left out.
-    n_threads : int
-        Threads that share a batch, if it is large enough.
     """
 
     def __init__(
@@ -74,7 +68,6 @@ class Objective:
         l1=0.0,
         blocks=None,
         dropout=False,
-        n_threads=1,
     ):
         dtype = Y.dtype
         self.network = network
@@ -91,55 +84,47 @@ class Objective:
         rate = network.dropout[0] if dropout else 0.0
         # the moments of batch normalization are those of a batch, not of a piece
         piece = max_rows if network.batch_norm else min(PIECE, max_rows)
-        self._program = program = np.zeros(15, np.int64)
+        self._program = program = np.zeros(12, np.int64)
         program[_kernels.FORWARD_PASS] = compiled("forward", _kernels.forward, dtype).address
         program[_kernels.BACKWARD_PASS] = compiled("backward", _kernels.backward, dtype).address
         program[_kernels.LOSS] = compiled("loss", loop, dtype, template).address
-        # batch normalization needs all rows of a batch; a sparse table's gradient takes longer to add than to compute
-        shares = n_threads > 1 and not network.batch_norm and self._table.n_loaded
-        n_threads = n_threads if shares and self._work(max_rows) > _WORK_TO_SHARE else 1
-        self._helpers = Helpers(n_threads, dtype) if n_threads > 1 else None
-        if self._helpers:
-            program[_kernels.OF_PART] = compiled("gradient", _kernels.gradient, dtype).address
-            program[_kernels.N_THREADS], program[_kernels.DESK] = n_threads, self._helpers.desk
-        kernel = shared_gradient if self._helpers else _kernels.gradient
-        self._gradient_kernel, program[_kernels.GRADIENT] = compiled("gradient", kernel, dtype, from_python=True)
+        self._gradient_kernel, program[_kernels.GRADIENT] = compiled(
+            "gradient", _kernels.gradient, dtype, from_python=True
+        )
         program[_kernels.LOAD] = self._table.loader(rate)
         program[_kernels.N_LOADED] = self._table.n_loaded
         program[_kernels.N_COEFS] = network.n_coefs
         program[_kernels.N_TRAINED] = network.n_trained
         program[_kernels.PIECE_ROWS] = piece
         self.gradient = aligned(network.n_parameters, dtype)
-        # the first four are the results
-        self._totals = np.zeros(4 if n_threads == 1 else 4 * (n_threads + 1))
+        self._totals = np.zeros(4)
         n_work = _kernels.work_size(
             self._table.n_loaded, network.units[-1], described.n_values, described.n_kept, piece
         )
-        # each thread needs one vector for the gradient of its part and one for that of a piece
-        n_spare = 2 * n_threads if n_threads > 1 else int(max(max_rows, self.n_samples) > piece)
+        has_pieces = max(max_rows, self.n_samples) > piece
         # by the names that the kernels have for them
         self._arrays = {
             "source": self._table.source,
             "Y": Y,
             "weight": weight,
             "gradient": self.gradient,
-            "spare": aligned(n_spare * (-(-network.n_parameters // 16) * 16), dtype),
-            "work": aligned(n_threads * n_work, dtype),
+            "spare": aligned(network.n_parameters * has_pieces, dtype),
+            "work": aligned(n_work, dtype),
             "totals": self._totals,
             "layers": described.table,
             "hypers": described.hypers,
             "loss_hyper": loss.hyper_array(dtype),
             "blocks": np.array([0, network.units[-1]] if blocks is None else blocks, np.int64),
             "program": program,
-            # where a batch is shared, the second four are for all parts but the first, which has the penalties
-            "strengths": np.array([alpha / mean_weight, l1 / mean_weight, rate, 0.0, 0.0, 0.0, rate, 0.0]),
+            "strengths": np.array([alpha / mean_weight, l1 / mean_weight, rate, 0.0]),
         }
 
     def evaluate(self, theta):
         """Compute the gradient on all samples into ``self.gradient``; return the loss and the penalty, as minimised."""
         order = self.order(None)
-        with self._helped(theta, order, len(order), 0):
-            self._call(self._gradient_kernel, len(order), self._of_gradient(theta, order, 0))
+        source, Y, weight = (self._arrays[name] for name in ("source", "Y", "weight"))
+        memory = (self._arrays[name] for name in _OF_GRADIENT)
+        self._call(self._gradient_kernel, len(order), (source, Y, weight, order, theta, *memory, 0))
         return self._totals[_kernels.BATCH_LOSS], self._totals[_kernels.BATCH_PENALTY]
 
     def train(self, theta, order, rates, batch_size, state, plan):
@@ -149,23 +134,12 @@ class Objective:
         arguments = self._frame, theta, order, rates, batch_size, state.step, state.seed
         self._program[_kernels.CONTROL] = _UNKNOWN
         try:
-            with self._helped(theta, order, batch_size, state.seed + state.step):
-                self._call(self._train_kernel, len(order), arguments)
+            self._call(self._train_kernel, len(order), arguments)
         except BaseException:  # from a user's function
             if (before := self._program[_kernels.CONTROL]) != _UNKNOWN:
                 reset_denormals(before)
             raise
         return self._totals[_kernels.SUM_LOSS], self._totals[_kernels.SUM_PENALTY]
-
-    def _of_gradient(self, theta, order, key):
-        """What the gradient's kernel takes."""
-        source, Y, weight, *memory = [self._arrays[name] for name in _OF_GRADIENT]
-        return source, Y, weight, order, theta, *memory, key
-
-    def _helped(self, theta, order, batch_size, key):
-        if self._helpers is None:
-            return nullcontext()
-        return self._helpers.at_work(self._of_gradient(theta, order, key), batch_size)
 
     def _work(self, n_rows):
         """Floating-point operations of the products for so many rows."""
@@ -185,8 +159,8 @@ class Objective:
                 done.set_exception(error)
 
         # after Ctrl-C it ends with its piece of the batch and changes no parameter; `self` keeps its memory until then
-        threading.Thread(target=complete, args=(self,), daemon=True).start()
-        try:
+        try:  # an interrupt may arrive while the thread starts
+            threading.Thread(target=complete, args=(self,), daemon=True).start()
             # not without a timeout, which Windows would wait for to the end
             while wait([done], 0.1).not_done:
                 pass

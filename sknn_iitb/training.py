@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 from sklearn.exceptions import ConvergenceWarning
 
-from sknn_iitb._blas import single_threaded
+from sknn_iitb._blas import BLASThreads
 from sknn_iitb.reporting import reporter
 from sknn_iitb.schedules import Clock
 
@@ -28,8 +28,8 @@ NON_FINITE = (
 Plan = namedtuple(
     "Plan",
     "optimizer schedule adjustments learning_rate_init batch_size shuffle n_epochs complete stops_early tol "
-    "n_iter_no_change verbose advise warns",
-    defaults=[True],
+    "n_iter_no_change verbose advise warns n_threads",
+    defaults=[True, 1],
 )
 Plan.__doc__ = """What the user has asked of the run.
 
@@ -122,7 +122,7 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
     factors = _factors(objective.n_samples, state, plan)
     stride = objective.batches_per_call(plan.batch_size)
     try:
-        with single_threaded(), closing(reporter(plan.verbose, plan.n_epochs)) as report:
+        with BLASThreads(plan.n_threads), closing(reporter(plan.verbose, plan.n_epochs)) as report:
             for _ in range(plan.n_epochs):
                 for observer in observers:
                     observer.begin()
@@ -298,7 +298,7 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
         "maxcor": plan.optimizer.memory,
     }
     try:
-        with single_threaded(), closing(reporter(plan.verbose, plan.n_epochs)) as report:
+        with BLASThreads(plan.n_threads), closing(reporter(plan.verbose, plan.n_epochs)) as report:
             result = scipy.optimize.minimize(
                 loss_and_gradient,
                 trained.astype(np.float64),
@@ -322,7 +322,7 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
         moments -= moved  # as below, but an evaluation may take long
         return
     trained[:] = best
-    with single_threaded():
+    with BLASThreads(plan.n_threads):
         history.loss = objective.reported(*objective.evaluate(theta))
         moments -= objective.gradient[n_trained:]  # those of all samples, at these weights
     if not (np.isfinite(history.loss) and np.isfinite(theta).all()):

@@ -15,11 +15,9 @@ import numpy as np
 import pytest
 from numba import cloudpickle  # what workers of joblib pickle with
 from numba.core import errors, event
-from threadpoolctl import ThreadpoolController
 
 import sknn_iitb
-from sknn_iitb import MLPClassifier, MLPRegressor, _jit, _kernels, layers
-from sknn_iitb._blas import single_threaded
+from sknn_iitb import MLPClassifier, _jit, _kernels, layers
 from sknn_iitb._jit import SIGNATURES, call, compiled
 from sknn_iitb.activations import ReLU, elementwise
 from sknn_iitb.network import Described
@@ -536,92 +534,3 @@ def test_threads_that_fit_at_once_get_what_one_gets_after_the_other(cancer):
         alone = MLPClassifier(**{"random_state": 2, **setting}).fit(X, y)
         np.testing.assert_array_equal(net.parameters_, alone.parameters_)
         np.testing.assert_array_equal(net.predict_proba(X), alone.predict_proba(X))
-
-
-@pytest.fixture
-def blas_threads():
-    """BLAS set to two threads; a function that tells the number of each BLAS library."""
-    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-    before = [library.num_threads for library in libraries]
-    for library in libraries:
-        library.set_num_threads(2)
-    if {library.num_threads for library in libraries} != {2}:
-        pytest.skip("there is no BLAS whose threads can be set")
-    yield lambda: {library.num_threads for library in libraries}
-    for library, n_threads in zip(libraries, before, strict=True):
-        library.set_num_threads(n_threads)
-
-
-def test_the_limit_on_blas_nests_and_is_lifted_at_the_end(blas_threads):
-    with single_threaded():
-        assert blas_threads() == {1}
-        with single_threaded():
-            assert blas_threads() == {1}
-        assert blas_threads() == {1}
-    assert blas_threads() == {2}
-
-
-def test_the_limit_on_blas_is_lifted_after_an_exception(blas_threads):
-    with pytest.raises(KeyboardInterrupt), single_threaded():
-        raise KeyboardInterrupt
-    assert blas_threads() == {2}
-
-
-def test_the_limit_on_blas_holds_until_the_last_thread_is_done(blas_threads):
-    entered, leave = threading.Event(), threading.Event()
-
-    def hold():
-        with single_threaded():
-            entered.set()
-            leave.wait(60)
-
-    other = threading.Thread(target=hold)
-    with single_threaded():
-        other.start()
-        assert entered.wait(60)
-    assert blas_threads() == {1}
-    leave.set()
-    other.join()
-    assert blas_threads() == {2}
-
-
-def test_the_limit_on_blas_holds_in_a_thread_whatever_another_has_set(blas_threads):
-    # blas_threads has set a number in this thread, as a user does with threadpool_limits
-    def limited():
-        with single_threaded():
-            return blas_threads()
-
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(limited).result() == {1}
-    assert blas_threads() == {2}
-
-
-def test_training_runs_on_one_blas_thread_and_gives_the_others_back(blas_threads, cancer):
-    seen = []
-
-    def constant(step, n_steps):
-        seen.append(blas_threads())
-        return np.ones(len(step))
-
-    X, y = cancer
-    net = MLPClassifier((5,), learning_rate=constant, max_iter=2).fit(X, y)
-    assert seen[0] == {1}
-    assert blas_threads() == {2}
-    net.set_params(solver="lbfgs", learning_rate="constant").fit(X, y)
-    assert blas_threads() == {2}
-    net.predict(X)
-    assert blas_threads() == {2}
-    net.loss_and_gradient(X, y)
-    assert blas_threads() == {2}
-
-
-def test_a_fit_that_fails_gives_the_blas_threads_back(blas_threads, diabetes):
-    def broken(step, n_steps):
-        raise RuntimeError("broken")
-
-    with pytest.raises(RuntimeError, match="broken"):
-        MLPRegressor(hidden_layer_sizes=(5,), learning_rate=broken).fit(*diabetes)
-    assert blas_threads() == {2}
-    with pytest.raises(ValueError, match="diverged"):
-        MLPRegressor(hidden_layer_sizes=(5,), solver="sgd", learning_rate_init=1e30).fit(*diabetes)
-    assert blas_threads() == {2}

@@ -53,13 +53,13 @@ def test_a_child_that_is_forked_while_a_thread_trains_has_all_blas_threads(monke
     entered, leave = threading.Event(), threading.Event()
 
     def training():
-        with _blas.single_threaded():
+        with _blas.BLASThreads(1):
             entered.set()
             leave.wait(60)
 
     def threads():
-        inside = _blas._users
-        with _blas.single_threaded():
+        inside = len(_blas._limits)
+        with _blas.BLASThreads(1):
             limited = {library.num_threads for library in libraries}
         return inside, limited, [library.num_threads for library in libraries]
 

@@ -43,7 +43,7 @@ FLOORS = [
     {"_features", "_parameters", "_weights", "objective", "training", "validation", "tabular.preprocessing"},
     {"tabular.metrics", "tabular.network"},
     {"network", "targets"},
-    {"table", "_sharing"},
+    {"table"},
     PART_MODULES,
     {"_kernels", "_rowwise", "tabular.layers"},
     {"layers", "adjustments"},

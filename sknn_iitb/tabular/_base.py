@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
-from sknn_iitb._blas import single_threaded
+from sknn_iitb._blas import BLASThreads
 from sknn_iitb._parts import one_of
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
@@ -238,7 +238,7 @@ class BaseTabularMLP(BaseEstimator):
         def score(member):
             return member.network.predict(Z, member.theta, False) / np.float32(member.temperature)
 
-        with single_threaded():
+        with BLASThreads(1):
             jobs = (delayed(score)(member) for member in getattr(self, members))
             return Parallel(self.n_jobs, prefer="threads")(jobs)
 

@@ -1,0 +1,209 @@
+"""The limit on BLAS threads: it nests, holds for all Python threads, and ends whatever happens within it."""
+
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from threadpoolctl import ThreadpoolController
+
+from sknn_iitb import MLPClassifier, MLPRegressor, _blas
+from sknn_iitb._blas import BLASThreads
+from sknn_iitb.objective import Objective
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture
+def blas_threads():
+    """BLAS set to two threads; a function that tells the number of each BLAS library."""
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    before = [library.num_threads for library in libraries]
+    for library in libraries:
+        library.set_num_threads(2)
+    if {library.num_threads for library in libraries} != {2}:
+        pytest.skip("there is no BLAS whose threads can be set")
+    yield lambda: {library.num_threads for library in libraries}
+    for library, n_threads in zip(libraries, before, strict=True):
+        library.set_num_threads(n_threads)
+
+
+def test_the_limit_on_blas_nests_and_is_lifted_at_the_end(blas_threads):
+    with BLASThreads(1):
+        assert blas_threads() == {1}
+        with BLASThreads(1):
+            assert blas_threads() == {1}
+        assert blas_threads() == {1}
+    assert blas_threads() == {2}
+
+
+def test_the_limit_on_blas_is_lifted_after_an_exception(blas_threads):
+    with pytest.raises(KeyboardInterrupt), BLASThreads(1):
+        raise KeyboardInterrupt
+    assert blas_threads() == {2}
+
+
+def test_the_limit_on_blas_holds_until_the_last_thread_is_done(blas_threads):
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold():
+        with BLASThreads(1):
+            entered.set()
+            leave.wait(60)
+
+    other = threading.Thread(target=hold)
+    with BLASThreads(1):
+        other.start()
+        assert entered.wait(60)
+    assert blas_threads() == {1}
+    leave.set()
+    other.join()
+    assert blas_threads() == {2}
+
+
+def test_the_limit_on_blas_holds_in_a_thread_whatever_another_has_set(blas_threads):
+    # blas_threads has set a number in this thread, as a user does with threadpool_limits
+    def limited():
+        with BLASThreads(1):
+            return blas_threads()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(limited).result() == {1}
+    assert blas_threads() == {2}
+
+
+def test_training_runs_on_one_blas_thread_and_gives_the_others_back(blas_threads, cancer):
+    seen = []
+
+    def constant(step, n_steps):
+        seen.append(blas_threads())
+        return np.ones(len(step))
+
+    X, y = cancer
+    net = MLPClassifier((5,), learning_rate=constant, max_iter=2).fit(X, y)
+    assert seen[0] == {1}
+    assert blas_threads() == {2}
+    net.set_params(solver="lbfgs", learning_rate="constant").fit(X, y)
+    assert blas_threads() == {2}
+    net.predict(X)
+    assert blas_threads() == {2}
+    net.loss_and_gradient(X, y)
+    assert blas_threads() == {2}
+
+
+def test_a_fit_that_fails_gives_the_blas_threads_back(blas_threads, diabetes):
+    def broken(step, n_steps):
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        MLPRegressor(hidden_layer_sizes=(5,), learning_rate=broken).fit(*diabetes)
+    assert blas_threads() == {2}
+    with pytest.raises(ValueError, match="diverged"):
+        MLPRegressor(hidden_layer_sizes=(5,), solver="sgd", learning_rate_init=1e30).fit(*diabetes)
+    assert blas_threads() == {2}
+
+
+def test_the_smallest_limit_of_several_counts(blas_threads):
+    with BLASThreads(3):
+        assert blas_threads() == {3}
+        with BLASThreads(1):
+            assert blas_threads() == {1}
+        assert blas_threads() == {3}
+    assert blas_threads() == {2}
+
+
+@pytest.mark.parametrize(("solver", "method"), [("adam", "train"), ("lbfgs", "evaluate")])
+def test_n_threads_is_the_number_of_blas_threads_in_training(blas_threads, monkeypatch, cancer, solver, method):
+    seen, original = set(), getattr(Objective, method)
+
+    def record(*arguments):
+        seen.update(blas_threads())
+        return original(*arguments)
+
+    monkeypatch.setattr(Objective, method, record)
+    MLPClassifier((5,), solver=solver, max_iter=2, n_threads=3).fit(*cancer)
+    assert seen == {3}
+    assert blas_threads() == {2}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_n_threads_changes_results_by_rounding_only_and_never_from_run_to_run(dtype):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(1000, 300)), rng.normal(size=1000)
+    net = MLPRegressor(hidden_layer_sizes=(300, 300), batch_size=500, max_iter=3, random_state=0, dtype=dtype)
+    one, two, again = (net.set_params(n_threads=n).fit(X, y).parameters_.copy() for n in (1, 2, 2))
+    np.testing.assert_allclose(two, one, **({"rtol": 1e-10, "atol": 1e-12} if dtype == "float64" else {"atol": 1e-4}))
+    np.testing.assert_array_equal(two, again)
+
+
+def test_an_exit_that_is_interrupted_is_completed(blas_threads, monkeypatch):
+    interrupts, set_threads = [KeyboardInterrupt], _blas._set
+
+    def set_or_interrupt(library, n_threads):
+        if n_threads == 2 and interrupts:
+            raise interrupts.pop()
+        set_threads(library, n_threads)
+
+    monkeypatch.setattr(_blas, "_set", set_or_interrupt)
+    with pytest.raises(KeyboardInterrupt), BLASThreads(1):
+        pass
+    assert not interrupts
+    assert blas_threads() == {2}
+
+
+def test_an_entry_that_is_interrupted_leaves_no_limit(blas_threads, monkeypatch):
+    interrupts, set_threads = [KeyboardInterrupt], _blas._set
+
+    def set_then_interrupt(library, n_threads):
+        set_threads(library, n_threads)
+        if interrupts:
+            raise interrupts.pop()
+
+    monkeypatch.setattr(_blas, "_set", set_then_interrupt)
+    with pytest.raises(KeyboardInterrupt), BLASThreads(1):
+        pass
+    assert blas_threads() == {2}
+
+
+# {statement} over and over, interrupted at random moments; prints how often a limit was left
+_INTERRUPTED = """
+import random, signal, warnings
+import numpy as np
+from threadpoolctl import ThreadpoolController
+from sknn_iitb import MLPRegressor
+
+warnings.simplefilter("ignore")
+libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+for library in libraries:
+    library.set_num_threads(2)
+if {{library.num_threads for library in libraries}} != {{2}}:
+    raise SystemExit("0 left")
+X = np.random.default_rng(0).normal(size=(20, 3))
+net = MLPRegressor(hidden_layer_sizes=(3,), max_iter=3).fit(X, X[:, 0])
+net.predict(X)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+random.seed(0)
+left = 0
+for _ in range({n}):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-4, 2e-3))
+        while signal.getitimer(signal.ITIMER_REAL)[0] > 0:
+            {statement}
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    left += {{library.num_threads for library in libraries}} != {{2}}
+print(left, "left")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this platform")
+@pytest.mark.parametrize("statement", ["net.predict(X)", "net.fit(X, X[:, 0])"])
+def test_interrupts_at_random_moments_leave_no_limit(statement):
+    script = _INTERRUPTED.format(statement=statement, n=1000)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.strip() == "0 left"
