@@ -1,8 +1,8 @@
 """One fit on two cores: the speedup, whether the result is the same, and the cost beside a busy process.
 
-``python -m benchmarks.threads``. An epoch of the workloads with large products with ``n_threads`` 1 and 2, in turns; then
-with 2 beside a process that keeps one of the cores busy, relative to 1 without it. The weights after an epoch in float64
-should agree to 1e-10 with those of one thread, and exactly from run to run.
+``python -m benchmarks.threads``. An epoch of the workloads with large products with ``n_threads`` 1 and 2, in turns;
+then with 2 beside a process that keeps one of the cores busy, relative to 1 without it. The weights after an epoch in
+float64 should agree to 1e-10 with those of one thread, and exactly from run to run.
 """
 
 import argparse

@@ -1,6 +1,5 @@
 """From the estimators' parameters to the parts of a net: what is legal, and what goes with what."""
 
-import warnings
 from collections import namedtuple
 from numbers import Integral, Real
 
@@ -9,6 +8,7 @@ import sklearn
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 from sknn_iitb._parts import one_of, parameter_defaults
+from sknn_iitb._warnings import warn
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.adjustments import ADJUSTMENTS
 from sknn_iitb.initializers import INITIALIZERS
@@ -226,9 +226,8 @@ class ParametersMixin:
         if self.batch_size == "auto":
             return n_samples if optimizer.full_batch else min(200, n_samples)
         if self.batch_size > n_samples:
-            warnings.warn(
+            warn(
                 f"Got batch_size={self.batch_size}, larger than the {n_samples} training samples; it is going to be "
-                "clipped.",
-                stacklevel=7,
+                "clipped."
             )
         return min(int(self.batch_size), n_samples)

@@ -1,7 +1,6 @@
 """The run: epochs, batches, the learning rate, early stopping and the history of it all."""
 
 import math
-import warnings
 from collections import namedtuple
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -11,13 +10,11 @@ import scipy
 from sklearn.exceptions import ConvergenceWarning
 
 from sknn_iitb._blas import BLASThreads
+from sknn_iitb._warnings import warn
 from sknn_iitb.reporting import reporter
 from sknn_iitb.schedules import Clock
 
 __all__ = ["History", "Plan", "State", "descend", "minimize"]
-
-# a warning's stack level, seen from `descend` and `minimize`, of the line that calls fit: that is what a user can find
-_CALLER = 6
 
 _SCIPY_FTOL = 1e7 * np.finfo(float).eps  # its default
 
@@ -147,14 +144,13 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
             else:
                 if plan.complete and plan.warns and not plan.schedule.ends:
                     report.close()
-                    warnings.warn(
+                    warn(
                         f"Stochastic Optimizer: Maximum iterations ({plan.n_epochs}) "
                         f"reached and the optimization hasn't converged yet.{plan.advise()}",
                         ConvergenceWarning,
-                        stacklevel=_CALLER,
                     )
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=_CALLER)
+        warn("Training interrupted by user.")
     if best is not None:
         state.best, state.current = (None, None) if plan.complete else (best, theta.copy())
         theta[:] = best
@@ -239,10 +235,9 @@ def _stop(state, history, plan, report):
 def _doubt(history, plan):
     """Warn of badly scaled data where training has stalled nearly from the start: it may not have learned anything."""
     if plan.complete and history.n_iter <= 2 * plan.n_iter_no_change and (advice := plan.advise()):
-        warnings.warn(
+        warn(
             f"Stochastic Optimizer: Training stalled after {history.n_iter - history.stalled} epochs.{advice}",
             ConvergenceWarning,
-            stacklevel=_CALLER + 1,
         )
 
 
@@ -253,8 +248,7 @@ def _diverge(history, best, rate, plan):
         raise ValueError(f"{NON_FINITE} {advice}{plan.advise()}")
     history.validation_scores.append(np.nan)
     history.validation_loss_curve.append(np.nan)
-    message = f"{advice} The best epoch's weights are kept.{plan.advise()}"
-    warnings.warn(message, ConvergenceWarning, stacklevel=_CALLER + 1)
+    warn(f"{advice} The best epoch's weights are kept.{plan.advise()}", ConvergenceWarning)
 
 
 def minimize(objective, theta, history, plan, max_fun, observers=()):
@@ -310,14 +304,13 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
         best[:] = result.x
         history.n_iter = min(result.nit, plan.n_epochs)
         if result.status != 0 and not stopped:
-            warnings.warn(
+            warn(
                 f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): {result.message}. "
                 f"Increase max_iter or max_fun, or scale the data.{plan.advise()}",
                 ConvergenceWarning,
-                stacklevel=_CALLER,
             )
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=_CALLER)
+        warn("Training interrupted by user.")
         trained[:] = best
         moments -= moved  # as below, but an evaluation may take long
         return

@@ -407,7 +407,8 @@ def _interrupts():
 
     def scoring(estimator, X, y):
         calls.append(1)
-        if len(calls) > 2:
+        if len(calls) == 3:
+            calls.clear()
             raise KeyboardInterrupt
         return 0.0
 
@@ -427,9 +428,11 @@ def _interrupts():
 )
 def test_a_warning_is_of_the_line_that_calls_fit(iris, parameters, factor, match):
     X, y = iris
-    with pytest.warns(UserWarning, match=match) as warned:
-        _classifier(**{"max_iter": 100, **parameters}).fit(X * factor, y)
-    assert [each.filename for each in warned if re.search(match, str(each.message))] == [__file__]
+    net = _classifier(**{"max_iter": 100, **parameters})
+    for estimator in (net, make_pipeline(clone(net))):
+        with pytest.warns(UserWarning, match=match) as warned:
+            estimator.fit(X * factor, y)
+        assert [each.filename for each in warned if re.search(match, str(each.message))] == [__file__]
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
