@@ -139,7 +139,13 @@ class Objective:
             if (before := self._program[_kernels.CONTROL]) != _UNKNOWN:
                 reset_denormals(before)
             raise
+        if self._program[_kernels.STOP]:
+            raise KeyboardInterrupt
         return self._totals[_kernels.SUM_LOSS], self._totals[_kernels.SUM_PENALTY]
+
+    def interrupt(self):
+        """End :meth:`train`, which may be running in another thread, with KeyboardInterrupt before its next step."""
+        self._program[_kernels.STOP] = 1
 
     def _work(self, n_rows):
         """Floating-point operations of the products for so many rows."""
@@ -165,7 +171,7 @@ class Objective:
             while wait([done], 0.1).not_done:
                 pass
         except KeyboardInterrupt:
-            self._program[_kernels.STOP] = 1
+            self.interrupt()
             raise
         done.result()
 

@@ -14,13 +14,15 @@ from sknn_iitb._warnings import warn
 from sknn_iitb.reporting import reporter
 from sknn_iitb.schedules import Clock
 
-__all__ = ["History", "Plan", "State", "descend", "minimize"]
+__all__ = ["INTERRUPTED", "History", "Plan", "State", "descend", "minimize"]
 
 _SCIPY_FTOL = 1e7 * np.finfo(float).eps  # its default
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
+
+INTERRUPTED = "Training interrupted by user."
 
 Plan = namedtuple(
     "Plan",
@@ -31,7 +33,8 @@ Plan = namedtuple(
 Plan.__doc__ = """What the user has asked of the run.
 
 `complete` is False where one epoch of many is run by itself; `advise` is called for a sentence on what may be wrong
-with the data where training has failed; `warns` says whether it has failed if it has not stopped before the last epoch.
+with the data where training has failed; `warns` says whether to warn of an interrupt, and of a training that has not
+stopped before the last epoch; `n_threads` is the number of BLAS threads.
 """
 
 
@@ -82,6 +85,7 @@ class History:
     learning_rate_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
     validation_loss_curve: list = field(default_factory=list)
+    interrupted: bool = False
 
 
 def descend(objective, theta, state, history, plan, validate=None, observers=()):
@@ -150,7 +154,9 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
                         ConvergenceWarning,
                     )
     except KeyboardInterrupt:
-        warn("Training interrupted by user.")
+        history.interrupted = True
+        if plan.warns:
+            warn(INTERRUPTED)
     if best is not None:
         state.best, state.current = (None, None) if plan.complete else (best, theta.copy())
         theta[:] = best
@@ -310,7 +316,7 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
                 ConvergenceWarning,
             )
     except KeyboardInterrupt:
-        warn("Training interrupted by user.")
+        warn(INTERRUPTED)
         trained[:] = best
         moments -= moved  # as below, but an evaluation may take long
         return

@@ -12,6 +12,7 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 
 from sknn_iitb._blas import BLASThreads
 from sknn_iitb._parts import one_of
+from sknn_iitb._warnings import warn
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
@@ -21,6 +22,7 @@ from sknn_iitb.tabular.encoder import TableEncoder
 from sknn_iitb.tabular.layers import Pieces
 from sknn_iitb.tabular.members import Goal, Progress, Recipe, merged, n_folds_of, splits, train, train_further
 from sknn_iitb.tabular.preprocessing import PiecewiseLinearEncoder
+from sknn_iitb.training import INTERRUPTED
 from sknn_iitb.validation import Samples
 
 __all__ = ["PRESETS", "BaseTabularMLP"]
@@ -131,17 +133,26 @@ class BaseTabularMLP(BaseEstimator):
         pieces = self._pieces(samples)
         n_epochs = recipe.n_estimators * recipe.max_iter
         report = reporter(self.verbose, len(goals) * n_epochs)
+        trained = {}
         try:
             for k, (name, goal) in enumerate(goals.items()):
                 deadline = None if self.max_time is None else began + self.max_time * (k + 1) / len(goals)
                 progress = Progress(report, deadline, k * n_epochs)
                 learned, known = (each and each._replace(Y=goal.loss.widen(each.Y)) for each in (samples, judged))
-                members = train(
+                trained[name] = train(
                     learned, known, goal, recipe, pieces, self._plain_every, parts, seeds, progress, self.n_jobs
                 )
-                setattr(self, name, members)
+                if progress.interrupted:
+                    break
         finally:
             report.close()
+        if not trained["members_"]:
+            raise KeyboardInterrupt
+        if progress.interrupted:
+            n_networks = sum(map(len, trained.values()))
+            warn(f"{INTERRUPTED} {n_networks} of {len(goals) * recipe.n_estimators} networks are kept.")
+        for name in goals:
+            setattr(self, name, trained.get(name, []))
         self.n_iter_ = max(member.n_iter for member in self.members_)
         return self
 
@@ -153,11 +164,14 @@ class BaseTabularMLP(BaseEstimator):
         check_consistent_length(X, y)
         samples = self._samples(Z, y, weight)
         recipe = self._recipe(len(samples.Y))
+        progress = Progress()
         for name, goal in self._goals().items():
             members = getattr(self, name)
             learned = samples._replace(Y=goal.loss.widen(samples.Y))
             seeds = rng.randint(2**31 - 1, size=len(members))
-            setattr(self, name, train_further(members, learned, goal, recipe, seeds, self.n_jobs))
+            setattr(self, name, train_further(members, learned, goal, recipe, seeds, progress, self.n_jobs))
+        if progress.interrupted:
+            warn(INTERRUPTED)
         self.n_iter_ += 1
         return self
 

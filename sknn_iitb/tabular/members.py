@@ -3,13 +3,15 @@
 import threading
 import warnings
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from time import perf_counter
+from weakref import WeakSet
 
 import numpy as np
+from joblib import effective_n_jobs
 from scipy.optimize import minimize_scalar
 from sklearn.model_selection import KFold, StratifiedKFold
-from sklearn.utils.parallel import Parallel, delayed
 
 from sknn_iitb.objective import Objective
 from sknn_iitb.schedules import Clock, Constant
@@ -94,7 +96,7 @@ def _folds(n_folds, shares, strata, seed):
 
 
 class Progress:
-    """Tells a reporter of the epochs of all members as if they were one run, and ends it when the time is over.
+    """Report the epochs of all members as if they were one run; end it when time is up or the user interrupts it.
 
     Parameters
     ----------
@@ -103,12 +105,17 @@ class Progress:
     deadline : float or None
         When to stop, as ``time.perf_counter()`` tells the time.
     n_epochs : int, default=0
-        Epochs that lie behind.
+        Number of epochs before the first.
+
+    Attributes
+    ----------
+    interrupted : bool
     """
 
-    def __init__(self, report, deadline, n_epochs=0):
+    def __init__(self, report=None, deadline=None, n_epochs=0):
         self._report, self._deadline = report, deadline
         self._lock, self._n_epochs = threading.Lock(), n_epochs
+        self._objectives, self.interrupted = WeakSet(), False
 
     def begin(self):
         """An epoch begins."""
@@ -118,11 +125,25 @@ class Progress:
         with self._lock:
             self._n_epochs += 1
             self._report.epoch(replace(history, n_iter=self._n_epochs), history.best_score)
-        return self.is_late()
+        return self.is_over()
 
-    def is_late(self):
-        """Whether the time is over."""
-        return self._deadline is not None and perf_counter() >= self._deadline
+    def is_over(self):
+        """Whether no further member is to be trained."""
+        return self.interrupted or (self._deadline is not None and perf_counter() >= self._deadline)
+
+    def watch(self, objective):
+        """Have the training on this objective end when the user interrupts."""
+        with self._lock:
+            self._objectives.add(objective)
+        if self.interrupted:
+            objective.interrupt()
+
+    def interrupt(self):
+        """End the training of all members, in whatever thread."""
+        self.interrupted = True
+        with self._lock:
+            for objective in self._objectives:
+                objective.interrupt()
 
 
 def n_folds_of(fraction):
@@ -179,22 +200,52 @@ def train(samples, given, goal, recipe, pieces, every, parts, seeds, progress, n
     Returns
     -------
     members : list of Member
-        At least one, and those that there was time for.
+        Those that there was time for: at least one, unless the user has interrupted.
     """
 
     def member(k):
-        if k > 0 and progress.is_late():
+        if progress.is_over() and (k > 0 or progress.interrupted):
             return None
         rows, held_out = parts[k]
         judged = samples.take(held_out) if given is None else given
         network = _network(samples, goal, recipe, None if k % every == 1 else pieces)
         return _train_member(network, samples.take(rows), judged, goal, recipe, seeds[k], progress)
 
-    members = Parallel(n_jobs, prefer="threads")(delayed(member)(k) for k in range(len(parts)))
+    members = _in_threads(member, range(len(parts)), progress, n_jobs)
     return [member for member in members if member is not None]
 
 
-def train_further(members, samples, goal, recipe, seeds, n_jobs=None):
+def _in_threads(function, items, progress, n_jobs):
+    """Call `function` for each item in `n_jobs` threads; the result is None for those that were interrupted.
+
+    An interrupt reaches the main thread only, and joblib would leave its other threads at work.
+    """
+
+    def call(item):
+        try:
+            return function(item)
+        except KeyboardInterrupt:
+            progress.interrupt()
+        except BaseException:
+            progress.interrupt()
+            raise
+
+    n_threads = min(effective_n_jobs(n_jobs), len(items))
+    if n_threads == 1:
+        return [call(item) for item in items]
+    pool, futures = ThreadPoolExecutor(n_threads), []
+    try:
+        for item in items:
+            futures.append(pool.submit(call, item))
+        while wait(futures, 0.1).not_done:  # without a timeout Windows would not see an interrupt
+            pass
+    except KeyboardInterrupt:
+        progress.interrupt()
+    pool.shutdown()
+    return [future.result() for future in futures]
+
+
+def train_further(members, samples, goal, recipe, seeds, progress, n_jobs=None):
     """Train all members for an epoch more, on all samples, at a low rate.
 
     Parameters
@@ -206,6 +257,8 @@ def train_further(members, samples, goal, recipe, seeds, n_jobs=None):
     recipe : Recipe
     seeds : sequence of int
         One for each member.
+    progress : Progress
+        If it is interrupted, the members that follow stay as they are.
     n_jobs : int or None
 
     Returns
@@ -213,17 +266,23 @@ def train_further(members, samples, goal, recipe, seeds, n_jobs=None):
     members : list of Member
     """
 
-    def further(member, seed):
+    def further(k):
+        member, seed = members[k], seeds[k]
+        if progress.interrupted:
+            return member
         objective, plan = _prepared(member.network, samples, goal, recipe)
         rate = _FINAL_RATE * recipe.learning_rate_init
         plan = plan._replace(schedule=Constant(), learning_rate_init=rate, n_epochs=1, complete=False)
-        theta, state = member.theta.copy(), member.state
+        theta, state, history = member.theta.copy(), member.state, History()
         state = _state(np.random.RandomState(seed), plan, objective) if state is None else state.copy()
-        descend(objective, theta, state, History(), plan)
+        progress.watch(objective)
+        descend(objective, theta, state, history, plan)
+        if history.interrupted:
+            progress.interrupt()
         return member._replace(theta=theta, state=state, n_iter=member.n_iter + 1)
 
-    jobs = (delayed(further)(member, seed) for member, seed in zip(members, seeds, strict=True))
-    return Parallel(n_jobs, prefer="threads")(jobs)
+    found = _in_threads(further, range(len(members)), progress, n_jobs)
+    return [old if new is None else new for old, new in zip(members, found, strict=True)]
 
 
 def _network(samples, goal, recipe, pieces):
@@ -285,7 +344,12 @@ def _train_member(network, samples, judged, goal, recipe, seed, progress):
         return _LATER * n_judged - error, error
 
     history = History()
+    progress.watch(objective)
     descend(objective, theta, _state(rng, plan, objective), history, plan, validate, [progress])
+    if history.interrupted:
+        progress.interrupt()
+    if not history.validation_scores:
+        return None
     temperature = 1.0
     if goal.metric.calibrates:
         temperature = _temperature(goal.metric, goal.targets, network.predict(judged.X, theta, False), judged)

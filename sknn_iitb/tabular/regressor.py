@@ -162,6 +162,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     def _check_quantiles(self):
         if self._quantile_list() != self._fitted_quantiles:
             raise ValueError(f"quantiles={self.quantiles!r} was set after fit, which has to be called again for it.")
+        if self.quantiles is not None and not self.quantile_members_:
+            raise ValueError("fit was interrupted before a network for `quantiles` was trained; call it again.")
 
     def _goals(self):
         goals = super()._goals()

@@ -1,0 +1,156 @@
+"""Ctrl-C: training ends within a second, what has been trained is kept, and nothing is left running."""
+
+import _thread
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
+
+BOTH = pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
+N_JOBS = pytest.mark.parametrize("n_jobs", [None, 2])
+
+
+@pytest.fixture(scope="module")
+def table():
+    X = np.random.default_rng(0).normal(size=(4000, 20))
+    return X, (X[:, 0] > 0).astype(int)
+
+
+def press_after(seconds):
+    """Press Ctrl-C once; returns a list that will hold the time of it."""
+    pressed = []
+
+    def press():
+        time.sleep(seconds)
+        pressed.append(time.perf_counter())
+        _thread.interrupt_main()
+
+    threading.Thread(target=press, daemon=True).start()
+    return pressed
+
+
+def is_idle():
+    """Whether no thread of this process is computing."""
+    before = time.process_time()
+    time.sleep(0.3)
+    return time.process_time() - before < 0.1
+
+
+@BOTH
+@N_JOBS
+def test_an_interrupted_ensemble_keeps_what_has_been_trained(cls, n_jobs, table):
+    net = cls(preset="best", n_jobs=n_jobs, random_state=0)
+    cls(preset="fast", max_iter=1).fit(*table)  # so that nothing is left to compile
+    pressed = press_after(1.5)
+    with pytest.warns(UserWarning, match=r"Training interrupted by user\. \d+ of 20 networks are kept\.") as warned:
+        net.fit(*table)
+    assert time.perf_counter() - pressed[0] < 1
+    assert warned[0].filename == __file__
+    assert 1 <= len(net.members_) < 20
+    assert net.score(*table) > 0.5
+    assert is_idle()
+
+
+@N_JOBS
+def test_quantiles_that_no_network_was_trained_for_are_an_error(n_jobs, table):
+    net = TabularMLPRegressor(preset="best", quantiles=[0.1, 0.9], n_jobs=n_jobs)
+    pressed = press_after(1.5)
+    with pytest.warns(UserWarning, match="of 40 networks are kept"):
+        net.fit(*table)
+    assert time.perf_counter() - pressed[0] < 1
+    assert net.predict(table[0]).shape == (4000,)
+    with pytest.raises(ValueError, match="interrupted before a network for `quantiles`"):
+        net.predict_quantiles(table[0])
+
+
+@BOTH
+@N_JOBS
+def test_with_nothing_trained_the_interrupt_arrives_and_the_estimator_is_as_it_was(cls, n_jobs, table, monkeypatch):
+    net = cls(preset="fast", max_iter=2, n_jobs=n_jobs, random_state=0).fit(*table)
+    before = net.predict(table[0])
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sknn_iitb.tabular.members._train_member", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(*table)
+    np.testing.assert_array_equal(net.predict(table[0]), before)
+
+
+@BOTH
+@N_JOBS
+def test_an_interrupted_partial_fit_leaves_a_usable_net(cls, n_jobs):
+    X = np.random.default_rng(0).normal(size=(60_000, 20))
+    y = (X[:, 0] > 0).astype(int)
+    net = cls(preset="best", n_jobs=n_jobs, max_iter=1, random_state=0).fit(X[:2000], y[:2000])
+    net.partial_fit(X[:2000], y[:2000])
+    pressed = press_after(1)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        net.partial_fit(X, y)
+    assert time.perf_counter() - pressed[0] < 1
+    assert len(net.members_) == 20
+    assert np.isfinite(net.predict(X[:100])).all()
+    assert is_idle()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_member_that_fails_ends_the_others(table, monkeypatch):
+    def fails(*arguments):
+        raise ValueError("fails")
+
+    monkeypatch.setattr("sknn_iitb.tabular.members._train_member", fails)
+    with pytest.raises(ValueError, match="fails"):
+        TabularMLPClassifier(preset="best", n_jobs=2).fit(*table)
+    assert is_idle()
+
+
+# fits that are interrupted at random moments; prints the share of a core that the process then uses
+_INTERRUPTED = """
+import random, signal, time, warnings
+import numpy as np
+from sknn_iitb import MLPClassifier
+
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(0)
+X = rng.normal(size={shape})
+y = X[:, 0] > 0
+net = MLPClassifier({parameters}, tol=0, n_iter_no_change=np.inf)
+net.set_params(max_iter=1).fit(X, y)
+net.set_params(max_iter=10**7)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+random.seed(0)
+for _ in range({n}):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.01, 0.05))
+        net.fit(X, y)
+    except KeyboardInterrupt:
+        pass
+time.sleep(0.5)
+before = time.process_time()
+time.sleep(1)
+print(f"{{time.process_time() - before:.2f}}")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this platform")
+@pytest.mark.parametrize("n", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("shape", "parameters"),
+    [
+        ((600, 20), "n_threads=2, solver='lbfgs', max_fun=10**9"),
+        ((600, 20), "n_threads=4"),
+        ((20_000, 50), "n_threads=2, batch_size='full'"),
+    ],
+    ids=["lbfgs", "adam", "full"],
+)
+def test_after_an_interrupt_no_thread_is_left_at_work(shape, parameters, n):
+    script = _INTERRUPTED.format(shape=shape, parameters=parameters, n=n)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True)
+    assert float(done.stdout) < 0.1
