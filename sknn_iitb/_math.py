@@ -13,12 +13,17 @@ from scipy.special import erfcx
 
 from sknn_iitb._intrinsics import SHIFTER, elementary, inlined, power_of_two
 
-__all__ = ["exp", "log1p_unit", "scaled_tail", "sigmoid", "tanh"]
+__all__ = ["exp", "expm1", "log1p_unit", "scaled_tail", "sigmoid", "tanh"]
 
 
 def exp(x):
     """e**x; the argument is clamped where the result would leave the normal numbers."""
     return np.exp(x)
+
+
+def expm1(x):
+    """e**x - 1, accurate near zero as well."""
+    return np.expm1(x)
 
 
 def sigmoid(x):
@@ -100,6 +105,11 @@ def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, pade_order, log
         scale, r = reduced(clamped(x))
         return scale + scale * (r * horner(exp_series, r))
 
+    def expm1_(x):
+        # near zero the scale is 1 and its difference from 1 vanishes
+        scale, r = reduced(clamped(x))
+        return (scale - one) + scale * (r * horner(exp_series, r))
+
     def sigmoid_(x):
         scale, r = reduced(clamped(-x))
         even, odd = horner(pade_even, r * r), r * horner(pade_odd, r * r)
@@ -123,8 +133,9 @@ def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, pade_order, log
         s = (x - middle) / (x + middle)
         return horner(tail_even, s * s) + s * horner(tail_odd, s * s)
 
-    implementations = {exp: exp_, sigmoid: sigmoid_, tanh: tanh_, log1p_unit: log1p_unit_, scaled_tail: scaled_tail_}
-    for function, implementation in implementations.items():
+    functions = exp, expm1, sigmoid, tanh, log1p_unit, scaled_tail
+    implementations = exp_, expm1_, sigmoid_, tanh_, log1p_unit_, scaled_tail_
+    for function, implementation in zip(functions, implementations, strict=True):
         elementary(function, f, implementation)
 
 

@@ -12,7 +12,7 @@ from numbers import Real
 from sklearn.utils._param_validation import Interval
 
 from sknn_iitb._intrinsics import first, part
-from sknn_iitb._math import exp, log1p_unit, scaled_tail, sigmoid, tanh
+from sknn_iitb._math import exp, expm1, log1p_unit, scaled_tail, sigmoid, tanh
 from sknn_iitb._parts import Custom, Part, Registry
 
 __all__ = [
@@ -186,8 +186,8 @@ class LeakyReLU(Activation):
 
 
 def elu(z, alpha):
-    e = alpha * exp(min(z, 0.0))
-    return (z, 1.0) if z > 0.0 else (e - alpha, e)
+    e = alpha * expm1(min(z, 0.0))
+    return (z, 1.0) if z > 0.0 else (e, e + alpha)
 
 
 @ACTIVATIONS.add
@@ -206,8 +206,8 @@ class ELU(Activation):
 
 
 def selu(z):
-    e = 1.0507009873554805 * 1.6732632423543772 * exp(min(z, 0.0))
-    return (1.0507009873554805 * z, 1.0507009873554805) if z > 0.0 else (e - 1.0507009873554805 * 1.6732632423543772, e)
+    e = 1.0507009873554805 * 1.6732632423543772 * expm1(min(z, 0.0))
+    return (1.0507009873554805 * z, 1.0507009873554805) if z > 0.0 else (e, e + 1.0507009873554805 * 1.6732632423543772)
 
 
 @ACTIVATIONS.add
@@ -219,8 +219,8 @@ class SELU(Activation):
 
 
 def celu(z, alpha):
-    e = exp(min(z, 0.0) / alpha)
-    return (z, 1.0) if z > 0.0 else (alpha * (e - 1.0), e)
+    e = expm1(min(z, 0.0) / alpha)
+    return (z, 1.0) if z > 0.0 else (alpha * e, e + 1.0)
 
 
 @ACTIVATIONS.add
@@ -239,10 +239,13 @@ class CELU(Activation):
 
 
 def gelu(z):
-    bell = exp(-0.5 * z * z)
-    tail = bell * scaled_tail(abs(z))
+    # beyond 100 the bell is 0 to rounding, but not exactly, and the product with a large z would be seen
+    small = -100.0 if z < -100.0 else z
+    near = 100.0 if small > 100.0 else small
+    bell = exp(-0.5 * near * near)
+    tail = bell * scaled_tail(abs(near))
     cumulative = tail if z < 0.0 else 1.0 - tail
-    return z * cumulative, cumulative + z * (0.3989422804014327 * bell)  # 1 / sqrt(2 pi)
+    return small * cumulative, cumulative + near * (0.3989422804014327 * bell)  # 1 / sqrt(2 pi)
 
 
 @ACTIVATIONS.add
@@ -254,6 +257,7 @@ class GELU(Activation):
 
 
 def silu(z):
+    z = -1000.0 if z < -1000.0 else z  # s is 0 to rounding there, but not exactly
     s = sigmoid(z)
     return z * s, s * (1.0 + z * (1.0 - s))
 
@@ -268,10 +272,12 @@ class SiLU(Activation):
 
 def mish(z):
     # tanh(log(1 + e)) = ((1 + e)**2 - 1) / ((1 + e)**2 + 1), and 1 to rounding beyond z = 20
-    e = exp(min(z, 20.0))
+    z = -1000.0 if z < -1000.0 else z  # e is 0 to rounding there, but not exactly
+    near = 20.0 if z > 20.0 else z
+    e = exp(near)
     n = e * (e + 2.0)
     t = n / (n + 2.0)
-    return z * t, t + z * (1.0 - t * t) * (e / (1.0 + e))
+    return z * t, t + near * (1.0 - t * t) * (e / (1.0 + e))
 
 
 @ACTIVATIONS.add

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sknn_iitb._jit import compiled
-from sknn_iitb.activations import ACTIVATIONS, ReLU, Step, elementwise
+from sknn_iitb.activations import ACTIVATIONS, CELU, ELU, GELU, SELU, Mish, ReLU, SiLU, Step, elementwise
 
 ELEMENTWISE = [cls() for cls in ACTIVATIONS if cls.function is not None]
 # hyperparameters other than the default ones
@@ -96,6 +96,29 @@ def test_far_from_zero_value_and_slope_are_the_limits(activation, width, dtype):
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(value[fits], expected_value[fits], rtol=8 * eps, atol=8 * eps)
     np.testing.assert_allclose(slope[fits], expected_slope[fits], rtol=8 * eps, atol=8 * eps)
+
+
+@dtypes
+@widths
+@pytest.mark.parametrize("activation", [GELU(), SiLU(), Mish()], ids=repr)
+def test_smooth_rectifiers_reach_their_limits_at_the_ends_of_the_range(activation, width, dtype):
+    huge = np.finfo(dtype).max
+    z = np.tile(np.array([[-np.inf], [-huge], [-1e30], [1e30], [huge]], dtype), width)
+    value, slope = evaluate(activation, z)
+    np.testing.assert_allclose(value[:3], 0, atol=1e-30)
+    np.testing.assert_allclose(slope[:3], 0, atol=1e-30)
+    np.testing.assert_array_equal(value[3:], z[3:])
+    np.testing.assert_allclose(slope[3:], 1, rtol=1e-30)
+
+
+@dtypes
+@widths
+@pytest.mark.parametrize("activation", [part for part in ELEMENTWISE if isinstance(part, (ELU, SELU, CELU))], ids=repr)
+def test_exponential_linear_units_are_accurate_just_below_zero(activation, width, dtype):
+    z = np.tile(-np.logspace(-30, 0, 40, dtype=dtype)[:, None], width)
+    value, _ = evaluate(activation, z)
+    expected, _ = naive.activate(activation, z.astype(np.float64))
+    np.testing.assert_allclose(value, expected, rtol=8 * np.finfo(dtype).eps)
 
 
 @pytest.mark.nojit

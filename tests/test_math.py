@@ -14,6 +14,10 @@ def exp(z):
     return _math.exp(z), 0.0
 
 
+def expm1(z):
+    return _math.expm1(z), 0.0
+
+
 def sigmoid(z):
     return _math.sigmoid(z), 0.0
 
@@ -59,10 +63,11 @@ def assert_within_ulps(actual, exact, n):
     ("function", "formula", "largest", "ulps"),
     [
         (exp, np.exp, {"float32": 87, "float64": 708}, 2),
+        (expm1, np.expm1, {"float32": 87, "float64": 708}, 3),
         (sigmoid, lambda x: 1 / (1 + np.exp(-x)), {"float32": 87, "float64": 708}, 3),
         (tanh, np.tanh, {"float32": 100, "float64": 1000}, 5),
     ],
-    ids=["exp", "sigmoid", "tanh"],
+    ids=["exp", "expm1", "sigmoid", "tanh"],
 )
 def test_function_is_accurate_to_a_few_ulp(function, formula, largest, ulps, dtype):
     # the worst of tanh are few, between 10 and 11
@@ -87,7 +92,7 @@ def test_the_tail_of_the_normal_distribution_is_accurate_until_it_vanishes_besid
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("function", [exp, sigmoid, tanh, log1p_unit, scaled_tail])
+@pytest.mark.parametrize("function", [exp, expm1, sigmoid, tanh, log1p_unit, scaled_tail])
 def test_nan_stays_nan(function, dtype):
     # one alone and one among many: the scalar and the vector code
     assert np.isnan(evaluate(function, np.array([np.nan], dtype))).all()
@@ -124,6 +129,7 @@ def test_tanh_goes_from_minus_one_to_one_and_is_odd(dtype):
 def test_from_python_they_are_numpys_functions():
     x = np.linspace(0, 1, 7)
     np.testing.assert_array_equal(_math.exp(x), np.exp(x))
+    np.testing.assert_array_equal(_math.expm1(x), np.expm1(x))
     np.testing.assert_array_equal(_math.tanh(x), np.tanh(x))
     np.testing.assert_array_equal(_math.log1p_unit(x), np.log1p(x))
     np.testing.assert_allclose(_math.sigmoid(x), np.exp(x) / (1 + np.exp(x)), rtol=1e-15)
