@@ -19,7 +19,8 @@ from sknn_iitb.diagnosis import advice
 from sknn_iitb.network import Network, Parameters, aligned
 from sknn_iitb.objective import Objective
 from sknn_iitb.optimizers import LBFGS
-from sknn_iitb.schedules import Clock
+from sknn_iitb.schedules import clock_of
+from sknn_iitb.table import check_sparse
 from sknn_iitb.targets import missing
 from sknn_iitb.training import History, Plan, State, descend, minimize
 from sknn_iitb.validation import Given, Samples, Validation, hold_out
@@ -87,6 +88,12 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
         if not (incremental or self.warm_start):
             vars(self).pop("_by_hand", None)
+        if continues and self.dtype is not None and np.dtype(self.dtype) != self._parameters.vector.dtype:
+            raise ValueError(
+                f"dtype={self.dtype!r} cannot be set on a network that continues from weights in "
+                f"{self._parameters.vector.dtype}; call fit with warm_start=False."
+            )
+        check_sparse(X)
         X, y = self._validate(X, y, reset=not continues)
         targets = self._find_targets(y, parts.loss, continues, incremental, classes)
         parts = self._choose_output(parts, targets)
@@ -113,6 +120,8 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         if parts.optimizer.kernel is not None:
             state = self._begin_state(dtype, rng, plan, n_train, continues, incremental)
             descend(objective, parameters.vector, state, history, plan, validation, observers)
+            if validation is not None and plan.complete and not history.interrupted:
+                validation.check()
             state.order = state.order if incremental else None
             self._optimizer = state
         else:
@@ -143,6 +152,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
 
     def _further_samples(self, X, y, sample_weight):
         """Samples for the net that is there."""
+        check_sparse(X)
         X, y = self._validate(X, y, reset=False)
         dtype = self._parameters.vector.dtype
         samples = self._samples(
@@ -322,7 +332,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         )
 
     def _begin_state(self, dtype, rng, plan, n_samples, continues, incremental):
-        optimizer = type(plan.optimizer).__name__
+        optimizer = plan.optimizer.identity
         goes_on = continues and incremental and hasattr(self, "_optimizer")
         if goes_on and self._optimizer.optimizer == optimizer:
             state = self._optimizer.writable()
@@ -332,7 +342,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
                 rng=rng,
                 optimizer=optimizer,
                 slots=np.zeros(plan.optimizer.n_slots * self._network.n_trained, dtype),
-                clock=Clock(self.max_iter * steps_per_epoch, steps_per_epoch),
+                clock=clock_of(self.max_iter, steps_per_epoch),
                 learning_rate=plan.learning_rate_init,
                 averages=not continues,
             )
@@ -374,6 +384,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         if self._is_ready(X):
             return X
         check_is_fitted(self)
+        check_sparse(X)
         dtype = [self._parameters.vector.dtype, *WHOLE_NUMBERS]
         return validate_data(self, X, dtype=dtype, order="C", accept_sparse="csr", reset=False)
 

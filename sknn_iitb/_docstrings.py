@@ -34,8 +34,8 @@ activation : {hidden}, Activation, callable or list, default='relu'
 
 solver : {solvers}, Optimizer or callable, default='adam'
     How the weights move: a name, an object of :mod:`sknn_iitb.optimizers`, or a function ``f(theta, gradient, slots,
-    hyper, rate, decay, step)`` of your own. A name takes its hyperparameters from `momentum`, `nesterovs_momentum`,
-    `beta_1`, `beta_2` and `epsilon`; an object has its own.
+    hyper, rate, decay, step)`` of your own. 'sgd' takes `momentum` and `nesterovs_momentum`, 'adam' `beta_1`, `beta_2`
+    and `epsilon`; the others by name have the defaults of their objects, and an object has its own parameters.
 
 alpha : float, default=0.0001
     Strength of the L2 penalty on the weights (not the biases).
@@ -91,10 +91,10 @@ validation_fraction : float in [0, 1) or CV splitter, default=0.1
     splits is used: ``TimeSeriesSplit()``, ``StratifiedShuffleSplit()``, ``GroupShuffleSplit()`` with `groups` of fit.
 
 beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
-    Decay of the running means of the gradient and of its square, for the solvers of Adam's kin and lion.
+    Decay rates of the running means of the gradient and of its square, for solver='adam'.
 
 epsilon : float, default=1e-8
-    Keeps denominators from zero.
+    Added to the denominator for numerical stability, for solver='adam'.
 
 n_iter_no_change : int or np.inf, default=10
     Training stops after more epochs in a row without improvement.

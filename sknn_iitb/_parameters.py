@@ -23,14 +23,26 @@ Parts.__doc__ = """What the parameters choose; `adjustments` are pairs of an adj
 
 _REGISTRIES = {registry.parameter: registry for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS)}
 
-# the flat parameters that a part owns once it is given as an object
+# The estimator's flat parameters, by the names in scikit-learn that they belong to. An object, and a name that
+# scikit-learn does not have, has parameters of its own.
 _FLAT = {
-    "solver": ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon"),
-    "learning_rate": ("power_t",),
+    "solver": {
+        "sgd": ("momentum", "nesterovs_momentum"),
+        "adam": ("beta_1", "beta_2", "epsilon"),
+        "lbfgs": (),
+    },
+    "learning_rate": {"constant": (), "adaptive": (), "invscaling": ("power_t",)},
 }
 
 # what acts on the steps of a first-order solver, and is not part of the function that lbfgs minimises
 _FIRST_ORDER_ONLY = ("dropout", "l1", *ADJUSTMENTS.names())
+
+
+def _example(parameter, chosen):
+    """How to set the parameters of a component that is given by name or as an object."""
+    cls = type(_REGISTRIES[parameter].resolve(chosen))
+    first = next(iter(parameter_defaults(cls).items()), None)
+    return f"{cls.__name__}({first[0]}={first[1]!r})" if first else f"{cls.__name__}()"
 
 
 class ParametersMixin:
@@ -113,16 +125,9 @@ class ParametersMixin:
             if self.scoring not in names:
                 raise ValueError(f"scoring={self.scoring!r} is not among 'loss', {', '.join(map(repr, names))}.")
         defaults = parameter_defaults(type(self))
-        for parameter, flat in _FLAT.items():
-            for name in flat:
-                value = getattr(self, name)
-                if not isinstance(getattr(self, parameter), str) and value != defaults[name]:
-                    raise ValueError(
-                        f"{name}={value!r} has no effect beside {parameter}={getattr(self, parameter)!r}, which has "
-                        f"its own parameters; set them there, or pass {parameter} by name."
-                    )
-        flat = {name: getattr(self, name) for names in _FLAT.values() for name in names}
-        optimizer = OPTIMIZERS.resolve(self.solver, flat)
+        for parameter in _FLAT:
+            self._check_flat(parameter, defaults)
+        optimizer = OPTIMIZERS.resolve(self.solver, self._flat("solver"))
         if optimizer.kernel is None:
             for name in _FIRST_ORDER_ONLY:
                 value = getattr(self, name)
@@ -136,10 +141,29 @@ class ParametersMixin:
             output=None if self.output_activation == "auto" else ACTIVATIONS.resolve(self.output_activation),
             loss=None if self.loss == "auto" else LOSSES.resolve(self.loss),
             optimizer=optimizer,
-            schedule=SCHEDULES.resolve(self.learning_rate, flat),
+            schedule=SCHEDULES.resolve(self.learning_rate, self._flat("learning_rate")),
             initializer=None if isinstance(self.init, (tuple, list)) else INITIALIZERS.resolve(self.init),
             adjustments=[(a, getattr(self, a.names[0])) for a in ADJUSTMENTS if getattr(self, a.names[0]) is not None],
         )
+
+    def _flat(self, parameter):
+        """The flat parameters that the component chosen by name takes."""
+        value = getattr(self, parameter)
+        names = _FLAT[parameter].get(value, ()) if isinstance(value, str) else ()
+        return {name: getattr(self, name) for name in names}
+
+    def _check_flat(self, parameter, defaults):
+        """Raise ValueError if a flat parameter is set that the chosen component does not take."""
+        chosen = getattr(self, parameter)
+        if isinstance(chosen, str) and chosen in _FLAT[parameter]:
+            return  # as in scikit-learn, those of the other names are ignored
+        for name in sum(_FLAT[parameter].values(), ()):
+            value = getattr(self, name)
+            if value != defaults[name]:
+                raise ValueError(
+                    f"{name}={value!r} has no effect with {parameter}={chosen!r}, which has its own parameters; pass "
+                    f"an object that has them set, such as {_example(parameter, chosen)}."
+                )
 
     def _resolve_hidden(self):
         """The activation of each hidden layer."""

@@ -62,7 +62,10 @@ class Custom:
     def validate(self):
         """Raise ValueError unless the function takes the arguments of `form`."""
         expected = self.form.count(",") + 1
-        if not inspect.isfunction(self.function) or n_required(self.function) != expected:
+        is_plain = inspect.isfunction(self.function) and not (
+            inspect.isgeneratorfunction(self.function) or inspect.iscoroutinefunction(self.function)
+        )
+        if not is_plain or n_required(self.function) != expected:
             raise ValueError(f"a function of your own must be a plain Python function {self.form}")
 
 
@@ -118,14 +121,13 @@ class Registry:
         ----------
         value : str, part or callable
         flat : dict, optional
-            The estimator's flat parameters (momentum, beta_1, ...). A name is built from those among them that its
-            class has.
+            Parameters for a component that is given by name.
         """
         if isinstance(value, self.base):
             part = deepcopy(value)  # a fitted net stays what it is, whatever becomes of the user's object
         elif isinstance(value, str):
             cls = self._classes[value]
-            part = cls(**{key: v for key, v in (flat or {}).items() if key in parameter_defaults(cls)})
+            part = cls(**(flat or {}))
         elif isinstance(value, type):
             raise ValueError(f"{self.parameter}={value.__name__} is a class; pass an instance, {value.__name__}().")
         else:

@@ -124,7 +124,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None, groups=None):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, groups=None):
         """Train the network.
 
         Parameters
@@ -158,7 +158,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(is_first_order)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None, X_val=None, y_val=None, sample_weight_val=None):
+    def partial_fit(self, X, y, sample_weight=None, classes=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train for one epoch, going on where the last call stopped.
 
         With `early_stopping`, which needs `X_val`, the net is the best so far after each call, and a call does nothing

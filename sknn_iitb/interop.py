@@ -17,8 +17,8 @@ from sknn_iitb._parts import parameter_defaults
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.network import Network, Parameters, aligned
-from sknn_iitb.optimizers import OPTIMIZERS
-from sknn_iitb.schedules import SCHEDULES, Clock
+from sknn_iitb.optimizers import OPTIMIZERS, SGD, Adam
+from sknn_iitb.schedules import SCHEDULES, clock_of
 from sknn_iitb.targets import ClassTargets, NumberTargets
 from sknn_iitb.training import State
 
@@ -30,14 +30,14 @@ _ALIKE = {"loss": ("auto", "log_loss")}
 # the loss that scikit-learn's regressor has with an output activation
 _LOSS_OF = {"identity": "squared_error", "exp": "poisson"}
 
-# by the name of our optimizer: scikit-learn's, the parameters it is built from, and where it keeps what are our slots
+# by the identity of our optimizer: scikit-learn's, the parameters it is built from, where it keeps what are our slots
 _OPTIMIZERS = {
-    "SGD": (
+    SGD().identity: (
         "SGDOptimizer",
         ("learning_rate_init", "learning_rate", "momentum", "nesterovs_momentum", "power_t"),
         ("velocities",),
     ),
-    "Adam": ("AdamOptimizer", ("learning_rate_init", "beta_1", "beta_2", "epsilon"), ("ms", "vs")),
+    Adam().identity: ("AdamOptimizer", ("learning_rate_init", "beta_1", "beta_2", "epsilon"), ("ms", "vs")),
 }
 
 # attributes that have the same name and meaning on both sides
@@ -216,7 +216,7 @@ def _outputs(estimator):
 def _hand_over_state(state, units, theirs):
     theirs._random_state = state.rng
     kind, names, slots = _OPTIMIZERS.get(state.optimizer, (None, (), ()))
-    if kind is None or theirs.solver != state.optimizer.lower():
+    if kind is None or kind.lower() != f"{theirs.solver}optimizer":
         return  # the next call of partial_fit makes a new one
     kind = getattr(sklearn.neural_network._stochastic_optimizers, kind)
     optimizer = kind([*theirs.coefs_, *theirs.intercepts_], *(getattr(theirs, name) for name in names))
@@ -301,20 +301,21 @@ def from_sklearn(cls, estimator):
 
 def _take_over_state(theirs):
     optimizer, dtype = theirs._optimizer, theirs.coefs_[0].dtype
-    name, (_, _, slots) = next((n, row) for n, row in _OPTIMIZERS.items() if row[0] == type(optimizer).__name__)
+    identity, (_, _, slots) = next(item for item in _OPTIMIZERS.items() if item[1][0] == type(optimizer).__name__)
     memory = [array.ravel() for slot in slots for array in getattr(optimizer, slot)]
     n_epochs = len(theirs.loss_curve_)
     n_samples = max(1, theirs.t_ // max(1, n_epochs))
     batch_size = min(200 if theirs.batch_size == "auto" else theirs.batch_size, n_samples)
     steps_per_epoch = -(-n_samples // batch_size)
-    rate = theirs.learning_rate_init if name == "Adam" else optimizer.learning_rate  # adam's has its correction in it
+    # adam's own rate has its correction in it
+    rate = theirs.learning_rate_init if theirs.solver == "adam" else optimizer.learning_rate
     state = State(
         rng=theirs._random_state,
         slots=np.concatenate(memory).astype(dtype),  # float64 for float32 data, too
-        clock=Clock(theirs.max_iter * steps_per_epoch, steps_per_epoch),
+        clock=clock_of(theirs.max_iter, steps_per_epoch),
         learning_rate=float(rate),
         step=getattr(optimizer, "t", n_epochs * steps_per_epoch),
         divisor=float(theirs.learning_rate_init / rate),
-        optimizer=name,
+        optimizer=identity,
     )
     return state.copy()

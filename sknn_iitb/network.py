@@ -17,7 +17,7 @@ from sknn_iitb._jit import compiled
 from sknn_iitb.activations import Activation, Identity, elementwise
 from sknn_iitb.table import table_of
 
-__all__ = ["Described", "Network", "Parameters", "aligned"]
+__all__ = ["Described", "Network", "Parameters", "aligned", "native"]
 
 # rows of a batch that go through the layers at a time; products are large enough, and values still in the cache
 PIECE = 1024
@@ -31,6 +31,11 @@ def aligned(size, dtype):
     vector = np.empty(size + 64 // itemsize, dtype)
     start = -vector.ctypes.data % 64 // itemsize
     return vector[start : start + size]
+
+
+def native(array):
+    """The array in this machine's byte order, for one that was pickled on a machine with the other; else itself."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 class Network:
@@ -231,7 +236,7 @@ class Parameters:
 
     def __init__(self, units, vector, batch_norm=False):
         self.units = tuple(units)
-        self.vector = vector
+        self.vector = vector = native(vector)
         self.batch_norm = batch_norm
         neurons = [(n,) for n in self.units[1:]]
         of_batch_norm = neurons[:-1] if batch_norm else []

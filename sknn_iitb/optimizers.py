@@ -10,6 +10,8 @@ float64 as a whole otherwise.
 A user's own optimizer is a function of that form, given as ``solver=f``; it gets two slots.
 """
 
+import hashlib
+import marshal
 from numbers import Integral, Real
 
 import numpy as np
@@ -61,6 +63,11 @@ class Optimizer(Part):
     decays = False
     full_batch = False
 
+    @property
+    def identity(self):
+        """What has to be the same for another optimizer to continue from this one's memory."""
+        return f"{type(self).__module__}.{type(self).__qualname__}"
+
 
 class CustomOptimizer(Custom, Optimizer):
     """A user's update function."""
@@ -73,6 +80,12 @@ class CustomOptimizer(Custom, Optimizer):
     def kernel(self):
         """The user's function."""
         return self.function
+
+    @property
+    def identity(self):
+        """A digest of the function's code, which a pickle does not change."""
+        # version 2 of the format does not depend on what else refers to the constants
+        return hashlib.sha256(marshal.dumps(self.function.__code__, 2)).hexdigest()
 
 
 OPTIMIZERS = Registry("solver", Optimizer, CustomOptimizer)

@@ -35,10 +35,20 @@ __all__ = [
     "Schedule",
     "StepDecay",
     "WarmUp",
+    "clock_of",
 ]
+
+# so many updates never happen, and the number of one fits into an int64
+_NEVER = 2**62
 
 Clock = namedtuple("Clock", ["n_steps", "steps_per_epoch"])
 Clock.__doc__ = "The planned number of updates, max_iter epochs of steps_per_epoch each."
+
+
+def clock_of(n_epochs, steps_per_epoch):
+    """The clock of so many epochs; no number of them is too large."""
+    return Clock(min(n_epochs * steps_per_epoch, _NEVER), steps_per_epoch)
+
 
 _FRACTION = [Interval(Real, 0, 1, closed="both")]
 _FACTOR = [Interval(Real, 0, 1, closed="neither")]
@@ -144,7 +154,8 @@ class InvScaling(Schedule):
         self.power_t = power_t
 
     def after_epoch(self, divisor, n_samples, stalled):
-        return (n_samples + 1) ** self.power_t
+        with np.errstate(over="ignore"):  # a rate of zero, then
+            return float(np.power(float(n_samples + 1), self.power_t))
 
 
 @SCHEDULES.add

@@ -15,7 +15,7 @@ from sknn_iitb._intrinsics import address, array_at, block, prefetch
 from sknn_iitb._jit import compiled
 from sknn_iitb.layers import dense, sparse_dense, thin_out
 
-__all__ = ["DenseTable", "Rows", "SparseTable", "table_of"]
+__all__ = ["DenseTable", "Rows", "SparseTable", "check_sparse", "table_of"]
 
 # rows that are converted at a time for a prediction
 _BLOCK = 16384
@@ -131,21 +131,6 @@ class SparseTable:
         self._data, self._dtype = np.ascontiguousarray(X.data), np.dtype(dtype)
         index = np.promote_types(X.indices.dtype, X.indptr.dtype)
         self._indices, self._indptr = np.ascontiguousarray(X.indices, index), np.ascontiguousarray(X.indptr, index)
-        self._check(X.shape[1])
-
-    def _check(self, n_columns):
-        """Raise ValueError where the kernels would read or write beyond what is theirs: they trust these numbers."""
-        ends, n_stored = self._indptr, min(len(self._indices), len(self._data))
-        if ends[0] != 0 or np.any(ends[1:] < ends[:-1]) or ends[-1] > n_stored:
-            raise ValueError(
-                f"X is no valid sparse matrix: indptr must rise from 0 to at most {n_stored} stored entries."
-            )
-        used = self._indices[: ends[-1]]
-        if used.size and (used.min() < 0 or used.max() >= n_columns):
-            raise ValueError(
-                f"X is no valid sparse matrix: indices go from {used.min()} to {used.max()}, columns from 0 to "
-                f"{n_columns - 1}."
-            )
 
     def loader(self, rate):
         """No address: there is nothing to copy."""
@@ -160,6 +145,23 @@ class SparseTable:
     def blocks(self):
         """Yield all rows at once: where they go, no matrix, and the numbers of the rows."""
         yield slice(None), np.empty((self._n_rows, 0), self._dtype), np.arange(self._n_rows)
+
+
+def check_sparse(X):
+    """Raise ValueError if a sparse X points outside itself, or its arrays do not fit together.
+
+    SciPy's compiled code trusts these numbers as ours does, so this comes before anything else.
+    """
+    if not sparse.issparse(X) or X.format not in ("csr", "csc", "bsr", "coo"):
+        return
+    try:
+        # a new object over the same arrays, which SciPy checks
+        if X.format == "coo":
+            type(X)((X.data, (X.row, X.col)), shape=X.shape)
+        else:
+            type(X)((X.data, X.indices, X.indptr), shape=X.shape).check_format(full_check=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"X is not a valid sparse matrix: {error}.") from None
 
 
 def table_of(X, dtype):

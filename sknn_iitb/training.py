@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknn_iitb._blas import BLASThreads
 from sknn_iitb._warnings import warn
+from sknn_iitb.network import native
 from sknn_iitb.reporting import reporter
 from sknn_iitb.schedules import Clock
 
@@ -21,6 +22,11 @@ _SCIPY_FTOL = 1e7 * np.finfo(float).eps  # its default
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
+
+# The rise of the loss over that of the first epoch which counts as divergence, and the one which counts as failure if
+# training stalls there. Large steps of adam raise the loss up to a million times and can still end at a good network;
+# sgd does not recover from a billion.
+_EXPLOSION, _NO_SUCCESS = 1e9, 10.0
 
 INTERRUPTED = "Training interrupted by user."
 
@@ -60,6 +66,16 @@ class State:
         """Self, or a copy if its arrays are read-only, as those that joblib has memory-mapped are."""
         arrays = (self.slots, self.order)
         return self if all(a is None or a.flags.writeable for a in arrays) else self.copy()
+
+    def __getstate__(self):
+        # of the order, only what is needed to continue exactly: half of the bytes
+        order = None if self.order is None else self.order.astype(np.uint32)
+        return {**vars(self), "order": order}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.slots = native(self.slots)
+        self.order = None if self.order is None else self.order.astype(np.int64)
 
     def copy(self):
         """A copy that shares nothing which training changes."""
@@ -109,7 +125,7 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
     Raises
     ------
     ValueError
-        If the loss or a parameter becomes infinite or NaN, and there is no best epoch to return to.
+        If the loss or a parameter becomes infinite or NaN, or the loss explodes, and there is no best epoch.
     """
     # epochs of an earlier run count as well: the parameters that come in are its best
     best = theta.copy() if plan.stops_early and np.isfinite(history.best_score) else None
@@ -130,7 +146,7 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
                 rates = plan.learning_rate_init / state.divisor * next(factors)
                 _run_epoch(objective, theta, rates, stride, state, history, plan)
                 score, loss = (None, None) if validate is None else validate(theta)
-                if not math.isfinite(history.loss):
+                if not math.isfinite(history.loss) or _rise(history) > _EXPLOSION:
                     report.close()
                     _diverge(history, best, rates.max(), plan)
                     break
@@ -238,20 +254,36 @@ def _stop(state, history, plan, report):
     return divisor is None
 
 
+def _rise(history):
+    """The loss of the last epoch over that of the first, or over 1 if that is more."""
+    first = history.loss_curve[0]
+    return history.loss / max(1.0, abs(first)) if math.isfinite(first) else 0.0
+
+
 def _doubt(history, plan):
-    """Warn of badly scaled data where training has stalled nearly from the start: it may not have learned anything."""
-    if plan.complete and history.n_iter <= 2 * plan.n_iter_no_change and (advice := plan.advise()):
+    """Warn if training has stalled without success: above the first loss, or nearly at once with badly scaled data."""
+    if not plan.complete:
+        return
+    at = f"Training stalled after {history.n_iter - history.stalled} epochs"
+    if _rise(history) > _NO_SUCCESS:
         warn(
-            f"Stochastic Optimizer: Training stalled after {history.n_iter - history.stalled} epochs.{advice}",
+            f"Stochastic Optimizer: {at} with a loss of {history.loss:.3g}, far above that of the first epoch, "
+            f"{history.loss_curve[0]:.3g}; try a smaller learning rate.{plan.advise()}",
             ConvergenceWarning,
         )
+    elif history.n_iter <= 2 * plan.n_iter_no_change and (advice := plan.advise()):
+        warn(f"Stochastic Optimizer: {at}.{advice}", ConvergenceWarning)
 
 
 def _diverge(history, best, rate, plan):
     """Say that training has diverged at rates up to `rate`: an error, unless there is an epoch to return to."""
     advice = f"Training diverged at epoch {history.n_iter} with a learning rate of {rate:g}; try a smaller one."
+    if math.isfinite(history.loss):
+        cause = f"The loss has risen from {history.loss_curve[0]:.3g} to {history.loss:.3g}."
+    else:
+        cause = NON_FINITE
     if best is None:
-        raise ValueError(f"{NON_FINITE} {advice}{plan.advise()}")
+        raise ValueError(f"{cause} {advice}{plan.advise()}")
     history.validation_scores.append(np.nan)
     history.validation_loss_curve.append(np.nan)
     warn(f"{advice} The best epoch's weights are kept.{plan.advise()}", ConvergenceWarning)

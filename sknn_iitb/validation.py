@@ -1,6 +1,7 @@
 """Validation: which samples are held out, and how the net is judged on them after each epoch."""
 
 import copy
+import math
 from collections import namedtuple
 from inspect import signature
 
@@ -16,6 +17,9 @@ __all__ = ["Given", "Samples", "Validation", "hold_out"]
 
 # bytes that held-out rows may have to be copied out of X, which is faster than to look them up in each epoch
 _COPIED = 2**26
+
+# after how many a scorer that has given nothing but NaN is an error
+_CALLS_TO_JUDGE = 10
 
 Given = namedtuple("Given", "X_val y_val sample_weight_val groups", defaults=[None] * 4)
 Given.__doc__ = """What a user may give `fit` to validate with."""
@@ -113,7 +117,8 @@ class Validation:
             np.array([0, Y.shape[1]] if targets.blocks is None else targets.blocks, np.int64),
         )
         self._divisor = Y.shape[1] if loss.mean_over_outputs else 1
-        self._score = self._default
+        self._score, self._scoring = self._default, None
+        self._n_calls, self._n_valid = 0, 0
 
     def score_by(self, scoring, estimator):
         """Judge by something else than accuracy or R2: by the loss, or as a scorer does.
@@ -124,6 +129,7 @@ class Validation:
         estimator : estimator instance
             One that could predict, had it `_parameters`.
         """
+        self._scoring = scoring
         if scoring == "loss":
             self._score = lambda theta, outputs, loss: -loss
         elif scoring is not None:
@@ -154,4 +160,17 @@ class Validation:
         outputs = self._network.predict(self._samples.X, theta, activate_output=not self._on_scores)
         Y, *rest = self._loss_data
         loss = self._loss(outputs, Y, *rest) / self._divisor
-        return self._score(theta, outputs, loss), loss
+        score = self._score(theta, outputs, loss)
+        self._n_calls += 1
+        self._n_valid += not math.isnan(score)
+        if self._n_calls == _CALLS_TO_JUDGE:
+            self.check()
+        return score, loss
+
+    def check(self):
+        """Raise ValueError if the scorer has never given anything but NaN: training would ignore it."""
+        if self._scoring is not None and self._n_calls and not self._n_valid:
+            raise ValueError(
+                f"scoring={self._scoring!r} returned NaN each time it was called ({self._n_calls} times) on the "
+                "validation samples."
+            )

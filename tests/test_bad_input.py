@@ -2,15 +2,18 @@
 
 import _thread
 import copy
+import inspect
 import itertools
 import re
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
 from refused import assert_refused
 from scipy import sparse
+from sklearn.datasets import load_wine
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import get_scorer_names
 from sklearn.model_selection import GridSearchCV
@@ -21,8 +24,9 @@ from sknn_iitb import MLPClassifier, MLPRegressor, objective
 from sknn_iitb.activations import ACTIVATIONS, LeakyReLU, Softmax
 from sknn_iitb.initializers import INITIALIZERS
 from sknn_iitb.losses import LOSSES, Hinge, Huber, Quantile
-from sknn_iitb.optimizers import OPTIMIZERS, Adam, RMSprop, Rprop
-from sknn_iitb.schedules import SCHEDULES, Cosine, StepDecay, WarmUp
+from sknn_iitb.optimizers import OPTIMIZERS, SGD, Adam, RMSprop, Rprop
+from sknn_iitb.schedules import SCHEDULES, Cosine, InvScaling, StepDecay, WarmUp
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -266,11 +270,41 @@ def test_a_flat_parameter_beside_a_schedule_would_be_ignored(data, cls):
     net.set_params(learning_rate="invscaling").fit(*data)
 
 
-def test_a_flat_parameter_reaches_the_part_that_is_given_by_name(data):
-    by_name = _net(MLPClassifier, solver="rmsprop", epsilon=0.01).fit(*data)
-    np.testing.assert_array_equal(
-        by_name.parameters_, _net(MLPClassifier, solver=RMSprop(epsilon=0.01)).fit(*data).parameters_
-    )
+@pytest.mark.parametrize("solver", [name for name in OPTIMIZERS.names() if name != "lbfgs"])
+def test_a_solver_by_name_has_the_defaults_of_its_object(data, solver):
+    by_name, by_object = (_net(MLPClassifier, solver=s) for s in (solver, OPTIMIZERS[solver]()))
+    np.testing.assert_array_equal(by_name.fit(*data).parameters_, by_object.fit(*data).parameters_)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("solver", "flat", "instead"),
+    [
+        ("sgd", {"momentum": 0.5, "nesterovs_momentum": False}, SGD(0.5, False)),
+        ("adam", {"beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3}, Adam(0.8, 0.9, 1e-3)),
+    ],
+)
+def test_flat_parameters_reach_the_solvers_that_scikit_learn_has(data, cls, solver, flat, instead):
+    by_name, by_object = _net(cls, solver=solver, **flat), _net(cls, solver=instead)
+    np.testing.assert_array_equal(by_name.fit(*data).parameters_, by_object.fit(*data).parameters_)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"solver": "lion", "beta_2": 0.5}, r"beta_2=0.5 has no effect with solver='lion'.*such as Lion\(beta_1=0.9\)"),
+        (
+            {"solver": "rmsprop", "epsilon": 1e-3},
+            r"epsilon=0.001 has no effect with solver='rmsprop'.*RMSprop\(rho=0.9",
+        ),
+        ({"solver": Adam(), "beta_1": 0.5}, r"beta_1=0.5 has no effect with solver=Adam\(\).*Adam\(beta_1=0.9"),
+        ({"learning_rate": "cosine", "power_t": 0.3}, r"power_t=0.3 has no effect with learning_rate='cosine'"),
+    ],
+)
+def test_a_flat_parameter_that_the_component_does_not_take_is_an_error(data, cls, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        _net(cls, **parameters).fit(*data)
 
 
 @BOTH
@@ -769,3 +803,135 @@ def test_ctrl_c_is_heard_within_a_long_validation():
     with pytest.warns(UserWarning, match="interrupted by user"):
         net.fit(X[:50], y[:50], X_val=X, y_val=y)
     assert time.perf_counter() - pressed[0] < 1
+
+
+# --- a loss that explodes -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wine():
+    X, y = load_wine(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+@pytest.mark.parametrize("rate", [3, 10, 100])
+def test_a_loss_that_explodes_is_divergence_though_it_is_finite(wine, rate):
+    net = MLPClassifier(solver="sgd", learning_rate_init=rate, random_state=0)
+    with pytest.raises(
+        ValueError, match=r"The loss has risen from 1\.\d+ to \d.*diverged.*rate of \d+; try a smaller one"
+    ):
+        net.fit(*wine)
+    assert not hasattr(net, "coefs_")
+
+
+def test_a_loss_that_explodes_returns_to_the_best_epoch_under_early_stopping(wine):
+    net = MLPClassifier(solver="sgd", learning_rate_init=3, early_stopping=True, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="diverged.*best epoch's weights are kept"):
+        net.fit(*wine)
+    assert net.score(*wine) > 0.9
+
+
+@pytest.mark.parametrize("rate", [3, 10, 100])
+def test_training_that_stalls_far_above_its_first_loss_warns(wine, rate):
+    net = MLPClassifier(learning_rate_init=rate, random_state=0)
+    with pytest.warns(
+        ConvergenceWarning, match=r"stalled after .* with a loss of .*, far above .*smaller learning rate"
+    ):
+        net.fit(*wine)
+    assert net.loss_ > 10 * net.loss_curve_[0]
+
+
+# --- validation scores of NaN --------------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("max_iter", [3, 40])
+def test_a_scorer_that_gives_only_nan_is_an_error(data, cls, early_stopping, max_iter):
+    calls = []
+
+    def useless(estimator, X, y):
+        calls.append(1)
+        return np.nan
+
+    net = _net(cls, scoring=useless, early_stopping=early_stopping, max_iter=max_iter)
+    with pytest.raises(ValueError, match=r"scoring=<function .*useless.* returned NaN each time"):
+        net.fit(*data, X_val=data[0], y_val=data[1])
+    assert len(calls) <= 10
+    assert not hasattr(net, "coefs_")
+
+
+@BOTH
+def test_a_scorer_that_gives_nan_at_first_is_none(data, cls):
+    calls = []
+
+    def late(estimator, X, y):
+        calls.append(1)
+        return np.nan if len(calls) < 8 else float(len(calls))
+
+    net = _net(cls, scoring=late, early_stopping=True, max_iter=9).fit(*data)
+    assert net.best_validation_score_ == 10
+
+
+# --- what must stay as it was fitted --------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_another_dtype_cannot_continue_from_the_weights(data, cls, method):
+    net = _net(cls, dtype="float64", warm_start=True).fit(*data)
+    net.set_params(dtype="float64")
+    getattr(net, method)(*data)
+    net.set_params(dtype="float32")
+    before = net.parameters_.copy()
+    with pytest.raises(ValueError, match=r"dtype='float32' cannot be set on a network .* in float64"):
+        getattr(net, method)(*data)
+    np.testing.assert_array_equal(net.parameters_, before)
+    assert net.set_params(warm_start=False).fit(*data).parameters_.dtype == "float32"
+
+
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLPRegressor])
+def test_validation_data_are_passed_by_name(cls):
+    for method in (cls.fit, getattr(cls, "partial_fit", cls.fit)):
+        parameters = inspect.signature(method).parameters
+        for name in ("X_val", "y_val", "sample_weight_val", "groups"):
+            if name in parameters:
+                assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+# --- numbers beyond all bounds ---------------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"solver": "sgd", "learning_rate": "invscaling", "power_t": 1e300},
+        {"learning_rate": InvScaling(power_t=1e300)},
+        {"max_iter": 10**400},
+        {"max_iter": 10**400, "learning_rate": "cosine"},
+        {"n_iter_no_change": 10**400, "max_iter": 3},
+        {"batch_size": 10**400, "max_iter": 3},
+    ],
+    ids=str,
+)
+def test_numbers_that_no_float_holds_are_only_large(data, cls, parameters):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net = _net(cls, **{"max_iter": 3, "tol": 1e9, "n_iter_no_change": 1, **parameters}).fit(*data)
+    assert np.isfinite(net.loss_)
+
+
+def generates(z):
+    yield z, 1.0
+
+
+async def awaits(z):
+    return z, 1.0
+
+
+@BOTH
+@pytest.mark.parametrize("function", [generates, awaits])
+def test_a_generator_is_no_function_of_a_number(data, cls, function):
+    with pytest.raises(ValueError, match=r"activation=<function .*plain Python function g\(z\)"):
+        _net(cls, activation=function).fit(*data)

@@ -1,11 +1,16 @@
 """What must hold where one thing follows another: a fit a fit, a short batch a full one, a part of the samples all."""
 
+import io
+import pickle
+
 import numpy as np
 import pytest
 from sklearn import neural_network
+from sklearn.base import clone, is_classifier
 from sklearn.metrics import accuracy_score
 
 from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -163,3 +168,48 @@ def test_the_deviation_of_a_huge_variance_is_a_number(diabetes):
     net.intercepts_[0] = np.array([0.0, 100.0])
     deviation = net.predict(diabetes[0], return_std=True)[1]
     np.testing.assert_allclose(deviation, np.exp(50.0), rtol=1e-5)
+
+
+class Foreign(pickle.Pickler):
+    """Pickles arrays as a machine with the other byte order would."""
+
+    def reducer_override(self, obj):
+        if type(obj) is np.ndarray and obj.dtype.kind in "iuf" and obj.dtype.isnative and obj.dtype.itemsize > 1:
+            return obj.astype(obj.dtype.newbyteorder()).__reduce__()
+        return NotImplemented
+
+
+def from_a_foreign_machine(net):
+    content = io.BytesIO()
+    Foreign(content).dump(net)
+    return pickle.loads(content.getvalue())
+
+
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLPRegressor])
+def test_a_pickle_of_the_other_byte_order_predicts_and_continues(cls, cancer):
+    X, y = cancer
+    parameters = {"preset": "fast"} if hasattr(cls, "_recipe") else {"hidden_layer_sizes": (5,), "batch_norm": True}
+    classes = {"classes": [0, 1]} if is_classifier(cls()) else {}
+    net = cls(random_state=0, max_iter=2, **parameters).partial_fit(X, y, **classes).partial_fit(X, y)
+    foreign = from_a_foreign_machine(net)
+    np.testing.assert_array_equal(foreign.predict(X), net.predict(X))
+    np.testing.assert_array_equal(foreign.partial_fit(X, y).predict(X), net.partial_fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
+def test_a_pickle_after_partial_fit_does_not_grow_with_the_samples(cls, cancer):
+    X, y = cancer
+    net = cls(preset="fast", random_state=0, max_iter=1).fit(X, y)
+    few, many = (len(pickle.dumps(clone_fitted(net).partial_fit(np.repeat(X, n, 0), np.repeat(y, n)))) for n in (1, 40))
+    assert abs(many - few) < 1000
+
+
+def test_a_pickle_after_partial_fit_has_four_bytes_for_each_row(cancer):
+    X, y = cancer
+    net = MLPRegressor(hidden_layer_sizes=5, random_state=0)
+    few, many = (len(pickle.dumps(clone(net).partial_fit(np.repeat(X, n, 0), np.repeat(y, n)))) for n in (1, 41))
+    assert many - few < 4.1 * 40 * len(X)
+
+
+def clone_fitted(net):
+    return pickle.loads(pickle.dumps(net))

@@ -179,13 +179,13 @@ def test_an_optimizer_has_two_slots_a_decay_of_weights_only_and_counts_from_1(di
         for i in range(theta.size):
             slots[0, i] += 1.0
             slots[1, i] += step
-            theta[i] = 1000.0 * decay + 100.0 * slots.shape[0] + 10.0 * slots[0, i] + slots[1, i]
+            theta[i] = (1000.0 * decay + 100.0 * slots.shape[0] + 10.0 * slots[0, i] + slots[1, i]) / 1024.0
 
     net = _regressor(solver=bookkeeping, max_iter=3, batch_size="full", n_iter_no_change=100).fit(*diabetes)
     expected = 200 + 30 + (1 + 2 + 3)
     for weights, biases in zip(net.coefs_, net.intercepts_, strict=True):
-        np.testing.assert_array_equal(weights, 1000 + expected)
-        np.testing.assert_array_equal(biases, expected)
+        np.testing.assert_array_equal(1024 * weights, 1000 + expected)
+        np.testing.assert_array_equal(1024 * biases, expected)
 
 
 # --- copies of functions --------------------------------------------------------------------------------------------

@@ -630,7 +630,22 @@ def test_under_partial_fit_a_decay_ends_after_max_iter_epochs_and_holds(iris):
     np.testing.assert_allclose(net.learning_rate_curve_, np.multiply(0.01, expected))
 
 
-@pytest.mark.parametrize(("before", "after"), [("sgd", "rmsprop"), ("sgd", "adagrad"), ("adam", "adadelta")])
+def with_momentum(theta, gradient, slots, hyper, rate, decay, step):
+    for i in range(theta.size):
+        slots[0, i] = 0.9 * slots[0, i] - rate * gradient[i]
+        theta[i] += slots[0, i]
+
+
+def by_the_step(theta, gradient, slots, hyper, rate, decay, step):
+    for i in range(theta.size):
+        slots[0, i] += gradient[i] * gradient[i]
+        theta[i] -= rate / step * gradient[i] / (np.sqrt(slots[0, i]) + 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("sgd", "rmsprop"), ("sgd", "adagrad"), ("adam", "adadelta"), (with_momentum, by_the_step)],
+)
 def test_another_solver_does_not_take_the_memory_of_the_one_before_for_its_own(diabetes, before, after):
     X, y = diabetes
     net = _regressor(solver=before, shuffle=False).partial_fit(X, y)

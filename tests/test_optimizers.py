@@ -68,8 +68,10 @@ def test_steps_are_the_published_ones(optimizer, dtype, decay, seed, n_steps, si
         expected = naive.update(
             optimizer, expected, gradients[step - 1].astype(np.float64), memory, float(rates[step - 1]), decay, step
         )
-        rounding = 50 * np.finfo(dtype).eps
-        np.testing.assert_allclose(path[step - 1], expected, rtol=rounding, atol=rounding)
+        # 1 - beta_2**t has up to 1,000 times the rounding error of 1, and so has each step that is divided by it
+        eps = np.finfo(dtype).eps
+        rounding = 50 * eps + 1000 * np.finfo(np.float64).eps * float(rates[:step].sum())
+        np.testing.assert_allclose(path[step - 1], expected, rtol=50 * eps, atol=rounding)
 
 
 CURVATURE = np.array([1.0, 3.0, 10.0, 30.0])

@@ -302,26 +302,66 @@ def test_a_large_matrix_trains_in_less_than_a_gigabyte(cls, form):
     assert float(done.stdout) < 1e9
 
 
+@pytest.mark.parametrize("form", ["csr", "csc", "bsr"])
 @pytest.mark.parametrize(
-    ("part", "at", "value", "message"),
+    "damage",
     [
-        ("indices", 3, 50, "indices go from 0 to 50, columns from 0 to 49"),
-        ("indices", 3, 10**7, "indices go from 0 to 10000000, columns from 0 to 49"),
-        ("indices", 3, -1, "indices go from -1 to"),
-        ("indptr", 5, 10**8, "indptr must rise from 0 to at most"),
-        ("indptr", 0, 1, "indptr must rise from 0 to at most"),
-        ("indptr", 100, 10**6, "indptr must rise from 0 to at most"),
+        lambda X: X.indices.__setitem__(3, 50),
+        lambda X: X.indices.__setitem__(3, 10**7),
+        lambda X: X.indices.__setitem__(3, -1),
+        lambda X: X.indptr.__setitem__(5, 10**8),
+        lambda X: X.indptr.__setitem__(0, 1),
+        lambda X: X.indptr.__setitem__(50, 10**6),
+        lambda X: setattr(X, "indptr", X.indptr[:31]),
+        lambda X: setattr(X, "indptr", X.indptr[:0]),
+        lambda X: setattr(X, "indptr", np.append(X.indptr, X.indptr[-1])),
+        lambda X: setattr(X, "indices", X.indices[:31]),
+        lambda X: setattr(X, "data", X.data[:31]),
+    ],
+    ids=[
+        "column",
+        "far column",
+        "column -1",
+        "row end",
+        "start",
+        "last end",
+        "short",
+        "empty",
+        "long",
+        "indices",
+        "data",
     ],
 )
-def test_a_matrix_that_points_outside_itself_is_refused(part, at, value, message):
-    X = sparse.random(100, 50, 0.3, "csr", random_state=0)
-    y = np.arange(100) % 2
+def test_a_matrix_that_points_outside_itself_is_refused(form, damage):
+    X = sparse.random(50, 50, 0.3, form, random_state=0)
+    y = np.arange(50) % 2
     net = MLPClassifier((5,), max_iter=2, random_state=0).fit(X, y)
     before = net.parameters_.copy()
-    getattr(X, part)[at] = value
-    for call in (net.fit, net.partial_fit, net.loss_and_gradient):
-        with pytest.raises(ValueError, match=message):
+    good = X.copy()
+    damage(X)
+    stopped = MLPClassifier((5,), max_iter=2, early_stopping=True)
+    for call in (net.fit, net.partial_fit, net.loss_and_gradient, stopped.fit):
+        with pytest.raises(ValueError, match="X is not a valid sparse matrix: "):
             call(X, y)
-    with pytest.raises(ValueError, match=message):
-        net.predict(X)
+    with pytest.raises(ValueError, match=r"X_val, .*not a valid sparse matrix"):
+        net.fit(good, y, X_val=X, y_val=y)
+    for predict in (net.predict, net.predict_proba, net.transform):
+        with pytest.raises(ValueError, match="X is not a valid sparse matrix: "):
+            predict(X)
     np.testing.assert_array_equal(net.parameters_, before)
+
+
+def test_coordinates_outside_the_matrix_are_refused():
+    X = sparse.random(50, 20, 0.3, "coo", random_state=0)
+    net = MLPClassifier((5,), max_iter=2).fit(X, np.arange(50) % 2)
+    X.col[3] = 20
+    with pytest.raises(ValueError, match="X is not a valid sparse matrix: "):
+        net.predict(X)
+
+
+def test_checking_a_matrix_leaves_it_as_it_is():
+    X = sparse.csr_array((np.arange(9.0), np.arange(9), np.array([0, 3, 6])), shape=(2, 9))  # three entries unused
+    data, indices = X.data, X.indices
+    MLPClassifier((3,), max_iter=2).fit(X, [0, 1])
+    assert X.data is data
+    assert X.indices is indices

@@ -124,11 +124,6 @@ print(len(compilations.buffer))
     assert done.stdout.split() == ["0"]
 
 
-@pytest.mark.parametrize("module", SOURCES)
-def test_files_are_short(module):
-    assert len(SOURCES[module].read_text(encoding="utf-8").splitlines()) < 450
-
-
 def test_the_package_says_that_it_is_typed():
     assert (PACKAGE / "py.typed").is_file()
 

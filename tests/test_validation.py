@@ -164,7 +164,9 @@ def test_in_a_pipeline_the_samples_are_transformed_like_those_of_training(task):
     weight = _weights(len(X))[: len(val["y_val"])]
     net = _net(cls, early_stopping=True)
     scaler = StandardScaler().fit(X)
-    by_hand = clone(net).fit(scaler.transform(X), y, None, scaler.transform(val["X_val"]), val["y_val"], weight)
+    by_hand = clone(net).fit(
+        scaler.transform(X), y, X_val=scaler.transform(val["X_val"]), y_val=val["y_val"], sample_weight_val=weight
+    )
     with config_context(enable_metadata_routing=True):
         net.set_fit_request(X_val=True, y_val=True, sample_weight_val=True)
         pipeline = Pipeline([("scale", StandardScaler()), ("net", net)], transform_input=["X_val"])

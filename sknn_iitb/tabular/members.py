@@ -13,8 +13,9 @@ from joblib import effective_n_jobs
 from scipy.optimize import minimize_scalar
 from sklearn.model_selection import KFold, StratifiedKFold
 
+from sknn_iitb.network import native
 from sknn_iitb.objective import Objective
-from sknn_iitb.schedules import Clock, Constant
+from sknn_iitb.schedules import Constant, clock_of
 from sknn_iitb.tabular.network import TabularNetwork
 from sknn_iitb.training import History, Plan, State, descend
 
@@ -29,12 +30,19 @@ Recipe.__doc__ = """How the members are trained."""
 Goal = namedtuple("Goal", "targets output loss metric")
 Goal.__doc__ = """What the members learn, and what the best epoch is best at."""
 
-Member = namedtuple("Member", "network theta temperature error n_iter state", defaults=[None])
-Member.__doc__ = """A trained net.
+_Member = namedtuple("Member", "network theta temperature error n_iter state", defaults=[None])
 
-Its parameters, what its scores are divided by, its least error, its epochs, and where its training stopped, if it is to
-go on.
-"""
+
+class Member(_Member):
+    """A trained net.
+
+    Its parameters, what its scores are divided by, its least error, its epochs, and where its training stopped, if it
+    is to go on.
+    """
+
+    def __new__(cls, network, theta, *rest, **named):
+        return super().__new__(cls, network, native(theta), *rest, **named)
+
 
 # The share of the highest rate at which training goes on after its end, where the schedule has led down to nothing. Of
 # four tables the nets for one half have then learned from the other: at 0.01 too slowly, and at 0.1, where samples come
@@ -279,6 +287,7 @@ def train_further(members, samples, goal, recipe, seeds, progress, n_jobs=None):
         descend(objective, theta, state, history, plan)
         if history.interrupted:
             progress.interrupt()
+        state.order = None  # as many numbers as there are samples
         return member._replace(theta=theta, state=state, n_iter=member.n_iter + 1)
 
     found = _in_threads(further, range(len(members)), progress, n_jobs)
@@ -324,7 +333,7 @@ def _state(rng, plan, objective):
     return State(
         rng=rng,
         slots=np.zeros(plan.optimizer.n_slots * network.n_trained, objective.gradient.dtype),
-        clock=Clock(plan.n_epochs * steps_per_epoch, steps_per_epoch),
+        clock=clock_of(plan.n_epochs, steps_per_epoch),
         learning_rate=plan.learning_rate_init,
         seed=int(rng.randint(2**31 - 1)) if any(network.dropout) else 0,
     )
