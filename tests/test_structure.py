@@ -121,6 +121,25 @@ print(len(compilations.buffer))
     assert done.stdout.split() == ["0"]
 
 
+def test_the_estimators_train_without_docstrings():
+    script = """
+import warnings
+import numpy as np
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
+
+warnings.simplefilter("ignore")  # one epoch does not converge
+X = np.random.RandomState(0).normal(size=(20, 3))
+for cls in (MLPClassifier, MLPRegressor):
+    print(cls(hidden_layer_sizes=2, max_iter=1).fit(X, X[:, 0] > 0).predict(X).shape, cls.__doc__)
+for cls in (TabularMLPClassifier, TabularMLPRegressor):
+    print(cls(n_estimators=1, max_iter=1).fit(X, X[:, 0] > 0).predict(X).shape, cls.__doc__)
+"""
+    command = [sys.executable, "-OO", "-c", script]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout == "(20,) None\n" * 4
+
+
 @pytest.mark.parametrize("module", SOURCES)
 def test_files_are_short(module):
     assert len(SOURCES[module].read_text(encoding="utf-8").splitlines()) < 450
