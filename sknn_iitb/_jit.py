@@ -38,6 +38,7 @@ from numba.core import caching, cgutils, compiler, config, errors, serialize
 from numba.extending import intrinsic
 from numba.misc.appdirs import AppDirs
 
+from sknn_iitb._identity import name_in_package
 from sknn_iitb._patience import clock
 
 __all__ = ["SIGNATURES", "cache_directory", "call", "compiled", "n_required"]
@@ -152,15 +153,15 @@ def _compile(family, function, dtype, template, from_python):
         _python_functions[handle] = member
         return Compiled(member, handle)
     dispatcher = numba.njit(no_cpython_wrapper=not from_python, no_cfunc_wrapper=True, **_OPTIONS)(member)
-    if _is_ours(function):
-        kind = f"{family}{'.python' * from_python}.{dtype}"
-        dispatcher._cache = _DiskCache(f"{function.__module__}.{function.__name__}.{kind}")
+    name = name_in_package(function)
+    if name:
+        dispatcher._cache = _DiskCache(f"{name}.{family}{'.python' * from_python}.{dtype}")
     else:
         clock.start("Compiling a function of yours, once in each process.")
     try:
         dispatcher.compile(SIGNATURES[dtype][family])
     except Exception as error:  # numba passes on what it meets in looking up a name
-        if _is_ours(function):
+        if name:
             raise
         raise ValueError(
             f"The custom {family} {function.__name__!r} cannot be compiled for {dtype}; see "
@@ -176,8 +177,9 @@ def _compile(family, function, dtype, template, from_python):
 
 
 def n_required(function):
-    """Number of arguments without a default."""
-    parameters = inspect.signature(function).parameters.values()
+    """Number of arguments without a default; those of the wrapped function where a wrapper takes any number."""
+    takes_any = function.__code__.co_flags & inspect.CO_VARARGS
+    parameters = inspect.signature(function, follow_wrapped=bool(takes_any)).parameters.values()
     return sum(parameter.default is parameter.empty for parameter in parameters)
 
 
@@ -204,13 +206,9 @@ def _with_literals_of(function, dtype):
     return copy
 
 
-def _is_ours(function):
-    return (function.__module__ or "").partition(".")[0] == __package__
-
-
 def _source(function):
     try:
-        return textwrap.indent(textwrap.dedent(inspect.getsource(function)), "    ")
+        return textwrap.indent(textwrap.dedent(inspect.getsource(function.__code__)), "    ")
     except (OSError, TypeError):
         return f"    {function!r} (no source at hand)"
 
@@ -222,7 +220,7 @@ def _identity(function):
     compilation and keep it.
     """
     code = getattr(function, "__code__", None)
-    if code is None or _is_ours(function):
+    if code is None or name_in_package(function):
         return function
     outside = [function.__globals__.get(name) for name in code.co_names]
     outside += [cell.cell_contents for cell in function.__closure__ or ()]

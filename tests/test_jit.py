@@ -197,6 +197,37 @@ def test_an_edited_callee_in_another_file_is_compiled_anew(cache, tmp_path):
     assert run(edited, cache, 'report = at_zero(trained("float64", solver="lbfgs"))') == [0.25]
 
 
+_AT_ONE = """
+import functools
+from sknn_iitb.activations import ReLU, elementwise
+
+@functools.wraps(ReLU.function)
+def disguised(z):
+    return 100.0 * z, 100.0
+
+def at_one(function):
+    value = np.ones((1, 1))
+    entry = _jit.compiled("activation", function, "float64", elementwise, from_python=True)
+    entry.function(value, np.zeros(1), np.zeros((1, 1)), np.zeros(0))
+    return value.item()
+
+report = at_one({})
+"""
+
+
+def test_a_users_function_with_the_name_of_ours_neither_reads_the_cache_nor_writes_to_it(package, tmp_path):
+    assert run(package, tmp_path, _AT_ONE.format("disguised")) == [100.0]
+    assert run(package, tmp_path, _AT_ONE.format("ReLU.function")) == [1.0]
+    assert run(package, tmp_path, _AT_ONE.format("disguised")) == [100.0]
+
+
+def test_a_renamed_function_of_ours_keeps_its_file(package, tmp_path):
+    renamed = "ReLU.function.__name__ = 'logistic'; ReLU.function.__module__ = '__main__'"
+    assert run(package, tmp_path, _AT_ONE.format("ReLU.function")) == [1.0]
+    body = _AT_ONE.replace("def at_one", f"{renamed}\n\ndef at_one").format("ReLU.function")
+    assert run(package, tmp_path, f"{body}\nreport = n_compiled()") == [0]
+
+
 def test_sources_that_are_edited_after_their_import_do_not_pass_for_what_was_compiled(cache, tmp_path):
     # an upgrade under a running notebook: what it compiles from the old sources in memory is not what new ones mean
     edited = copy_of_package(tmp_path)
