@@ -26,7 +26,7 @@ import uuid
 from collections import namedtuple
 from functools import cache
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType
 
 import numba
 import numpy as np
@@ -38,7 +38,7 @@ from numba.core import caching, cgutils, compiler, config, errors, serialize
 from numba.extending import intrinsic
 from numba.misc.appdirs import AppDirs
 
-from sknn_iitb._identity import name_in_package
+from sknn_iitb._identity import helpers, identity, name_in_package
 from sknn_iitb._patience import clock
 
 __all__ = ["SIGNATURES", "cache_directory", "call", "compiled", "n_required"]
@@ -102,6 +102,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _memo = {}  # (family, dtype, identity of the function, from Python) -> Compiled
 _alive = []  # strong references keep the addresses valid
+_helpers = {}  # numba.njit functions that users' functions call -> their identity when that was compiled
 _python_functions = {}  # without the JIT: handle -> function
 
 
@@ -133,7 +134,7 @@ def compiled(family, function, dtype, template=None, from_python=False):
         If a user's function cannot be compiled; the message quotes it.
     """
     dtype = np.dtype(dtype)
-    key = family, dtype, _identity(function), from_python
+    key = family, dtype, identity(function), from_python
     with _lock:
         if key not in _memo:
             _memo[key] = _compile(family, function, dtype, template, from_python)
@@ -159,6 +160,8 @@ def _compile(family, function, dtype, template, from_python):
     else:
         clock.start("Compiling a function of yours, once in each process.")
     try:
+        if not name:
+            _refresh(function)
         dispatcher.compile(SIGNATURES[dtype][family])
     except Exception as error:  # numba passes on what it meets in looking up a name
         if name:
@@ -213,31 +216,13 @@ def _source(function):
         return f"    {function!r} (no source at hand)"
 
 
-def _identity(function):
-    """What tells two functions apart: a function that comes back from a pickle is the one that went in.
-
-    Workers unpickle a user's function anew for every task; compiled per object, each task would pay for a
-    compilation and keep it.
-    """
-    code = getattr(function, "__code__", None)
-    if code is None or name_in_package(function):
-        return function
-    outside = [function.__globals__.get(name) for name in code.co_names]
-    outside += [cell.cell_contents for cell in function.__closure__ or ()]
-    outside += function.__defaults__ or ()
-    return code, tuple(map(_frozen, outside))
-
-
-def _frozen(value):
-    """Something hashable, equal for equal constants; other objects, such as compiled functions, are themselves."""
-    if isinstance(value, tuple):
-        return tuple(map(_frozen, value))
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, value.tobytes()
-    if isinstance(value, ModuleType):
-        return value.__name__
-    # with its type, for 1, 1.0 and True are equal and compile to different code
-    return type(value), value if getattr(value, "__hash__", None) else repr(value)
+def _refresh(function):
+    """Recompile the ``numba.njit`` functions that a user's function calls whose own constants have changed."""
+    for helper in helpers(function):
+        now = identity(helper.py_func)
+        if _helpers.setdefault(helper, now) != now:
+            helper.recompile()  # Numba itself would go on with the old values
+            _helpers[helper] = now
 
 
 # --- the cache -------------------------------------------------------------------------------------------------

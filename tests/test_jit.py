@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import threading
+import types
+from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -478,6 +480,96 @@ def test_a_users_function_whose_global_constant_has_changed_is_compiled_anew(exp
     assert _step(g) == 2
     g.__globals__["constant"] = after
     assert _step(g) == 3
+
+
+@pytest.fixture
+def settings():
+    """A module of the user's."""
+    module = types.ModuleType("settings")
+    module.inner = types.ModuleType("settings.inner")
+    module.constant = module.inner.constant = 2.0
+    return module
+
+
+_SETTINGS_IN = {
+    "a global": f"{_FORM} theta[0] = settings.constant",
+    "a closure": f"def make(settings):\n  {_FORM} theta[0] = settings.constant\n  return g\ng = make(settings)",
+    "an inner module": f"{_FORM} theta[0] = settings.inner.constant",
+    "a nested function": f"{_FORM}\n  def f(): return settings.constant\n  theta[0] = f()",
+    "a compiled function": f"@njit\ndef f(): return settings.constant\n{_FORM} theta[0] = f()",
+    "a compiled function's callee": "@njit\ndef h(): return settings.constant\n@njit\ndef f(): return h()\n"
+    f"{_FORM} theta[0] = f()",
+    "a compiled function of a module": "@njit\ndef f(): return settings.constant\nsettings.f = f\n"
+    f"{_FORM} theta[0] = settings.f()",
+    "functions that call each other": "@njit('f8(i8)')\ndef f(n): return f(n - 1) if n else settings.constant\n"
+    f"{_FORM} theta[0] = f(3)",
+}
+
+
+@pytest.mark.parametrize("source", _SETTINGS_IN.values(), ids=_SETTINGS_IN)
+def test_a_users_function_that_reads_a_module_which_has_changed_is_compiled_anew(settings, source):
+    g = _defined(source, settings=settings, njit=numba.njit)
+    with event.install_recorder("numba:compile") as recorder:
+        for constant in (2.0, 3.0, 2.0, 3.0):
+            settings.constant = settings.inner.constant = constant
+            assert _step(g) == constant
+    assert _n_compiled(recorder) == 2
+
+
+def test_a_global_that_changes_in_a_nested_function_is_seen():
+    g = _defined(f"{_FORM}\n  def f(): return constant\n  theta[0] = f()", constant=2.0)
+    assert _step(g) == 2
+    g.__globals__["constant"] = 3.0
+    assert _step(g) == 3
+
+
+def test_two_functions_share_a_compiled_function_whose_constant_has_changed_in_between():
+    namespace = {"constant": 2.0, "njit": numba.njit}
+    first = _defined(f"@njit\ndef f(): return constant\n{_FORM} theta[0] = f()", **namespace)
+    assert _step(first) == 2
+    read = first.__globals__
+    read["constant"] = 3.0
+    exec(f"{_FORM} theta[0] = 10 * f()", read)
+    assert _step(read["g"]) == 30
+    assert _step(first) == 3
+
+
+_PAIRS = [namedtuple("Pair", "a b"), namedtuple("Pair", "b a")]
+
+
+@pytest.mark.parametrize(
+    ("expression", "before", "after"),
+    [
+        ("2.0 if 1 / constant < 0 else 3.0", -0.0, 0.0),
+        ("2.0 if 1 / constant[0] < 0 else 3.0", (-0.0,), (0.0,)),
+        ("constant.a", _PAIRS[0](2.0, 3.0), _PAIRS[1](2.0, 3.0)),
+        ("constant.a", *np.array([(2.0, 3.0), (3.0, 2.0)], [("a", "f8"), ("b", "f8")])),
+        ("constant[0].a", *(np.array([(2.0, 3.0)], [(x, "f8"), (y, "f8")]) for x, y in ("ab", "ba"))),
+    ],
+)
+def test_constants_that_are_equal_but_do_not_compile_to_the_same_are_told_apart(expression, before, after):
+    g = _defined(f"{_FORM} theta[0] = {expression}", constant=before)
+    assert _step(g) == 2
+    g.__globals__["constant"] = after
+    assert _step(g) == 3
+
+
+@pytest.mark.parametrize("source", [f"{_FORM} theta[0] = constant", _CLOSURE], ids=["global", "closure"])
+@pytest.mark.parametrize(
+    "values",
+    [lambda: float("nan"), lambda: np.float64("nan"), lambda: np.full(3, np.nan), lambda: (1.0, float("nan"))],
+    ids=["number", "scalar", "array", "tuple"],
+)
+def test_a_constant_that_is_not_a_number_is_equal_to_itself(source, values):
+    source = source.replace("= constant", "= 2.0 if constant is None else 3.0")
+    with event.install_recorder("numba:compile") as recorder:
+        assert [_step(_defined(source, constant=values())) for _ in range(3)] == [3.0] * 3
+    assert _n_compiled(recorder) == 1
+
+
+def test_a_users_function_whose_closure_is_not_complete_is_quoted():
+    with pytest.raises(ValueError, match="custom optimizer 'g' cannot be compiled"):
+        _step(_defined(f"def make():\n  {_FORM} theta[0] = later\n  return g\n  later = 2.0\ng = make()"))
 
 
 def test_a_users_function_that_has_no_module_is_compiled():
