@@ -5,12 +5,9 @@ alone, the first time it is used, and is afterwards known to the kernels by its 
 array. ``call[family](address, arguments)`` inside a kernel calls it. So adding a part compiles the part and
 nothing else, and which parts a network uses never changes the compiled loop.
 
-Three things make the on-disk cache safe:
-
-- a file's name says everything its contents depend on (package sources, numba, processor, options, function,
-  family, dtype), so a stale or foreign entry cannot be read and two processes that race write the same bytes;
-- a file appears whole (written aside, then ``os.replace``) and carries a checksum: a damaged one is compiled anew;
-- where nothing can be written, the function is compiled in memory.
+The package's own functions are kept on disk. A file's name says everything its contents depend on: package sources,
+numba, processor, options, function, family and dtype. So a stale or foreign entry cannot be read. The rest is in
+``_store.py``. Where nothing can be written, the function is compiled in memory.
 """
 
 import hashlib
@@ -18,11 +15,9 @@ import inspect
 import os
 import pickle
 import platform
-import shutil
 import sys
 import textwrap
 import threading
-import uuid
 from collections import namedtuple
 from functools import cache
 from pathlib import Path
@@ -40,6 +35,7 @@ from numba.misc.appdirs import AppDirs
 
 from sknn_iitb._identity import helpers, identity, name_in_package
 from sknn_iitb._patience import clock
+from sknn_iitb._store import IN_TREE, SOURCES, Stored
 
 __all__ = ["SIGNATURES", "cache_directory", "call", "compiled", "n_required"]
 
@@ -228,46 +224,25 @@ def _refresh(function):
 # --- the cache -------------------------------------------------------------------------------------------------
 
 
-_CHECKSUM = hashlib.sha256().digest_size
-
-
 class _DiskCache(caching._Cache):
-    """One compiled function in one file, which is named after all that it depends on."""
+    """What numba asks for a compiled function, and gives one to."""
 
     def __init__(self, name):
-        self._name = f"{name}.nbc"
+        self._stored = Stored(_directories(), f"{name}.nbc")
 
     @property
     def cache_path(self):
-        return str(_directories()[0])
+        return str(next(iter(_directories()), ""))
 
     def load_overload(self, sig, target_context):
         target_context.refresh()
-        for directory in _directories():
-            try:
-                content = (directory / self._name).read_bytes()
-                checksum, payload = content[:_CHECKSUM], content[_CHECKSUM:]
-                if hashlib.sha256(payload).digest() != checksum:  # machine code with a hole in it ends the process
-                    continue
-                return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
-            except Exception:  # missing, or not ours to read: compile
-                continue
-        clock.start("Compiling once; the result is kept on disk.")
-        return None
+        result = self._stored.load(lambda payload: _rebuilt(target_context, payload))
+        if result is None:
+            clock.start("Compiling once; the result is kept on disk.")
+        return result
 
     def save_overload(self, sig, data):
-        payload = serialize.dumps(_without_intermediate_code(data._reduce()))
-        for directory in _directories():
-            try:
-                if not directory.exists():
-                    directory.mkdir(parents=True, exist_ok=True)
-                    _remove_stale(directory)
-                aside = directory / f"{uuid.uuid4().hex}.tmp"
-                aside.write_bytes(hashlib.sha256(payload).digest() + payload)
-                os.replace(aside, directory / self._name)
-                return
-            except OSError:
-                continue
+        self._stored.save(serialize.dumps(_without_intermediate_code(data._reduce())))
 
     def enable(self):
         pass
@@ -277,6 +252,10 @@ class _DiskCache(caching._Cache):
 
     def flush(self):
         pass
+
+
+def _rebuilt(target_context, payload):
+    return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
 
 
 def _without_intermediate_code(reduced):
@@ -299,8 +278,10 @@ def _without_intermediate_code(reduced):
 @cache
 def _directories():
     """Where compiled functions are looked for and, in the first that can be written, stored."""
-    bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else [_in_tree(), Path(AppDirs("numba", False).user_cache_dir)]
-    name = f"sknn_iitb-{_SOURCES}-{_target_digest()}"
+    if SOURCES is None:  # nothing tells the machine code of two versions apart
+        return []
+    bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else [IN_TREE, Path(AppDirs("numba", False).user_cache_dir)]
+    name = f"sknn_iitb-{SOURCES}-{_target_digest()}"
     return [base / name for base in bases]
 
 
@@ -309,36 +290,11 @@ def cache_directory():
     return next((directory for directory in _directories() if directory.is_dir()), None)
 
 
-def _in_tree():
-    return Path(__file__).parent / "__pycache__"
-
-
-def _source_digest():
-    digest = hashlib.sha256()
-    package = Path(__file__).parent
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-# at import: what runs in this process are the sources of now, also where a file is edited before the first compilation
-_SOURCES = _source_digest()
-
-
 def _target_digest():
     codegen = numba.core.registry.cpu_target.target_context.codegen()
     options = [config.OPT, config.BOUNDSCHECK, config.DEBUGINFO_DEFAULT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE]
     target = [sys.implementation.cache_tag, platform.machine(), numba.__version__, llvmlite_version, np.__version__]
     return hashlib.sha256(repr((target, codegen.magic_tuple(), options)).encode()).hexdigest()[:16]
-
-
-def _remove_stale(directory):
-    """Files of other sources beside the package can never be read again; every edit would leave a set of them."""
-    if directory.parent == _in_tree():
-        for other in directory.parent.glob("sknn_iitb-*"):
-            if not other.name.startswith(f"sknn_iitb-{_SOURCES}"):
-                shutil.rmtree(other, ignore_errors=True)
 
 
 # --- calls by address ------------------------------------------------------------------------------------------

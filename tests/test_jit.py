@@ -1,5 +1,6 @@
 """Compilation: the cache on disk, what is compiled when, calls by address, processes and threads, BLAS's limit."""
 
+import compileall
 import json
 import os
 import pickle
@@ -20,7 +21,7 @@ from numba.core import errors, event
 from threadpoolctl import ThreadpoolController
 
 import sknn_iitb
-from sknn_iitb import MLPClassifier, MLPRegressor, _jit, _kernels, layers
+from sknn_iitb import MLPClassifier, MLPRegressor, _jit, _kernels, _store, layers
 from sknn_iitb._blas import single_threaded
 from sknn_iitb._jit import SIGNATURES, call, compiled
 from sknn_iitb.activations import ReLU, elementwise
@@ -228,6 +229,44 @@ def test_a_renamed_function_of_ours_keeps_its_file(package, tmp_path):
     assert run(package, tmp_path, _AT_ONE.format("ReLU.function")) == [1.0]
     body = _AT_ONE.replace("def at_one", f"{renamed}\n\ndef at_one").format("ReLU.function")
     assert run(package, tmp_path, f"{body}\nreport = n_compiled()") == [0]
+
+
+def _without_sources(package):
+    compileall.compile_dir(package, quiet=2, legacy=True)
+    for path in package.rglob("*.py"):
+        path.unlink()
+    return package.parent
+
+
+def _zipped(package):
+    return Path(shutil.make_archive(package.parent / "zipped", "zip", package.parent, package.name))
+
+
+@pytest.mark.parametrize("packed", [_without_sources, _zipped])
+def test_versions_that_are_not_imported_from_source_files_do_not_share_code(packed, tmp_path):
+    versions = []
+    for factor in ("1.0", "3.0"):
+        copy = copy_of_package(tmp_path / factor) / "sknn_iitb"
+        source = (copy / "activations.py").read_text(encoding="utf-8")
+        assert source.count("return 0.0 if z < 0.0 else z, 1.0 if") == 1
+        source = source.replace("return 0.0 if z < 0.0 else z,", f"return 0.0 if z < 0.0 else {factor} * z,")
+        (copy / "activations.py").write_text(source, encoding="utf-8")
+        versions.append(packed(copy))
+    body = _AT_ONE.format("ReLU.function") + "report = [report, n_compiled()]"
+    counts = []
+    for root, result in zip(versions * 2, [1.0, 3.0] * 2, strict=True):
+        ((at_one, n_compiled),) = run(tmp_path, tmp_path / "cache", body, PYTHONPATH=str(root))
+        assert at_one == result
+        counts.append(n_compiled)
+    assert min(counts[:2]) > 0
+    assert counts[2:] == [0, 0]
+
+
+def test_without_any_module_to_tell_versions_apart_there_is_no_cache(monkeypatch):
+    monkeypatch.setattr(_store, "files", lambda package: Path("there is no such directory"))
+    assert _store._sources() is None
+    monkeypatch.setattr(_jit, "SOURCES", None)
+    assert _jit._directories.__wrapped__() == []
 
 
 def test_sources_that_are_edited_after_their_import_do_not_pass_for_what_was_compiled(cache, tmp_path):

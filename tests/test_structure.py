@@ -50,7 +50,7 @@ FLOORS = [
     {"layers", "adjustments"},
     {"_parts", "_math"},
     {"_jit", "_intrinsics", "_blas", "_callbacks", "reporting", "diagnosis"},
-    {"_identity", "_patience"},
+    {"_identity", "_patience", "_store"},
 ]
 
 
