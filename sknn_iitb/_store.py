@@ -65,7 +65,7 @@ class Stored:
             try:
                 content = (directory / self._name).read_bytes()
                 checksum, payload = content[:CHECKSUM], content[CHECKSUM:]
-                if hashlib.sha256(payload).digest() == checksum:  # a hole in machine code would end the process
+                if self._checksum(directory, payload) == checksum:
                     return rebuild(payload)
             except Exception:  # missing, or not ours to read
                 continue
@@ -77,11 +77,15 @@ class Stored:
             try:
                 _make(directory)
                 aside = directory / f"{uuid.uuid4().hex}.tmp"
-                aside.write_bytes(hashlib.sha256(payload).digest() + payload)
+                aside.write_bytes(self._checksum(directory, payload) + payload)
                 os.replace(aside, directory / self._name)
                 return
             except OSError:
                 continue
+
+    def _checksum(self, directory, payload):
+        # machine code with a hole in it, or that of another function, would end the process
+        return hashlib.sha256(f"{directory.name}/{self._name} ".encode() + payload).digest()
 
 
 def _make(directory):

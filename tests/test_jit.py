@@ -314,6 +314,15 @@ def test_damaged_files_are_compiled_anew_and_mended(package, alone, cache, damag
     assert report["float64"] == alone["float64"]["float64"]
 
 
+def test_files_that_have_changed_places_are_compiled_anew(package, alone, cache):
+    paths = sorted(cache.rglob("*.float64.nbc"))
+    contents = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, contents[1:] + contents[:1], strict=True):
+        path.write_bytes(content)
+    (report,) = run(package, cache, fits("float64"))
+    assert report == alone["float64"]
+
+
 def test_a_filled_cache_that_is_read_only_is_read(package, alone, cache):
     # permissions do not bind an administrator, so every attempt to write is turned down before the system sees it
     body = f"""
