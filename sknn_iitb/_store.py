@@ -8,14 +8,17 @@ import hashlib
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from importlib.machinery import all_suffixes
 from importlib.resources import files
 from pathlib import Path
 
-__all__ = ["CHECKSUM", "IN_TREE", "SOURCES", "Stored"]
+__all__ = ["CHECKSUM", "IN_TREE", "SOURCES", "Stored", "failures"]
 
 CHECKSUM = hashlib.sha256().digest_size
 IN_TREE = Path(__file__).parent / "__pycache__"
+
+failures = {}  # name of a file that could not be written -> the OSError
 
 
 def _sources():
@@ -72,16 +75,21 @@ class Stored:
         return None
 
     def save(self, payload):
-        """Write the file where it can be written."""
+        """Write the file where it can be written; otherwise the reason goes to `failures`."""
         for directory in self._directories:
+            aside = directory / f"{uuid.uuid4().hex}.tmp"
             try:
                 _make(directory)
-                aside = directory / f"{uuid.uuid4().hex}.tmp"
                 aside.write_bytes(self._checksum(directory, payload) + payload)
                 os.replace(aside, directory / self._name)
+            except OSError as error:
+                failures[self._name] = error
+            else:
+                failures.pop(self._name, None)
                 return
-            except OSError:
-                continue
+            finally:
+                with suppress(OSError):
+                    aside.unlink(missing_ok=True)
 
     def _checksum(self, directory, payload):
         # machine code with a hole in it, or that of another function, would end the process
