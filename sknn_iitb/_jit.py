@@ -168,6 +168,8 @@ def _compile(family, function, dtype, template, from_python):
         ) from None
     finally:
         clock.stop()
+        if name:
+            dispatcher._cache.release()
     dispatcher.disable_compile()
     (result,) = dispatcher.overloads.values()
     address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
@@ -236,13 +238,22 @@ class _DiskCache(caching._Cache):
 
     def load_overload(self, sig, target_context):
         target_context.refresh()
-        result = self._stored.load(lambda payload: _rebuilt(target_context, payload))
+
+        def rebuild(payload):
+            return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
+
+        result = self._stored.load(rebuild)
         if result is None:
             clock.start("Compiling once; the result is kept on disk.")
+            result = self._stored.load_or_lock(rebuild)
         return result
 
     def save_overload(self, sig, data):
         self._stored.save(serialize.dumps(_without_intermediate_code(data._reduce())))
+
+    def release(self):
+        """Let other processes go on that wait for the function."""
+        self._stored.release()
 
     def enable(self):
         pass
@@ -252,10 +263,6 @@ class _DiskCache(caching._Cache):
 
     def flush(self):
         pass
-
-
-def _rebuilt(target_context, payload):
-    return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
 
 
 def _without_intermediate_code(reduced):

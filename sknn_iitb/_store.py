@@ -1,12 +1,15 @@
-"""Files of compiled functions: each is whole, and is named after everything it depends on.
+"""Files of compiled functions: each is whole, is named after everything it depends on, and is written by one process.
 
 Any number of processes may share a directory. A file appears at once, by a rename, so nobody reads half of one, and all
-processes would write the same contents under the same name.
+processes would write the same contents under the same name. Locks therefore only save work: a process that finds
+another one compiling a function waits for its file, and compiles the function itself if that takes too long. Wherever a
+lock cannot be made or has lost its owner, no process does anything wrong, only something twice.
 """
 
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from contextlib import suppress
 from importlib.machinery import all_suffixes
@@ -17,6 +20,9 @@ __all__ = ["CHECKSUM", "IN_TREE", "SOURCES", "Stored", "failures"]
 
 CHECKSUM = hashlib.sha256().digest_size
 IN_TREE = Path(__file__).parent / "__pycache__"
+# no function takes so long to compile, except on a machine so busy that waiting does not pay
+_LONGEST_WAIT = 15.0  # seconds
+_BETWEEN_LOOKS = 0.02
 
 failures = {}  # name of a file that could not be written -> the OSError
 
@@ -58,9 +64,12 @@ class Stored:
     name : str
     """
 
+    patient = True  # whether waiting for other processes has paid so far in this one
+
     def __init__(self, directories, name):
         self._directories = directories
         self._name = name
+        self._lock = None
 
     def load(self, rebuild):
         """Return ``rebuild(payload)``, or None if there is no valid file."""
@@ -73,6 +82,53 @@ class Stored:
             except Exception:  # missing, or not ours to read
                 continue
         return None
+
+    def load_or_lock(self, rebuild):
+        """Like :meth:`load`, but where another process is about to write the file, wait for that.
+
+        After None the caller should write the file; it must call :meth:`release` in any case.
+        """
+        if not Stored.patient:
+            return None
+        end = time.monotonic() + _LONGEST_WAIT
+        waited = False
+        while (locked := self._try_to_lock()) is False and time.monotonic() < end:
+            waited = True
+            time.sleep(_BETWEEN_LOOKS)
+            if (result := self.load(rebuild)) is not None:
+                return result
+        # it may have been written just before the lock was ours
+        result = self.load(rebuild) if locked else None
+        Stored.patient = result is not None or not waited
+        return result
+
+    def _try_to_lock(self):
+        """Whether the lock is ours now; None if none can be made."""
+        for directory in self._directories:
+            lock = directory / f"{self._name}.lock"
+            try:
+                _make(directory)
+                os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            except FileExistsError:
+                if not directory.is_dir():
+                    continue
+                with suppress(OSError):
+                    if time.time() - lock.stat().st_mtime > _LONGEST_WAIT:  # its owner has died
+                        lock.unlink()
+                return False
+            except OSError:
+                continue
+            else:
+                self._lock = lock
+                return True
+        return None
+
+    def release(self):
+        """Give the lock back, if it is ours."""
+        if self._lock:
+            with suppress(OSError):
+                self._lock.unlink()
+            self._lock = None
 
     def save(self, payload):
         """Write the file where it can be written; otherwise the reason goes to `failures`."""

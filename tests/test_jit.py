@@ -177,6 +177,12 @@ def test_processes_that_race_on_an_empty_cache_compute_what_one_alone_does(alone
         assert report[dtype] == alone[dtype][dtype]
 
 
+def test_processes_that_race_share_the_work(alone, raced):
+    counts = [report["n_compiled"] for dtype, report in raced[1] if dtype == DTYPES[-1]]
+    assert len(counts) == 2
+    assert sum(counts) < 1.5 * alone[DTYPES[-1]]["n_compiled"]
+
+
 def test_a_race_leaves_a_cache_from_which_nothing_has_to_be_compiled(package, alone, cache):
     before = cached_files(cache)
     (report,) = run(package, cache, fits(*DTYPES))
