@@ -626,8 +626,15 @@ def test_a_users_function_whose_closure_is_not_complete_is_quoted():
         _step(_defined(f"def make():\n  {_FORM} theta[0] = later\n  return g\n  later = 2.0\ng = make()"))
 
 
-def test_a_users_function_that_has_no_module_is_compiled():
-    namespace = {}
+def test_a_global_that_has_the_name_of_an_attribute_does_not_matter():
+    with event.install_recorder("numba:compile") as recorder:
+        assert [_step(_defined(f"{_FORM} theta[0] = 2.0 * theta.size", size=size)) for size in (1, 2)] == [2.0, 2.0]
+    assert _n_compiled(recorder) == 1
+
+
+@pytest.mark.parametrize("namespace", [{}, {"__name__": None}], ids=["nameless", "None"])
+def test_a_users_function_that_has_no_module_is_compiled(namespace):
+    namespace = dict(namespace)
     exec(f"{_FORM} theta[0] = 2.0", namespace)
     assert namespace["g"].__module__ is None
     assert _step(namespace["g"]) == 2
