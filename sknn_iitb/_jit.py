@@ -5,9 +5,9 @@ alone, the first time it is used, and is afterwards known to the kernels by its 
 array. ``call[family](address, arguments)`` inside a kernel calls it. So adding a part compiles the part and
 nothing else, and which parts a network uses never changes the compiled loop.
 
-The package's own functions are kept on disk. A file's name says everything its contents depend on: package sources,
-numba, processor, options, function, family and dtype. So a stale or foreign entry cannot be read. The rest is in
-``_store.py``. Where nothing can be written, the function is compiled in memory.
+The package's own functions are cached on disk. The path of a file names everything its contents depend on (package
+sources, numba, processor, options, function, family, dtype), so a stale or foreign entry is never read. ``_store.py``
+reads and writes the files. If nothing can be written, functions are compiled in memory.
 """
 
 import hashlib
@@ -98,7 +98,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _memo = {}  # (family, dtype, identity of the function, from Python) -> Compiled
 _alive = []  # strong references keep the addresses valid
-_helpers = {}  # numba.njit functions that users' functions call -> their identity when that was compiled
+_helpers = {}  # numba.njit functions called by users' functions -> their identity when they were compiled
 _python_functions = {}  # without the JIT: handle -> function
 
 
@@ -215,11 +215,11 @@ def _source(function):
 
 
 def _refresh(function):
-    """Recompile the ``numba.njit`` functions that a user's function calls whose own constants have changed."""
+    """Recompile the ``numba.njit`` functions called by a user's function if their constants have changed."""
     for helper in helpers(function):
         now = identity(helper.py_func)
         if _helpers.setdefault(helper, now) != now:
-            helper.recompile()  # Numba itself would go on with the old values
+            helper.recompile()  # Numba keeps the old values otherwise
             _helpers[helper] = now
 
 
@@ -227,7 +227,7 @@ def _refresh(function):
 
 
 class _DiskCache(caching._Cache):
-    """What numba asks for a compiled function, and gives one to."""
+    """Numba's interface to the file of one compiled function."""
 
     def __init__(self, name):
         self._stored = Stored(_directories(), f"{name}.nbc")
@@ -252,7 +252,7 @@ class _DiskCache(caching._Cache):
         self._stored.save(serialize.dumps(_without_intermediate_code(data._reduce())))
 
     def release(self):
-        """Let other processes go on that wait for the function."""
+        """Let processes that wait for the function continue."""
         self._stored.release()
 
     def enable(self):

@@ -1,9 +1,9 @@
-"""Files of compiled functions: each is whole, is named after everything it depends on, and is written by one process.
+"""The files of compiled functions: named after everything they depend on, and written atomically.
 
-Any number of processes may share a directory. A file appears at once, by a rename, so nobody reads half of one, and all
-processes would write the same contents under the same name. Locks therefore only save work: a process that finds
-another one compiling a function waits for its file, and compiles the function itself if that takes too long. Wherever a
-lock cannot be made or has lost its owner, no process does anything wrong, only something twice.
+Any number of processes may share a directory. A file appears by a rename, so no process reads half a file, and all
+processes write the same contents under the same name. Locks therefore only save work: a process that finds a function
+locked waits for its file, and compiles the function itself if that takes too long. If a lock cannot be created or its
+owner has died, a function is compiled more than once, but never wrongly.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ __all__ = ["CHECKSUM", "IN_TREE", "SOURCES", "Stored", "failures"]
 
 CHECKSUM = hashlib.sha256().digest_size
 IN_TREE = Path(__file__).parent / "__pycache__"
-# no function takes so long to compile, except on a machine so busy that waiting does not pay
+# a function takes three seconds to compile at most; on a machine that needs five times as long, waiting does not pay
 _LONGEST_WAIT = 15.0  # seconds
 _BETWEEN_LOOKS = 0.02
 
@@ -31,7 +31,7 @@ def _sources():
     """A digest of the package's modules, in whatever form they are imported from; None if none are found."""
     try:
         modules = list(_modules(files(__package__)))
-    except Exception:  # importers of bundled applications may raise anything
+    except Exception:  # a bundled application's importer may raise anything
         modules = []
     digest = hashlib.sha256()
     for name, content in modules:
@@ -40,7 +40,7 @@ def _sources():
 
 
 def _modules(folder, prefix=""):
-    """Name and contents of each module in a folder, which may be in a zip file: sources, or bytecode without them."""
+    """Yield the name and contents of each module, source or bytecode, in a folder that may be inside a zip file."""
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         name = f"{prefix}{entry.name}"
         if entry.is_dir():
@@ -64,7 +64,7 @@ class Stored:
     name : str
     """
 
-    patient = True  # whether waiting for other processes has paid so far in this one
+    patient = True  # until this process has waited in vain
 
     def __init__(self, directories, name):
         self._directories = directories
@@ -84,9 +84,9 @@ class Stored:
         return None
 
     def load_or_lock(self, rebuild):
-        """Like :meth:`load`, but where another process is about to write the file, wait for that.
+        """Like :meth:`load`, but wait for the file if another process is about to write it.
 
-        After None the caller should write the file; it must call :meth:`release` in any case.
+        If the result is None, the caller should write the file. In any case it must call :meth:`release`.
         """
         if not Stored.patient:
             return None
@@ -97,13 +97,13 @@ class Stored:
             time.sleep(_BETWEEN_LOOKS)
             if (result := self.load(rebuild)) is not None:
                 return result
-        # it may have been written just before the lock was ours
+        # another process may have written it just before this one got the lock
         result = self.load(rebuild) if locked else None
         Stored.patient = result is not None or not waited
         return result
 
     def _try_to_lock(self):
-        """Whether the lock is ours now; None if none can be made."""
+        """Return whether this process got the lock; None if no lock can be created."""
         for directory in self._directories:
             lock = directory / f"{self._name}.lock"
             try:
@@ -124,14 +124,14 @@ class Stored:
         return None
 
     def release(self):
-        """Give the lock back, if it is ours."""
+        """Remove the lock if this process has it."""
         if self._lock:
             with suppress(OSError):
                 self._lock.unlink()
             self._lock = None
 
     def save(self, payload):
-        """Write the file where it can be written; otherwise the reason goes to `failures`."""
+        """Write the file to the first directory that takes it; add the error to `failures` if none does."""
         for directory in self._directories:
             aside = directory / f"{uuid.uuid4().hex}.tmp"
             try:
@@ -148,7 +148,7 @@ class Stored:
                     aside.unlink(missing_ok=True)
 
     def _checksum(self, directory, payload):
-        # machine code with a hole in it, or that of another function, would end the process
+        # damaged machine code, or that of another function, would crash the process
         return hashlib.sha256(f"{directory.name}/{self._name} ".encode() + payload).digest()
 
 
