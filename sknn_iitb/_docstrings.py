@@ -200,6 +200,8 @@ feature_names_in_ : ndarray of shape (`n_features_in_`,)
 
 def documented(cls):
     """Fill the placeholders of an estimator's docstring; a class decorator."""
+    if cls.__doc__ is None:  # under python -OO
+        return cls
     which = "classifier_outputs" if hasattr(cls, "predict_log_proba") else "regressor_outputs"
     legal = "\n".join(
         f"    - loss {' or '.join(map(repr, loss.names))}: {', '.join(map(repr, getattr(loss, which)))}"

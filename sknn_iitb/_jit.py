@@ -5,12 +5,9 @@ alone, the first time it is used, and is afterwards known to the kernels by its 
 array. ``call[family](address, arguments)`` inside a kernel calls it. So adding a part compiles the part and
 nothing else, and which parts a network uses never changes the compiled loop.
 
-Three things make the on-disk cache safe:
-
-- a file's name says everything its contents depend on (package sources, numba, processor, options, function,
-  family, dtype), so a stale or foreign entry cannot be read and two processes that race write the same bytes;
-- a file appears whole (written aside, then ``os.replace``) and carries a checksum: a damaged one is compiled anew;
-- where nothing can be written, the function is compiled in memory.
+The package's own functions are cached on disk. The path of a file names everything its contents depend on (package
+sources, numba, processor, options, function, family, dtype), so a stale or foreign entry is never read. ``_store.py``
+reads and writes the files. If nothing can be written, functions are compiled in memory.
 """
 
 import hashlib
@@ -18,15 +15,13 @@ import inspect
 import os
 import pickle
 import platform
-import shutil
 import sys
 import textwrap
 import threading
-import uuid
 from collections import namedtuple
 from functools import cache
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType
 
 import numba
 import numpy as np
@@ -38,7 +33,9 @@ from numba.core import caching, cgutils, compiler, config, errors, serialize
 from numba.extending import intrinsic
 from numba.misc.appdirs import AppDirs
 
+from sknn_iitb._identity import helpers, identity, name_in_package
 from sknn_iitb._patience import clock
+from sknn_iitb._store import IN_TREE, SOURCES, Stored
 
 __all__ = ["SIGNATURES", "cache_directory", "call", "compiled", "n_required"]
 
@@ -100,6 +97,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _memo = {}  # (family, dtype, identity of the function, from Python) -> Compiled
 _alive = []  # strong references keep the addresses valid
+_helpers = {}  # numba.njit functions called by users' functions -> their identity when they were compiled
 _python_functions = {}  # without the JIT: handle -> function
 
 
@@ -131,7 +129,7 @@ def compiled(family, function, dtype, template=None, from_python=False):
         If a user's function cannot be compiled; the message quotes it.
     """
     dtype = np.dtype(dtype)
-    key = family, dtype, _identity(function), from_python
+    key = family, dtype, identity(function), from_python
     with _lock:
         if key not in _memo:
             _memo[key] = _compile(family, function, dtype, template, from_python)
@@ -151,15 +149,17 @@ def _compile(family, function, dtype, template, from_python):
         _python_functions[handle] = member
         return Compiled(member, handle)
     dispatcher = numba.njit(no_cpython_wrapper=not from_python, no_cfunc_wrapper=True, **_OPTIONS)(member)
-    if _is_ours(function):
-        kind = f"{family}{'.python' * from_python}.{dtype}"
-        dispatcher._cache = _DiskCache(f"{function.__module__}.{function.__name__}.{kind}")
+    name = name_in_package(function)
+    if name:
+        dispatcher._cache = _DiskCache(f"{name}.{family}{'.python' * from_python}.{dtype}")
     else:
         clock.start("Compiling a function of yours, once in each process.")
     try:
+        if not name:
+            _refresh(function)
         dispatcher.compile(SIGNATURES[dtype][family])
     except Exception as error:  # numba passes on what it meets in looking up a name
-        if _is_ours(function):
+        if name:
             raise
         raise ValueError(
             f"The custom {family} {function.__name__!r} cannot be compiled for {dtype}; see "
@@ -167,6 +167,8 @@ def _compile(family, function, dtype, template, from_python):
         ) from None
     finally:
         clock.stop()
+        if name:
+            dispatcher._cache.release()
     dispatcher.disable_compile()
     (result,) = dispatcher.overloads.values()
     address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
@@ -175,8 +177,9 @@ def _compile(family, function, dtype, template, from_python):
 
 
 def n_required(function):
-    """Number of arguments without a default."""
-    parameters = inspect.signature(function).parameters.values()
+    """Number of arguments without a default; those of the wrapped function where a wrapper takes any number."""
+    takes_any = function.__code__.co_flags & inspect.CO_VARARGS
+    parameters = inspect.signature(function, follow_wrapped=bool(takes_any)).parameters.values()
     return sum(parameter.default is parameter.empty for parameter in parameters)
 
 
@@ -203,87 +206,53 @@ def _with_literals_of(function, dtype):
     return copy
 
 
-def _is_ours(function):
-    return (function.__module__ or "").partition(".")[0] == __package__
-
-
 def _source(function):
     try:
-        return textwrap.indent(textwrap.dedent(inspect.getsource(function)), "    ")
+        return textwrap.indent(textwrap.dedent(inspect.getsource(function.__code__)), "    ")
     except (OSError, TypeError):
         return f"    {function!r} (no source at hand)"
 
 
-def _identity(function):
-    """What tells two functions apart: a function that comes back from a pickle is the one that went in.
-
-    Workers unpickle a user's function anew for every task; compiled per object, each task would pay for a
-    compilation and keep it.
-    """
-    code = getattr(function, "__code__", None)
-    if code is None or _is_ours(function):
-        return function
-    outside = [function.__globals__.get(name) for name in code.co_names]
-    outside += [cell.cell_contents for cell in function.__closure__ or ()]
-    outside += function.__defaults__ or ()
-    return code, tuple(map(_frozen, outside))
-
-
-def _frozen(value):
-    """Something hashable, equal for equal constants; other objects, such as compiled functions, are themselves."""
-    if isinstance(value, tuple):
-        return tuple(map(_frozen, value))
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, value.tobytes()
-    if isinstance(value, ModuleType):
-        return value.__name__
-    # with its type, for 1, 1.0 and True are equal and compile to different code
-    return type(value), value if getattr(value, "__hash__", None) else repr(value)
+def _refresh(function):
+    """Recompile the ``numba.njit`` functions called by a user's function if their constants have changed."""
+    for helper in helpers(function):
+        now = identity(helper.py_func)
+        if _helpers.setdefault(helper, now) != now:
+            helper.recompile()  # Numba keeps the old values otherwise
+            _helpers[helper] = now
 
 
 # --- the cache -------------------------------------------------------------------------------------------------
 
 
-_CHECKSUM = hashlib.sha256().digest_size
-
-
 class _DiskCache(caching._Cache):
-    """One compiled function in one file, which is named after all that it depends on."""
+    """Numba's interface to the file of one compiled function."""
 
     def __init__(self, name):
-        self._name = f"{name}.nbc"
+        self._stored = Stored(_directories(), f"{name}.nbc")
 
     @property
     def cache_path(self):
-        return str(_directories()[0])
+        return str(next(iter(_directories()), ""))
 
     def load_overload(self, sig, target_context):
         target_context.refresh()
-        for directory in _directories():
-            try:
-                content = (directory / self._name).read_bytes()
-                checksum, payload = content[:_CHECKSUM], content[_CHECKSUM:]
-                if hashlib.sha256(payload).digest() != checksum:  # machine code with a hole in it ends the process
-                    continue
-                return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
-            except Exception:  # missing, or not ours to read: compile
-                continue
-        clock.start("Compiling once; the result is kept on disk.")
-        return None
+
+        def rebuild(payload):
+            return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
+
+        result = self._stored.load(rebuild)
+        if result is None:
+            clock.start("Compiling once; the result is kept on disk.")
+            result = self._stored.load_or_lock(rebuild)
+        return result
 
     def save_overload(self, sig, data):
-        payload = serialize.dumps(_without_intermediate_code(data._reduce()))
-        for directory in _directories():
-            try:
-                if not directory.exists():
-                    directory.mkdir(parents=True, exist_ok=True)
-                    _remove_stale(directory)
-                aside = directory / f"{uuid.uuid4().hex}.tmp"
-                aside.write_bytes(hashlib.sha256(payload).digest() + payload)
-                os.replace(aside, directory / self._name)
-                return
-            except OSError:
-                continue
+        self._stored.save(serialize.dumps(_without_intermediate_code(data._reduce())))
+
+    def release(self):
+        """Let processes that wait for the function continue."""
+        self._stored.release()
 
     def enable(self):
         pass
@@ -315,8 +284,10 @@ def _without_intermediate_code(reduced):
 @cache
 def _directories():
     """Where compiled functions are looked for and, in the first that can be written, stored."""
-    bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else [_in_tree(), Path(AppDirs("numba", False).user_cache_dir)]
-    name = f"sknn_iitb-{_SOURCES}-{_target_digest()}"
+    if SOURCES is None:  # nothing tells the machine code of two versions apart
+        return []
+    bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else [IN_TREE, Path(AppDirs("numba", False).user_cache_dir)]
+    name = f"sknn_iitb-{SOURCES}-{_target_digest()}"
     return [base / name for base in bases]
 
 
@@ -325,36 +296,11 @@ def cache_directory():
     return next((directory for directory in _directories() if directory.is_dir()), None)
 
 
-def _in_tree():
-    return Path(__file__).parent / "__pycache__"
-
-
-def _source_digest():
-    digest = hashlib.sha256()
-    package = Path(__file__).parent
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-# at import: what runs in this process are the sources of now, also where a file is edited before the first compilation
-_SOURCES = _source_digest()
-
-
 def _target_digest():
     codegen = numba.core.registry.cpu_target.target_context.codegen()
     options = [config.OPT, config.BOUNDSCHECK, config.DEBUGINFO_DEFAULT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE]
     target = [sys.implementation.cache_tag, platform.machine(), numba.__version__, llvmlite_version, np.__version__]
     return hashlib.sha256(repr((target, codegen.magic_tuple(), options)).encode()).hexdigest()[:16]
-
-
-def _remove_stale(directory):
-    """Files of other sources beside the package can never be read again; every edit would leave a set of them."""
-    if directory.parent == _in_tree():
-        for other in directory.parent.glob("sknn_iitb-*"):
-            if not other.name.startswith(f"sknn_iitb-{_SOURCES}"):
-                shutil.rmtree(other, ignore_errors=True)
 
 
 # --- calls by address ------------------------------------------------------------------------------------------

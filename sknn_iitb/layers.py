@@ -21,6 +21,7 @@ from functools import cache
 
 import numpy as np
 
+from sknn_iitb._identity import made_here
 from sknn_iitb._intrinsics import array_at, block, inlined, matmul, matmul_nt, matmul_tn, part
 from sknn_iitb._jit import call
 
@@ -150,9 +151,8 @@ def _sparse_functions(index_dtype, dtype):
                     for j in range(n_out):
                         of_feature[j] += entry * delta[i, j]
 
-    for function in (forward, backward):
-        function.__name__ = f"sparse_{function.__name__}_{index_dtype}_{dtype}"
-    return forward, backward
+    types = f"{index_dtype}_{dtype}"
+    return made_here(forward, f"sparse_forward_{types}"), made_here(backward, f"sparse_backward_{types}")
 
 
 def sparse_dense(n_in, n_out, weights, index_dtype, dtype, columns, rate):

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
+from sknn_iitb._identity import made_here
 from sknn_iitb._intrinsics import address, array_at, block, prefetch
 from sknn_iitb._jit import compiled
 from sknn_iitb.layers import dense, sparse_dense, thin_out
@@ -56,8 +57,7 @@ def _loader(kind, thinned):
         if thinned:
             thin_out(x, rows, rate, key)
 
-    load.__name__ = f"load_{kind}{'_thinned' * thinned}"
-    return load
+    return made_here(load, f"load_{kind}{'_thinned' * thinned}")
 
 
 class DenseTable:

@@ -16,6 +16,7 @@ from scipy import sparse
 
 from sknn_iitb._base import WHOLE_NUMBERS
 from sknn_iitb._jit import cache_directory
+from sknn_iitb._store import failures
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.adjustments import ADJUSTMENTS
 from sknn_iitb.classifier import MLPClassifier
@@ -74,6 +75,10 @@ def main(arguments=None):
         X = np.random.RandomState(0).normal(size=(12, 3))
         for net in (TabularMLPClassifier(max_iter=1), TabularMLPRegressor(max_iter=1, metric="mae", quantiles=[0.5])):
             net.set_params(n_estimators=1).fit(X, np.arange(12) % 2).predict(X)
+    if failures:
+        *_, reason = failures.values()
+        print(f"{len(failures)} compiled functions could not be stored: {reason}", file=sys.stderr)
+        return 1
     directory = cache_directory()
     print(f"In {directory}." if directory else "No cache directory can be written: nothing has been kept.")
     return 0 if directory else 1

@@ -1,5 +1,6 @@
 """Parts that a user writes: plain functions, which train like the package's own."""
 
+import functools
 import os
 import pickle
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from numba import cloudpickle
@@ -14,6 +16,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from sknn_iitb import MLPClassifier, MLPRegressor, _jit
+from sknn_iitb.activations import leaky_relu
 from sknn_iitb.optimizers import SGD
 from sknn_iitb.schedules import WarmUp
 
@@ -186,6 +189,24 @@ def test_an_optimizer_has_two_slots_a_decay_of_weights_only_and_counts_from_1(di
     for weights, biases in zip(net.coefs_, net.intercepts_, strict=True):
         np.testing.assert_array_equal(1024 * weights, 1000 + expected)
         np.testing.assert_array_equal(1024 * biases, expected)
+
+
+@pytest.mark.nojit
+def test_a_function_that_wraps_another_is_known_by_its_own_arguments_and_source(diabetes):
+    numba_tanh, numba_squared_error = numba.njit(own_tanh), numba.njit(own_squared_error)
+
+    @functools.wraps(leaky_relu)  # which takes its slope too
+    def wrapper(z):
+        return numba_tanh(z)
+
+    @functools.wraps(own_squared_error)
+    def any_number(*arguments):
+        return numba_squared_error(*arguments)
+
+    X, y = diabetes
+    wrapped = _regressor(activation=wrapper, loss=any_number, max_iter=2).fit(X, y)
+    plain = _regressor(activation=own_tanh, loss=own_squared_error, max_iter=2).fit(X, y)
+    np.testing.assert_allclose(wrapped.parameters_, plain.parameters_, rtol=1e-10)
 
 
 # --- copies of functions --------------------------------------------------------------------------------------------
@@ -371,6 +392,18 @@ def test_a_function_that_cannot_be_compiled_is_quoted(diabetes, parameter, funct
     assert hasattr(net, "coefs_") == fitted
     if fitted:
         np.testing.assert_array_equal(net.predict(X), before)
+
+
+def test_of_a_function_that_wraps_another_its_own_source_is_quoted(diabetes):
+    @functools.wraps(own_tanh)
+    def wrapper(z):
+        return z.no_such_attribute, 1.0
+
+    with pytest.raises(ValueError, match="custom activation") as caught:
+        _regressor(activation=wrapper).fit(*diabetes)
+    quoted = str(caught.value).partition("Failed in")[0]
+    assert "return z.no_such_attribute, 1.0" in quoted
+    assert "np.tanh" not in quoted
 
 
 def test_a_function_without_a_source_is_named(diabetes):

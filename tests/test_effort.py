@@ -12,6 +12,7 @@ from numba import config
 
 from sknn_iitb import MLPClassifier, MLPRegressor, _jit, _kernels, network, training
 from sknn_iitb import objective as objective_module
+from sknn_iitb._store import CHECKSUM
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -104,5 +105,5 @@ print(*(name for name in unneeded if name in sys.modules))
 def test_what_is_stored_is_mostly_machine_code():
     assert objective_module.compiled("forward", _kernels.forward, "float64")
     path = _jit.cache_directory() / "sknn_iitb._kernels.forward.forward.float64.nbc"
-    (_, _, (machine_code, llvm_code)), *_ = pickle.loads(path.read_bytes()[_jit._CHECKSUM :])
+    (_, _, (machine_code, llvm_code)), *_ = pickle.loads(path.read_bytes()[CHECKSUM:])
     assert len(llvm_code) < len(machine_code)

@@ -1,5 +1,6 @@
 """Compilation: the cache on disk, what is compiled when, calls by address, processes and threads, BLAS's limit."""
 
+import compileall
 import json
 import os
 import pickle
@@ -7,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import threading
+import types
+from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from numba import cloudpickle  # what workers of joblib pickle with
 from numba.core import errors, event
 
 import sknn_iitb
-from sknn_iitb import MLPClassifier, _jit, _kernels, layers
+from sknn_iitb import MLPClassifier, _jit, _kernels, _store, layers
 from sknn_iitb._jit import SIGNATURES, call, compiled
 from sknn_iitb.activations import ReLU, elementwise
 from sknn_iitb.network import Described
@@ -172,6 +175,12 @@ def test_processes_that_race_on_an_empty_cache_compute_what_one_alone_does(alone
         assert report[dtype] == alone[dtype][dtype]
 
 
+def test_processes_that_race_share_the_work(alone, raced):
+    counts = [report["n_compiled"] for dtype, report in raced[1] if dtype == DTYPES[-1]]
+    assert len(counts) == 2
+    assert sum(counts) < 1.5 * alone[DTYPES[-1]]["n_compiled"]
+
+
 def test_a_race_leaves_a_cache_from_which_nothing_has_to_be_compiled(package, alone, cache):
     before = cached_files(cache)
     (report,) = run(package, cache, fits(*DTYPES))
@@ -193,6 +202,75 @@ def test_an_edited_callee_in_another_file_is_compiled_anew(cache, tmp_path):
     edited = copy_of_package(tmp_path)
     halve_sigmoid(edited)
     assert run(edited, cache, 'report = at_zero(trained("float64", solver="lbfgs"))') == [0.25]
+
+
+_AT_ONE = """
+import functools
+from sknn_iitb.activations import ReLU, elementwise
+
+@functools.wraps(ReLU.function)
+def disguised(z):
+    return 100.0 * z, 100.0
+
+def at_one(function):
+    value = np.ones((1, 1))
+    entry = _jit.compiled("activation", function, "float64", elementwise, from_python=True)
+    entry.function(value, np.zeros(1), np.zeros((1, 1)), np.zeros(0))
+    return value.item()
+
+report = at_one({})
+"""
+
+
+def test_a_users_function_with_the_name_of_ours_neither_reads_the_cache_nor_writes_to_it(package, tmp_path):
+    assert run(package, tmp_path, _AT_ONE.format("disguised")) == [100.0]
+    assert run(package, tmp_path, _AT_ONE.format("ReLU.function")) == [1.0]
+    assert run(package, tmp_path, _AT_ONE.format("disguised")) == [100.0]
+
+
+def test_a_renamed_function_of_ours_keeps_its_file(package, tmp_path):
+    renamed = "ReLU.function.__name__ = 'logistic'; ReLU.function.__module__ = '__main__'"
+    assert run(package, tmp_path, _AT_ONE.format("ReLU.function")) == [1.0]
+    body = _AT_ONE.replace("def at_one", f"{renamed}\n\ndef at_one").format("ReLU.function")
+    assert run(package, tmp_path, f"{body}\nreport = n_compiled()") == [0]
+
+
+def _without_sources(package):
+    compileall.compile_dir(package, quiet=2, legacy=True)
+    for path in package.rglob("*.py"):
+        path.unlink()
+    return package.parent
+
+
+def _zipped(package):
+    return Path(shutil.make_archive(package.parent / "zipped", "zip", package.parent, package.name))
+
+
+@pytest.mark.parametrize("packed", [_without_sources, _zipped])
+def test_versions_that_are_not_imported_from_source_files_do_not_share_code(packed, tmp_path):
+    versions = []
+    for factor in ("1.0", "3.0"):
+        copy = copy_of_package(tmp_path / factor) / "sknn_iitb"
+        source = (copy / "activations.py").read_text(encoding="utf-8")
+        assert source.count("return 0.0 if z < 0.0 else z, 1.0 if") == 1
+        source = source.replace("return 0.0 if z < 0.0 else z,", f"return 0.0 if z < 0.0 else {factor} * z,")
+        (copy / "activations.py").write_text(source, encoding="utf-8")
+        versions.append(packed(copy))
+    body = _AT_ONE.format("ReLU.function") + "report = [report, n_compiled()]"
+    counts = []
+    for root, result in zip(versions * 2, [1.0, 3.0] * 2, strict=True):
+        ((at_one, n_compiled),) = run(tmp_path, tmp_path / "cache", body, PYTHONPATH=str(root))
+        assert at_one == result
+        counts.append(n_compiled)
+    assert min(counts[:2]) > 0
+    assert counts[2:] == [0, 0]
+
+
+def test_without_any_module_to_tell_versions_apart_there_is_no_cache(monkeypatch):
+    monkeypatch.setattr(_store, "files", lambda package: Path("there is no such directory"))
+    assert _store._sources() is None
+    monkeypatch.setattr(_jit, "SOURCES", None)
+    assert _jit._directories.__wrapped__() == []
 
 
 def test_sources_that_are_edited_after_their_import_do_not_pass_for_what_was_compiled(cache, tmp_path):
@@ -238,6 +316,15 @@ def test_damaged_files_are_compiled_anew_and_mended(package, alone, cache, damag
     (report,) = run(package, cache, fits("float64"))
     assert report["n_compiled"] == 0
     assert report["float64"] == alone["float64"]["float64"]
+
+
+def test_files_that_have_changed_places_are_compiled_anew(package, alone, cache):
+    paths = sorted(cache.rglob("*.float64.nbc"))
+    contents = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, contents[1:] + contents[:1], strict=True):
+        path.write_bytes(content)
+    (report,) = run(package, cache, fits("float64"))
+    assert report == alone["float64"]
 
 
 def test_a_filled_cache_that_is_read_only_is_read(package, alone, cache):
@@ -447,8 +534,105 @@ def test_a_users_function_whose_global_constant_has_changed_is_compiled_anew(exp
     assert _step(g) == 3
 
 
-def test_a_users_function_that_has_no_module_is_compiled():
-    namespace = {}
+@pytest.fixture
+def settings():
+    """A module of the user's."""
+    module = types.ModuleType("settings")
+    module.inner = types.ModuleType("settings.inner")
+    module.constant = module.inner.constant = 2.0
+    return module
+
+
+_SETTINGS_IN = {
+    "a global": f"{_FORM} theta[0] = settings.constant",
+    "a closure": f"def make(settings):\n  {_FORM} theta[0] = settings.constant\n  return g\ng = make(settings)",
+    "an inner module": f"{_FORM} theta[0] = settings.inner.constant",
+    "a nested function": f"{_FORM}\n  def f(): return settings.constant\n  theta[0] = f()",
+    "a compiled function": f"@njit\ndef f(): return settings.constant\n{_FORM} theta[0] = f()",
+    "a compiled function's callee": "@njit\ndef h(): return settings.constant\n@njit\ndef f(): return h()\n"
+    f"{_FORM} theta[0] = f()",
+    "a compiled function of a module": "@njit\ndef f(): return settings.constant\nsettings.f = f\n"
+    f"{_FORM} theta[0] = settings.f()",
+    "functions that call each other": "@njit('f8(i8)')\ndef f(n): return f(n - 1) if n else settings.constant\n"
+    f"{_FORM} theta[0] = f(3)",
+}
+
+
+@pytest.mark.parametrize("source", _SETTINGS_IN.values(), ids=_SETTINGS_IN)
+def test_a_users_function_that_reads_a_module_which_has_changed_is_compiled_anew(settings, source):
+    g = _defined(source, settings=settings, njit=numba.njit)
+    with event.install_recorder("numba:compile") as recorder:
+        for constant in (2.0, 3.0, 2.0, 3.0):
+            settings.constant = settings.inner.constant = constant
+            assert _step(g) == constant
+    assert _n_compiled(recorder) == 2
+
+
+def test_a_global_that_changes_in_a_nested_function_is_seen():
+    g = _defined(f"{_FORM}\n  def f(): return constant\n  theta[0] = f()", constant=2.0)
+    assert _step(g) == 2
+    g.__globals__["constant"] = 3.0
+    assert _step(g) == 3
+
+
+def test_two_functions_share_a_compiled_function_whose_constant_has_changed_in_between():
+    namespace = {"constant": 2.0, "njit": numba.njit}
+    first = _defined(f"@njit\ndef f(): return constant\n{_FORM} theta[0] = f()", **namespace)
+    assert _step(first) == 2
+    read = first.__globals__
+    read["constant"] = 3.0
+    exec(f"{_FORM} theta[0] = 10 * f()", read)
+    assert _step(read["g"]) == 30
+    assert _step(first) == 3
+
+
+_PAIRS = [namedtuple("Pair", "a b"), namedtuple("Pair", "b a")]
+
+
+@pytest.mark.parametrize(
+    ("expression", "before", "after"),
+    [
+        ("2.0 if 1 / constant < 0 else 3.0", -0.0, 0.0),
+        ("2.0 if 1 / constant[0] < 0 else 3.0", (-0.0,), (0.0,)),
+        ("constant.a", _PAIRS[0](2.0, 3.0), _PAIRS[1](2.0, 3.0)),
+        ("constant.a", *np.array([(2.0, 3.0), (3.0, 2.0)], [("a", "f8"), ("b", "f8")])),
+        ("constant[0].a", *(np.array([(2.0, 3.0)], [(x, "f8"), (y, "f8")]) for x, y in ("ab", "ba"))),
+    ],
+)
+def test_constants_that_are_equal_but_do_not_compile_to_the_same_are_told_apart(expression, before, after):
+    g = _defined(f"{_FORM} theta[0] = {expression}", constant=before)
+    assert _step(g) == 2
+    g.__globals__["constant"] = after
+    assert _step(g) == 3
+
+
+@pytest.mark.parametrize("source", [f"{_FORM} theta[0] = constant", _CLOSURE], ids=["global", "closure"])
+@pytest.mark.parametrize(
+    "values",
+    [lambda: float("nan"), lambda: np.float64("nan"), lambda: np.full(3, np.nan), lambda: (1.0, float("nan"))],
+    ids=["number", "scalar", "array", "tuple"],
+)
+def test_a_constant_that_is_not_a_number_is_equal_to_itself(source, values):
+    source = source.replace("= constant", "= 2.0 if constant is None else 3.0")
+    with event.install_recorder("numba:compile") as recorder:
+        assert [_step(_defined(source, constant=values())) for _ in range(3)] == [3.0] * 3
+    assert _n_compiled(recorder) == 1
+
+
+def test_a_users_function_whose_closure_is_not_complete_is_quoted():
+    with pytest.raises(ValueError, match="custom optimizer 'g' cannot be compiled"):
+        _step(_defined(f"def make():\n  {_FORM} theta[0] = later\n  return g\n  later = 2.0\ng = make()"))
+
+
+def test_a_global_that_has_the_name_of_an_attribute_does_not_matter():
+    with event.install_recorder("numba:compile") as recorder:
+        assert [_step(_defined(f"{_FORM} theta[0] = 2.0 * theta.size", size=size)) for size in (1, 2)] == [2.0, 2.0]
+    assert _n_compiled(recorder) == 1
+
+
+@pytest.mark.parametrize("namespace", [{}, {"__name__": None}], ids=["nameless", "None"])
+def test_a_users_function_that_has_no_module_is_compiled(namespace):
+    namespace = dict(namespace)
     exec(f"{_FORM} theta[0] = 2.0", namespace)
     assert namespace["g"].__module__ is None
     assert _step(namespace["g"]) == 2

@@ -91,7 +91,7 @@ def test_a_batch_reads_each_parameter_four_times():
 
 def _llvm(family, function, dtype, template=None):
     """The code that a function becomes: what comes from the disk has none, and a user's is not kept there."""
-    with patch.object(_jit, "_is_ours", return_value=False):
+    with patch.object(_jit, "name_in_package", return_value=None):
         _jit._compile(family, function, np.dtype(dtype), template, False)
     (code,) = _jit._alive.pop().inspect_llvm().values()
     return code

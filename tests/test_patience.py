@@ -97,7 +97,7 @@ def test_what_is_loaded_from_the_cache_is_not_announced_however_long_that_takes(
 
     monkeypatch.setattr(_jit, "_directories", lambda: [tmp_path])
     member = "activation", _jit_member, np.dtype("float64"), None, False
-    monkeypatch.setattr(_jit, "_is_ours", lambda function: True)
+    monkeypatch.setattr(_jit, "name_in_package", lambda function: "member")
     said = []
     with announced(said.append):
         _jit._compile(*member)

@@ -13,6 +13,7 @@ import pytest
 
 import sknn_iitb
 from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb._identity import name_in_package
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.initializers import INITIALIZERS
 from sknn_iitb.losses import LOSSES
@@ -49,7 +50,7 @@ FLOORS = [
     {"layers", "adjustments"},
     {"_parts", "_math"},
     {"_jit", "_intrinsics", "_blas", "_callbacks", "reporting", "diagnosis"},
-    {"_patience", "_warnings"},
+    {"_identity", "_patience", "_store", "_warnings"},
 ]
 
 
@@ -122,6 +123,25 @@ print(len(compilations.buffer))
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0"]
+
+
+def test_the_estimators_train_without_docstrings():
+    script = """
+import warnings
+import numpy as np
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
+
+warnings.simplefilter("ignore")  # one epoch does not converge
+X = np.random.RandomState(0).normal(size=(20, 3))
+for cls in (MLPClassifier, MLPRegressor):
+    print(cls(hidden_layer_sizes=2, max_iter=1).fit(X, X[:, 0] > 0).predict(X).shape, cls.__doc__)
+for cls in (TabularMLPClassifier, TabularMLPRegressor):
+    print(cls(n_estimators=1, max_iter=1).fit(X, X[:, 0] > 0).predict(X).shape, cls.__doc__)
+"""
+    command = [sys.executable, "-OO", "-c", script]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout == "(20,) None\n" * 4
 
 
 def test_the_package_says_that_it_is_typed():
@@ -281,4 +301,6 @@ def _functions(part):
 def test_functions_of_one_family_differ_in_name_as_their_files_in_the_cache_must(registry):
     functions = {function for part in registry for function in _functions(part)}
     assert len(functions) > 1
-    assert len({(function.__module__, function.__name__) for function in functions}) == len(functions)
+    names = {name_in_package(function) for function in functions}
+    assert None not in names
+    assert len(names) == len(functions)

@@ -46,6 +46,28 @@ def test_after_it_nothing_is_compiled(tmp_path):
     assert run(tmp_path, "-c", LATER) == "0\n"
 
 
+FULL_DISK = """
+import errno, os, sys
+from sknn_iitb import warm
+
+def full(source, target):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+os.replace = full
+first = next(warm.nets())
+warm.nets = lambda: [first]
+sys.exit(warm.main(["float64"]))
+"""
+
+
+def test_on_a_full_disk_it_fails_with_the_reason_and_leaves_no_file(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_OPT": "0"}
+    done = subprocess.run([sys.executable, "-c", FULL_DISK], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "compiled functions could not be stored: [Errno 28] No space left on device" in done.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_its_nets_have_all_parts():
     nets = [net.get_params() for net, _, _ in warm.nets()]
     names = {parameter: {net[parameter] for net in nets} for parameter in ("activation", "loss", "solver")}

@@ -1,0 +1,189 @@
+"""Files of compiled functions: whole or absent, and written by one of the processes that need them."""
+
+import errno
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sknn_iitb import _store
+from sknn_iitb._store import Stored
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    """Nothing has failed yet, and waiting is worthwhile."""
+    monkeypatch.setattr(_store, "failures", {})
+    monkeypatch.setattr(Stored, "patient", True)
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tmp_path / "cache"
+
+
+def _content(path):
+    return sorted(each.name for each in path.iterdir())
+
+
+def test_what_is_saved_is_loaded(directory):
+    Stored([directory], "f.nbc").save(b"code")
+    assert Stored([directory], "f.nbc").load(bytes) == b"code"
+    assert _content(directory) == ["f.nbc"]
+
+
+def test_a_file_is_not_valid_under_another_name(tmp_path, directory):
+    stored = Stored([directory], "f.nbc")
+    stored.save(b"code")
+    os.rename(directory / "f.nbc", directory / "g.nbc")
+    assert Stored([directory], "g.nbc").load(bytes) is None
+    os.rename(directory / "g.nbc", directory / "f.nbc")
+    assert stored.load(bytes) == b"code"
+    # nor in the directory of other sources or of another processor
+    os.rename(directory, tmp_path / "other")
+    assert Stored([tmp_path / "other"], "f.nbc").load(bytes) is None
+
+
+# --- where nothing can be written -------------------------------------------------------------------------------
+
+
+def _full(*arguments):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _half_full(path, content):
+    with open(path, "wb") as file:
+        file.write(content[: len(content) // 2])
+    _full()
+
+
+@pytest.fixture(params=["write", "rename"])
+def full_disk(request, monkeypatch):
+    """A disk that fills up while a file is written, or just before it gets its name."""
+    if request.param == "write":
+        monkeypatch.setattr(_store.Path, "write_bytes", _half_full)
+    else:
+        monkeypatch.setattr(_store.os, "replace", _full)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_left_as_it_was(directory):
+    Stored([directory], "f.nbc").save(b"code")
+    assert _content(directory) == []
+    assert _store.failures["f.nbc"].errno == errno.ENOSPC
+
+
+def test_an_interrupted_write_leaves_nothing(directory, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_store.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Stored([directory], "f.nbc").save(b"code")
+    assert _content(directory) == []
+
+
+def test_the_second_directory_is_for_what_the_first_does_not_take(tmp_path, directory):
+    (tmp_path / "file").touch()
+    stored = Stored([tmp_path / "file" / "cache", directory], "f.nbc")
+    stored.save(b"code")
+    assert _store.failures == {}
+    assert _content(directory) == ["f.nbc"]
+    assert stored.load(bytes) == b"code"
+
+
+# --- several processes ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def owner(directory):
+    """What a process has that compiles the function."""
+    stored = Stored([directory], "f.nbc")
+    assert stored.load_or_lock(bytes) is None
+    assert _content(directory) == ["f.nbc.lock"]
+    yield stored
+    stored.release()
+    assert not (directory / "f.nbc.lock").exists()
+
+
+@pytest.fixture
+def other(directory):
+    """What another process has that needs it."""
+    return Stored([directory], "f.nbc")
+
+
+def test_others_wait_for_the_file(owner, other, directory):
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(other.load_or_lock, bytes)
+        time.sleep(0.1)
+        assert not result.done()
+        owner.save(b"code")
+        assert result.result(10) == b"code"
+    owner.release()
+    other.release()
+    assert _content(directory) == ["f.nbc"]
+    assert Stored.patient
+
+
+def test_a_file_that_has_just_been_written_is_loaded(owner, other):
+    owner.save(b"code")
+    owner.release()
+    assert other.load_or_lock(bytes) == b"code"
+    other.release()
+
+
+def test_another_function_is_not_waited_for(owner, directory):
+    stored = Stored([directory], "g.nbc")
+    assert stored.load_or_lock(bytes) is None
+    stored.release()
+    assert Stored.patient
+
+
+def test_after_an_owner_that_wrote_nothing_another_process_compiles_and_nobody_waits_again(owner, other, directory):
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(other.load_or_lock, bytes)
+        time.sleep(0.1)
+        owner.release()
+        assert result.result(10) is None
+    assert _content(directory) == ["f.nbc.lock"]
+    assert not Stored.patient
+    assert Stored([directory], "f.nbc").load_or_lock(bytes) is None
+    other.release()
+
+
+@pytest.mark.usefixtures("owner")
+def test_nobody_waits_for_long(other, monkeypatch):
+    monkeypatch.setattr(_store, "_LONGEST_WAIT", 0.1)
+    begin = time.monotonic()
+    assert other.load_or_lock(bytes) is None
+    assert 0.1 <= time.monotonic() - begin < 5
+    assert not Stored.patient
+    other.release()
+
+
+@pytest.mark.usefixtures("owner")
+def test_the_lock_of_a_process_that_has_died_is_taken_over(other, directory):
+    os.utime(directory / "f.nbc.lock", (time.time() - 3600,) * 2)
+    begin = time.monotonic()
+    assert other.load_or_lock(bytes) is None
+    assert time.monotonic() - begin < 5
+    assert _content(directory) == ["f.nbc.lock"]
+    other.release()
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_clock_that_is_slow_does_not_make_anybody_wait_for_ever(other, directory, monkeypatch):
+    monkeypatch.setattr(_store, "_LONGEST_WAIT", 0.1)
+    os.utime(directory / "f.nbc.lock", (time.time() + 3600,) * 2)
+    assert other.load_or_lock(bytes) is None
+    other.release()
+
+
+def test_without_a_place_for_a_lock_nobody_waits(tmp_path):
+    (tmp_path / "file").touch()
+    for directories in ([tmp_path / "file" / "cache"], [tmp_path / "file"], []):
+        stored = Stored(directories, "f.nbc")
+        assert stored.load_or_lock(bytes) is None
+        stored.release()
+    assert Stored.patient
