@@ -34,7 +34,7 @@ from numba.extending import intrinsic
 from numba.misc.appdirs import AppDirs
 
 from sknn_iitb._identity import helpers, identity, name_in_package
-from sknn_iitb._patience import clock
+from sknn_iitb._patience import clock, uninterrupted
 from sknn_iitb._store import IN_TREE, SOURCES, Stored
 
 __all__ = ["SIGNATURES", "cache_directory", "call", "compiled", "n_required"]
@@ -132,7 +132,7 @@ def compiled(family, function, dtype, template=None, from_python=False):
     key = family, dtype, identity(function), from_python
     with _lock:
         if key not in _memo:
-            _memo[key] = _compile(family, function, dtype, template, from_python)
+            _memo[key] = uninterrupted(_compile, family, function, dtype, template, from_python)
         return _memo[key]
 
 
@@ -153,7 +153,7 @@ def _compile(family, function, dtype, template, from_python):
     if name:
         dispatcher._cache = _DiskCache(f"{name}.{family}{'.python' * from_python}.{dtype}")
     else:
-        clock.start("Compiling a function of yours, once in each process.")
+        clock().start("Compiling a function of yours, once in each process.")
     try:
         if not name:
             _refresh(function)
@@ -166,7 +166,7 @@ def _compile(family, function, dtype, template, from_python):
             f"docs/custom_parts for the form it must have:\n{_source(function)}\n{error}"
         ) from None
     finally:
-        clock.stop()
+        clock().stop()
         if name:
             dispatcher._cache.release()
     dispatcher.disable_compile()
@@ -243,7 +243,7 @@ class _DiskCache(caching._Cache):
 
         result = self._stored.load(rebuild)
         if result is None:
-            clock.start("Compiling once; the result is kept on disk.")
+            clock().start("Compiling once; the result is kept on disk.")
             result = self._stored.load_or_lock(rebuild)
         return result
 

@@ -1,15 +1,18 @@
 """Ctrl-C: training ends within a second, what has been trained is kept, and nothing is left running."""
 
 import _thread
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
 
+from sknn_iitb import MLPRegressor
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 BOTH = pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
@@ -154,3 +157,43 @@ def test_after_an_interrupt_no_thread_is_left_at_work(shape, parameters, n):
     script = _INTERRUPTED.format(shape=shape, parameters=parameters, n=n)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True)
     assert float(done.stdout) < 0.1
+
+
+# interrupts at random moments of the first compilations of a process; then prints what a fit predicts
+_WHILE_COMPILING = """
+import random, signal, sys, time, warnings
+import numpy as np
+from sknn_iitb import MLPRegressor
+
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).normal(size=(50, 3))
+net = MLPRegressor(hidden_layer_sizes=(3,), max_iter=2, random_state=0)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+random.seed(int(sys.argv[1]))
+for _ in range(40):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.001, 0.2))
+        net.fit(X, X[:, 0])
+        net.predict(X)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+print(net.fit(X, X[:, 0]).predict(X[:1])[0].hex())
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this platform")
+@pytest.mark.parametrize("n", [2, pytest.param(30, marks=pytest.mark.slow)])
+def test_interrupts_while_functions_are_compiled_or_loaded_do_no_harm(n, tmp_path):
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    net = MLPRegressor(hidden_layer_sizes=(3,), max_iter=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = net.fit(X, X[:, 0]).predict(X[:1])[0].hex()
+    for seed in range(n):
+        for _ in range(2):  # compiles, then loads
+            environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / str(seed))}
+            command = [sys.executable, "-c", _WHILE_COMPILING, str(seed)]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+            assert (done.returncode, done.stdout.strip()) == (0, expected), done.stderr

@@ -67,9 +67,9 @@ def test_it_is_the_sum_of_compilations_that_counts(monkeypatch):
     monkeypatch.setattr(_patience, "_PATIENCE", 1.0)
     with announced(_says_nothing):
         for _ in range(6):
-            clock.start("Compiling")
+            clock().start("Compiling")
             now[0] += 0.25
-            clock.stop()
+            clock().stop()
             now[0] += 10  # what is not compilation does not count
     assert waits == [1.0, 0.75, 0.5, 0.25]
 
@@ -121,7 +121,7 @@ def test_a_compilation_that_fails_ends_the_waiting():
 
     with announced([].append), pytest.raises(ValueError, match="cannot be compiled"):
         compiled("activation", wrong, "float64", elementwise)
-    assert clock.timer is None
+    assert clock().timer is None
 
 
 @pytest.mark.usefixtures("threads", "impatient")
@@ -140,7 +140,7 @@ def test_blocks_nest():
         assert outer == []
         compiled("activation", _activation(), "float64", elementwise)
     assert len(outer) == 1
-    assert clock.say is None
+    assert clock().say is None
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
