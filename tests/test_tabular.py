@@ -217,6 +217,36 @@ def test_the_users_own_validation(table):
             TabularMLPRegressor(**QUICK).fit(X, number, **wrong)
 
 
+@pytest.mark.parametrize(
+    ("y", "y_val", "message"),
+    [
+        (lambda y: y, lambda y: np.column_stack([y, -y, 0 * y]), "y_val.* 3 outputs, the estimator was fitted with 1"),
+        (lambda y: np.column_stack([y, -y, 0 * y]), lambda y: y, "y_val.* 1 outputs, the estimator was fitted with 3"),
+    ],
+)
+def test_y_val_needs_the_columns_of_y(y, y_val, message):
+    X, number = load_diabetes(return_X_y=True)
+    net = TabularMLPRegressor(**QUICK)
+    with pytest.raises(ValueError, match=message):
+        net.fit(X, y(number), X_val=X, y_val=y_val(number))
+    net.fit(X, y(number))
+    with pytest.raises(ValueError, match=message.removeprefix("y_val.*")):
+        net.partial_fit(X, y_val(number))
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_y_val_needs_the_classes_of_y(class_weight):
+    X, y = load_iris(return_X_y=True)
+    net = TabularMLPClassifier(class_weight=class_weight, **QUICK)
+    labels = np.eye(3, dtype=int)[y]
+    for targets, y_val in ((y, y + 1), (y, labels), (labels, y), (labels, labels[:, :2]), (y < 2, y)):
+        with pytest.raises(ValueError, match="y_val"):
+            net.fit(X, targets, X_val=X, y_val=y_val)
+    for targets, other in ((y, y + 1), (labels, y)):
+        with pytest.raises(ValueError, match=r"classes|columns"):
+            clone(net).fit(X, targets).partial_fit(X, other)
+
+
 def test_splitters_as_validation_fraction(table):
     X, number, _ = table
     groups = np.arange(len(X)) // 10

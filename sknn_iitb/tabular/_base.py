@@ -199,9 +199,10 @@ class BaseTabularMLP(BaseEstimator):
         return Pieces.between(encoder.edges_)
 
     def _samples(self, Z, y, weight, groups=None, training=False):
+        Y = self._numbers(y)  # raises if y does not fit the targets of `fit`
         weight = self._weigh(y, weight, training)
         groups = None if groups is None else np.asarray(groups)
-        samples = Samples(Z, self._numbers(y), y, weight, groups)
+        samples = Samples(Z, Y, y, weight, groups)
         if weight is not None:
             counts = weight > 0
             if not counts.any():  # newer versions of scikit-learn have said so above
@@ -220,12 +221,15 @@ class BaseTabularMLP(BaseEstimator):
             return None
         if y_val is None:
             raise ValueError("X_val needs y_val.")
-        Z = self.encoder_.transform(X_val)
-        y_val = self._checked_targets(y_val)
-        check_consistent_length(Z, y_val)
-        if weight_val is not None:
-            weight_val = _check_sample_weight(weight_val, Z, ensure_non_negative=True)
-        return self._samples(Z, y_val, weight_val)
+        try:
+            Z = self.encoder_.transform(X_val)
+            y_val = self._checked_targets(y_val)
+            check_consistent_length(Z, y_val)
+            if weight_val is not None:
+                weight_val = _check_sample_weight(weight_val, Z, ensure_non_negative=True)
+            return self._samples(Z, y_val, weight_val)
+        except ValueError as error:
+            raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
 
     def _matrix(self, X):
         """The encoded table."""

@@ -186,6 +186,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
             spread = np.sqrt(share @ (Y / largest - self._mean / largest) ** 2) * largest
             self._scale = np.where(spread > 0, spread, 1.0)
             self._range = Y.min(axis=0), Y.max(axis=0)
+        elif Y.shape[1] != len(self._scale):
+            raise ValueError(f"y has {Y.shape[1]} outputs, the estimator was fitted with {len(self._scale)}.")
         return np.ascontiguousarray((Y / self._scale - self._mean / self._scale).astype(np.float32))
 
     def _strata(self, Y):
