@@ -28,6 +28,7 @@ from sknn_iitb.tabular import (
     TableEncoder,
     TabularMLPClassifier,
     TabularMLPRegressor,
+    _base,
 )
 from sknn_iitb.tabular.metrics import CLASSIFIER_METRICS
 from sknn_iitb.targets import ClassTargets
@@ -252,6 +253,103 @@ def test_splitters_as_validation_fraction(table):
     groups = np.arange(len(X)) // 10
     TabularMLPRegressor(validation_fraction=GroupKFold(3), **QUICK).fit(X, number, groups=groups)
     TabularMLPRegressor(validation_fraction=ShuffleSplit(1, random_state=0), **QUICK).fit(X, number)
+
+
+@pytest.fixture
+def split_of(monkeypatch):
+    """Fit an estimator and return its samples, with the splits of its members."""
+
+    def fit(estimator, X, y, **arguments):
+        seen = []
+
+        def spy(samples, judged, goal, recipe, pieces, every, parts, *rest):
+            seen.append((samples, parts))
+            return train(samples, judged, goal, recipe, pieces, every, parts, *rest)
+
+        monkeypatch.setattr(_base, "train", spy)
+        estimator.fit(X, y, **arguments)
+        return seen[0]
+
+    train = _base.train
+    return fit
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.5, 0.4, 0.15, 0.75])
+@pytest.mark.parametrize("estimator", [TabularMLPClassifier, TabularMLPRegressor])
+def test_a_group_is_never_on_both_sides_of_a_split(estimator, fraction, split_of):
+    rng = np.random.RandomState(0)
+    groups = rng.choice([f"patient {k}" for k in range(40)], 600, p=rng.dirichlet(np.full(40, 3.0)))
+    X = rng.randint(5, size=(600, 2))  # equal samples in several groups
+    y = rng.randint(2, size=600)
+    net = estimator(validation_fraction=fraction, n_estimators=4, **QUICK)
+    samples, parts = split_of(net, X, y, groups=groups)
+    assert len({tuple(held_out) for _, held_out in parts}) == 4
+    largest = np.bincount(samples.groups).max() / len(samples.Y)
+    for rows, held_out in parts:
+        assert sorted([*rows, *held_out]) == list(range(len(samples.Y)))
+        assert set(samples.groups[rows]).isdisjoint(samples.groups[held_out])
+        assert abs(len(held_out) / len(samples.Y) - fraction) <= largest
+    assert samples.weight.sum() == 600
+    assert len(np.unique(samples.groups)) == 40
+    other = clone(net).fit(X[::-1], y[::-1], groups=groups[::-1])
+    np.testing.assert_array_equal(other.predict(X), net.predict(X))
+
+
+def test_groups_are_stratified_by_their_class(split_of):
+    y = np.repeat([0, 0, 0, 1], 50)
+    X, groups = np.random.RandomState(0).normal(size=(200, 2)), np.arange(200) // 5
+    for fraction in (0.2, 0.4):
+        net = TabularMLPClassifier(validation_fraction=fraction, **QUICK)
+        samples, parts = split_of(net, X, y, groups=groups)
+        for _, held_out in parts:
+            assert samples.y[held_out].mean() == pytest.approx(0.25, abs=0.07)
+
+
+def test_groups_that_cannot_be_split(table):
+    X, number, _ = table
+    net = TabularMLPRegressor(**QUICK)
+    with pytest.raises(ValueError, match="groups has a single group"):
+        net.fit(X, number, groups=np.zeros(len(X)))
+    with pytest.raises(ValueError, match="groups has a single group"):
+        net.fit(X, number, sample_weight=np.arange(len(X)) < 150, groups=np.arange(len(X)) // 150)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        net.fit(X, number, groups=np.arange(5))
+    with pytest.raises(ValueError, match=r"validation_fraction=0.95 of 2 groups leaves none to train on"):
+        net.set_params(validation_fraction=0.95).fit(X, number, groups=np.arange(len(X)) // 150)
+
+
+@pytest.mark.parametrize("fraction", [0.2, 1 / 3, 0.5, 0.07, 0.15, 0.4, 0.6, 0.9])
+@pytest.mark.parametrize("estimator", [TabularMLPClassifier, TabularMLPRegressor])
+def test_validation_fraction_is_the_share_that_is_held_out(estimator, fraction, split_of):
+    rng = np.random.RandomState(0)
+    X, y = rng.normal(size=(203, 3)), np.repeat([0, 1], [150, 53])
+    net = estimator(validation_fraction=fraction, n_estimators=3, **QUICK)
+    _, parts = split_of(net, X, y)
+    assert len({tuple(held_out) for _, held_out in parts}) == 3
+    for rows, held_out in parts:
+        assert sorted([*rows, *held_out]) == list(range(203))
+        assert abs(len(held_out) - 203 * fraction) <= 1
+    # 8 distinct rows and two labels: each fold has its share of the samples
+    X = rng.randint(2, size=(4000, 3))
+    samples, parts = split_of(net, X, rng.randint(2, size=4000))
+    weight = np.ones(len(samples.Y)) if samples.weight is None else samples.weight
+    for _, held_out in parts:
+        assert weight[held_out].sum() / weight.sum() == pytest.approx(fraction, abs=0.03)
+
+
+def test_uneven_splits_are_stratified(split_of):
+    y = np.repeat([0, 1, 2], [70, 29, 1])
+    net = TabularMLPClassifier(validation_fraction=0.4, n_estimators=20, **QUICK)
+    samples, parts = split_of(net, np.random.RandomState(0).normal(size=(100, 2)), y)
+    found = np.array([np.bincount(samples.y[held_out], minlength=3) for _, held_out in parts])
+    assert np.all(abs(found - [28, 11.6, 0.4]) <= 2)
+    assert 0 < found[:, 2].sum() < 20
+
+
+def test_a_validation_fraction_that_leaves_no_sample_to_train_on():
+    X = np.arange(10.0)[:, None]
+    with pytest.raises(ValueError, match=r"validation_fraction=0.99 of 10 distinct samples leaves none to train on"):
+        TabularMLPRegressor(validation_fraction=0.99, **QUICK).fit(X, X[:, 0])
 
 
 def test_it_stops_in_time(table):

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted, column_or_1d
 
 from sknn_iitb._blas import single_threaded
 from sknn_iitb._parts import one_of
@@ -19,8 +19,9 @@ from sknn_iitb.reporting import reporter
 from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular.encoder import TableEncoder
 from sknn_iitb.tabular.layers import Pieces
-from sknn_iitb.tabular.members import Goal, Progress, Recipe, merged, n_folds_of, splits, train, train_further
+from sknn_iitb.tabular.members import Goal, Progress, Recipe, train, train_further
 from sknn_iitb.tabular.preprocessing import PiecewiseLinearEncoder
+from sknn_iitb.tabular.splits import merged, splits
 from sknn_iitb.validation import Samples
 
 __all__ = ["PRESETS", "BaseTabularMLP"]
@@ -77,7 +78,8 @@ class BaseTabularMLP(BaseEstimator):
         X_val, y_val, sample_weight_val : as X, y and sample_weight, default=None
             What to judge by; all of X is learned from then.
         groups : array-like of shape (n_samples,), default=None
-            For a splitter as `validation_fraction` that keeps groups together.
+            Group labels. All samples of a group are on the same side of each member's validation split, so the
+            validation score is that of unseen groups. A splitter as `validation_fraction` receives the labels instead.
 
         Returns
         -------
@@ -122,11 +124,11 @@ class BaseTabularMLP(BaseEstimator):
         judged = self._judged(given)
         goals, recipe = self._goals(), self._recipe(len(samples.Y))
         everything = np.arange(len(samples.Y))
-        parts = (
-            [(everything, everything[:0])] * recipe.n_estimators
-            if judged is not None
-            else splits(recipe.n_estimators, self.validation_fraction, samples, self._strata(samples.Y), rng)
-        )
+        if judged is not None:
+            parts = [(everything, everything[:0])] * recipe.n_estimators
+        else:
+            strata, grouped = self._strata(samples.Y), groups is not None
+            parts = splits(recipe.n_estimators, self.validation_fraction, samples, strata, rng, grouped)
         seeds = rng.randint(2**31 - 1, size=recipe.n_estimators)
         pieces = self._pieces(samples)
         n_epochs = recipe.n_estimators * recipe.max_iter
@@ -201,7 +203,7 @@ class BaseTabularMLP(BaseEstimator):
     def _samples(self, Z, y, weight, groups=None, training=False):
         Y = self._numbers(y)  # raises if y does not fit the targets of `fit`
         weight = self._weigh(y, weight, training)
-        groups = None if groups is None else np.asarray(groups)
+        groups = None if groups is None else column_or_1d(groups)
         samples = Samples(Z, Y, y, weight, groups)
         if weight is not None:
             counts = weight > 0
@@ -210,7 +212,7 @@ class BaseTabularMLP(BaseEstimator):
             samples = samples if counts.all() else samples.take(np.flatnonzero(counts))
         # a splitter speaks of the samples as they came
         if training and not hasattr(self.validation_fraction, "split"):
-            samples = merged(samples, n_folds_of(self.validation_fraction))
+            samples = merged(samples, self.validation_fraction)
         return samples._replace(Y=self._scaled(samples.Y, samples.weight, training))
 
     def _judged(self, given):

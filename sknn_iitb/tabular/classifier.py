@@ -55,7 +55,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     categorical_features : "from_dtype" or array-like, default="from_dtype"
         Which columns are categories: see :class:`TableEncoder`.
     validation_fraction : float or CV splitter, default=0.2
-        What each member is judged by.
+        Share of the samples that each member holds out to choose its best epoch. If ``1 / validation_fraction`` is a
+        whole number, the held-out samples are the folds of a cross-validation; otherwise each member has a random
+        split of that size. Splits are stratified by class, and keep the `groups` passed to `fit` together.
     class_weight : dict, "balanced" or None, default=None
     max_time : float, default=None
         Seconds, after which the best so far is returned.

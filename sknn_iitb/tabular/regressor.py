@@ -48,7 +48,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     categorical_features : "from_dtype" or array-like, default="from_dtype"
         Which columns are categories: see :class:`TableEncoder`.
     validation_fraction : float or CV splitter, default=0.2
-        What each member is judged by.
+        Share of the samples that each member holds out to choose its best epoch. If ``1 / validation_fraction`` is a
+        whole number, the held-out samples are the folds of a cross-validation; otherwise each member has a random
+        split of that size. Splits keep the `groups` passed to `fit` together.
     quantiles : array-like of float, default=None
         What `predict_quantiles` is to predict, increasing; nets of their own are trained for them.
     max_time : float, default=None
