@@ -352,6 +352,24 @@ def test_a_validation_fraction_that_leaves_no_sample_to_train_on():
         TabularMLPRegressor(validation_fraction=0.99, **QUICK).fit(X, X[:, 0])
 
 
+@pytest.mark.parametrize("n_equal", [2, 4, 50])
+@pytest.mark.parametrize("fraction", [0.2, 0.4])
+def test_a_constant_is_learned_from_a_single_distinct_sample(n_equal, fraction):
+    X, weight = np.ones((n_equal, 1)), np.arange(n_equal) == 0
+    net = TabularMLPRegressor(quantiles=[0.1, 0.9], validation_fraction=fraction, **QUICK)
+    for y, given in ((np.full(n_equal, 3.0), None), (np.arange(3.0, n_equal + 3), weight)):
+        net.fit(X, y, sample_weight=given)
+        assert net.predict([[1.0], [7.0]]).tolist() == [3, 3]
+        assert net.predict_quantiles([[1.0]]).tolist() == [[3, 3]]
+    y = np.arange(n_equal) % 2
+    for metric in CLASSIFIER_METRICS:
+        net = TabularMLPClassifier(metric=metric, validation_fraction=fraction, **QUICK)
+        net.fit(X, y, sample_weight=weight)
+        assert net.predict([[1.0], [7.0]]).tolist() == [0, 0]
+        assert np.isfinite(net.predict_proba(X)).all()
+        assert np.isfinite(net.fit(X, y).predict_proba(X)).all()
+
+
 def test_it_stops_in_time(table):
     X, number, _ = table
     net = TabularMLPRegressor(max_iter=100_000, max_time=1.0, random_state=0)

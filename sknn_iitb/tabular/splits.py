@@ -42,6 +42,9 @@ def splits(n_members, fraction, samples, strata, rng, grouped=False):
             f"groups has a single group among the samples with nonzero weight, but validation_fraction={fraction!r} "
             "holds out whole groups; at least 2 are needed."
         )
+    if len(samples.Y) == 1:  # a constant
+        everything = np.arange(1)
+        return [(everything, everything)] * n_members
     n_folds, n_held_out = _shares_of(fraction)
     if n_held_out > 1 or not _is_whole(1 / fraction):
         return _cycled(n_members, lambda: [_random_split(fraction, n_held_out, samples.groups, strata, rng, grouped)])
