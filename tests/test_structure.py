@@ -41,7 +41,7 @@ FLOORS = [
     {"_base", "_docstrings"},
     {"interop", "tabular.encoder", "tabular.members"},
     {"_features", "_parameters", "_weights", "objective", "training", "validation", "tabular.preprocessing"},
-    {"tabular.metrics", "tabular.network", "tabular.splits"},
+    {"tabular.columns", "tabular.metrics", "tabular.network", "tabular.splits"},
     {"network", "targets"},
     {"table", "_sharing"},
     PART_MODULES,

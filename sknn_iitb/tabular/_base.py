@@ -70,7 +70,7 @@ class BaseTabularMLP(BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
             Numbers of any scale, categories, strings, booleans; missing values too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None

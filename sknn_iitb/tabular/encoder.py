@@ -1,13 +1,13 @@
 """From a table as people have it to the matrix that the net learns from."""
 
-from collections import namedtuple
+from functools import partial
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sknn_iitb.tabular.columns import columns_of, is_frame, names_of
 from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, counted
 
 __all__ = ["TableEncoder"]
@@ -29,8 +29,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     categorical_features : "from_dtype" or array-like, default="from_dtype"
-        The columns that are categories: by their type, which is category, string, object or boolean in pandas or
-        polars; or their names, their numbers, or a mask.
+        The columns that are categories: those of a DataFrame or pyarrow Table whose type is neither numeric nor
+        temporal nor complex, such as category, string or boolean; or their names, their numbers, or a mask.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
         y : ignored
         sample_weight : array-like of shape (n_samples,), default=None
             How much each sample counts; a weight of 2 is two samples, one of 0 is none.
@@ -83,7 +83,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
         y : ignored
         sample_weight : array-like of shape (n_samples,), default=None
 
@@ -119,7 +119,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
@@ -150,28 +150,25 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return np.array(numeric + missing + levels, dtype=object)
 
     def _columns(self, X, reset):
-        """The columns of X, each with its name, its values, and whether its type says category."""
-        is_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
-        if not is_frame:
-            X = check_array(
-                X,
-                accept_sparse="csr",
-                dtype=None if self._may_be_text() else "numeric",
-                ensure_all_finite=False,
-                estimator=self,
-            )
-        elif len(X.columns) and len({*map(str, X.columns)}) < len(X.columns):
-            names = [*map(str, X.columns)]
+        """The table as it is checked, and its columns."""
+        if is_frame(X):
+            names = [*map(str, names_of(X))]
             twice = sorted({name for name in names if names.count(name) > 1})
-            raise ValueError(f"X has columns of the same name: {', '.join(map(repr, twice))}; names must be unique.")
+            if twice:
+                found = ", ".join(map(repr, twice))
+                raise ValueError(f"X has columns of the same name: {found}; names must be unique.")
+            for number, of in zip(X.shape, ("sample", "feature"), strict=True):
+                if number == 0:
+                    raise ValueError(f"Found array with 0 {of}(s) (shape={X.shape}) while a minimum of 1 is required.")
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return X, columns_of(X)
+        checked = partial(check_array, accept_sparse="csr", ensure_all_finite=False, estimator=self)
+        X = checked(X, dtype=None)
+        columns = columns_of(X)  # raises for times, which have numbers too
+        if not self._may_be_text():
+            X = checked(X, dtype="numeric")
+            columns = columns_of(X)
         validate_data(self, X, reset=reset, skip_check_array=True)
-        if is_frame and len(X) == 0:
-            raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
-        if is_frame:
-            columns = [_of_frame(X[name], name) for name in X.columns]
-        else:
-            X = X.toarray() if sparse.issparse(X) else X
-            columns = [_Column(k, X[:, k], False) for k in range(X.shape[1])]
         return X, columns
 
     def _may_be_text(self):
@@ -204,11 +201,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     def _split(self, columns):
         """The numbers, a float64 matrix, and the categories, a list of labels."""
-        n = len(columns[0].values)
         pairs = list(zip(columns, self.is_categorical_, strict=True))
-        numeric = [_as_numbers(column) for column, is_category in pairs if not is_category]
-        categories = [_as_labels(column) for column, is_category in pairs if is_category]
-        return np.column_stack(numeric) if numeric else np.empty((n, 0)), categories
+        categories = [column.labels() for column, is_category in pairs if is_category]
+        numeric = [column.numbers() for column, is_category in pairs if not is_category]
+        return np.column_stack(numeric) if numeric else np.empty((len(categories[0].index), 0)), categories
 
     def _matrix(self, numeric, categories):
         """The columns of the matrix before they are scaled."""
@@ -238,71 +234,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return tags
 
 
-_Column = namedtuple("_Column", "name values is_category")
-
-
-def _of_frame(series, name):
-    """A column of a DataFrame of pandas or polars."""
-    kind = series.dtype
-    letter = getattr(kind, "kind", None)
-    if letter is None:  # polars
-        if kind.is_temporal():
-            letter = "M"
-        elif kind.is_numeric():
-            return _Column(name, np.asarray(series.to_numpy(), np.float64), False)
-        else:
-            return _Column(name, np.array(series.to_list(), dtype=object), True)
-    if letter in "mM":
-        raise ValueError(
-            f"Column {name!r} holds times. Make numbers of it, such as the days since a date or the hour of the day, "
-            "or leave it out."
-        )
-    if letter in "iuf":
-        return _Column(name, series.to_numpy(dtype=np.float64, na_value=np.nan), False)
-    values = series.to_numpy(dtype=object)
-    if str(kind) == "object" and not any(isinstance(v, (str, bool, np.bool_)) for v in values):
-        try:  # numbers among which something is missing
-            return _Column(name, np.array([np.nan if v is None else v for v in values], np.float64), False)
-        except (TypeError, ValueError):
-            pass
-    return _Column(name, values, True)
-
-
-def _as_numbers(column):
-    try:
-        values = np.asarray(column.values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"Column {column.name!r} has values that are no numbers ({error}); name it in categorical_features."
-        ) from None
-    if np.isinf(values).any():
-        raise ValueError(f"Column {column.name!r} has infinite values; replace them by NaN, which means missing.")
-    return values
-
-
-_Labels = namedtuple("_Labels", "index names")
-_Labels.__doc__ = """Which level each sample has, -1 for none; levels as strings, for what is mixed has no order."""
-
-
-def _as_labels(column):
-    index, names, known = [], {}, {}
-    for value in column.values.tolist():
-        key = type(value), value  # True, 1 and 1.0 are equal
-        if key not in known:
-            # None, pandas.NA, and NaN, which is not equal to itself
-            missing = value is None or type(value).__name__ == "NAType" or value != value
-            known[key] = -1 if missing else names.setdefault(_text(value), len(names))
-        index.append(known[key])
-    return _Labels(np.array(index, np.int64), list(names))
-
-
 def _levels(index, names, weight):
     """The number of each level, from the most frequent to the rarest; the rarest of many share the last."""
     counts = np.bincount(index + 1, weight, minlength=len(names) + 1)[1:]
     found = sorted((k for k in range(len(names)) if counts[k] > 0), key=lambda k: (-counts[k], names[k]))
     return {names[k]: min(number, _MAX_LEVELS - 1) for number, k in enumerate(found)}
-
-
-def _text(value):
-    # 1 and 1.0 are one level: a column of whole numbers becomes one of floats when a value is missing
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

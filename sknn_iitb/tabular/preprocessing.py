@@ -14,6 +14,13 @@ from sklearn.utils.validation import (
 __all__ = ["PiecewiseLinearEncoder", "RobustSmoothScaler", "counted"]
 
 
+def _checked(transformer, X, **options):
+    """X as a matrix of floats."""
+    if isinstance(X, np.ndarray) and X.dtype.kind in "mM":  # NumPy converts times to numbers
+        raise ValueError("X holds times. Make numbers of them, such as the days since a date or the hour of the day.")
+    return validate_data(transformer, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", **options)
+
+
 def counted(X, sample_weight):
     """The rows that count, and their weights.
 
@@ -107,7 +114,7 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         if not isinstance(self.limit, numbers.Real) or not self.limit > 0:
             raise ValueError(f"limit must be a number above 0, got {self.limit!r}.")
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+        X = _checked(self, X)
         X, weight = counted(X, sample_weight)
         self.center_, self.scale_ = np.zeros(X.shape[1]), np.full(X.shape[1], np.inf)
         largest = np.finfo(np.float64).max / 2
@@ -136,9 +143,7 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             float32 if X is, else float64.
         """
         check_is_fitted(self)
-        X = validate_data(
-            self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", reset=False, copy=True
-        )
+        X = _checked(self, X, reset=False, copy=True)
         # halves here too; and no scale may become zero in X's type
         halves = np.maximum((self.scale_ / 2).astype(X.dtype), np.finfo(X.dtype).tiny)
         with np.errstate(over="ignore"):
@@ -210,7 +215,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         """
         if not isinstance(self.n_bins, numbers.Integral) or not self.n_bins >= 1:
             raise ValueError(f"n_bins must be a whole number above 0, got {self.n_bins!r}.")
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+        X = _checked(self, X)
         X, weight = counted(X, sample_weight)
         shares = np.arange(1, self.n_bins) / self.n_bins
         self.edges_ = []
@@ -235,7 +240,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
             From -1 to 1; float32 if X is, else float64.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", reset=False)
+        X = _checked(self, X, reset=False)
         pieces = [np.empty((len(X), 0), X.dtype)]
         for x, edges in zip(X.T, self.edges_, strict=True):
             if edges.size:

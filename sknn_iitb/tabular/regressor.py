@@ -126,7 +126,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
 
@@ -203,7 +203,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
@@ -223,7 +223,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
