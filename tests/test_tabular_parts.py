@@ -16,12 +16,19 @@ from hypothesis.extra import numpy as arrays
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
-from sklearn.preprocessing import RobustScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from sknn_iitb import losses
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.objective import Objective
-from sknn_iitb.tabular import PiecewiseLinearEncoder, RobustSmoothScaler, TableEncoder, TabularMLPRegressor
+from sknn_iitb.tabular import (
+    PiecewiseLinearEncoder,
+    RobustSmoothScaler,
+    TableEncoder,
+    TabularMLPClassifier,
+    TabularMLPRegressor,
+)
 from sknn_iitb.tabular.layers import Pieces
 from sknn_iitb.tabular.network import TabularNetwork
 
@@ -97,6 +104,47 @@ def test_unseen_and_missing_levels_of_two_are_halfway():
     x, y, unseen, missing = Z[:, 0]
     assert unseen == missing
     assert min(x, y) < unseen < max(x, y) or unseen in (x, y)
+
+
+def test_equal_values_are_one_level():
+    fitted = pd.DataFrame({"a": pd.Series([True, False, True, None], dtype=object)})
+    encoder = TableEncoder(categorical_features=["a"]).fit(fitted)
+    for true in (1, 1.0, np.float32(1), np.int8(1), np.True_, decimal.Decimal("1.00"), "1", "True"):
+        X = pd.DataFrame({"a": pd.Series([true, False, true, None], dtype=object)})
+        np.testing.assert_array_equal(encoder.transform(X), encoder.transform(fitted))
+    large = pd.DataFrame({"a": [2**60, 2**60 + 1]})
+    for X in (large, large.to_numpy()):
+        assert len(np.unique(TableEncoder(categorical_features=[0]).fit_transform(X))) == 2
+    halves = TableEncoder(categorical_features=["a"]).fit(pd.DataFrame({"a": [0.5, 2.0]}))
+    X = pd.DataFrame({"a": [decimal.Decimal("0.50"), np.float32(0.5)]})
+    assert len(np.unique(halves.transform(X))) == 1
+
+
+@pytest.mark.parametrize("served", ["int64", "float64", "Int64", "boolean", "object"])
+def test_booleans_are_served_as_numbers(served):
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame({"owned": rng.uniform(size=200) < 0.5})
+    y = X["owned"].to_numpy().astype(int)
+    net = TabularMLPClassifier(**QUICK).fit(X, y)
+    assert net.score(X, y) == net.score(X.astype(served), y) == 1
+    assert TabularMLPClassifier(**QUICK).fit(X.astype(served), y).score(X, y) == 1
+
+
+def test_columns_whose_every_value_is_unseen_give_one_warning():
+    X = pd.DataFrame({"a": ["x", "y"] * 5, "b": ["u", "v"] * 5, "c": ["s", "t"] * 5})
+    y = np.arange(10.0)
+    served = X.assign(a="other", b=["u", "new"] * 5, c=[None, "X"] * 5)
+    for fitted in (TableEncoder().fit(X), make_pipeline(TableEncoder(), StandardScaler()).fit(X)):
+        with pytest.warns(UserWarning, match=r"columns \['a', 'c'\] was seen in fit") as record:
+            fitted.transform(served)
+        assert len(record) == 1
+    for net in (TabularMLPRegressor(**QUICK).fit(X, y), TabularMLPClassifier(**QUICK).fit(X, y > 4)):
+        with pytest.warns(UserWarning, match=r"\['a', 'c'\]") as record:
+            net.predict(served)
+        assert len(record) == 1
+    encoder = TableEncoder().fit(X)
+    encoder.transform(X.assign(a=None))  # missing, not unseen
+    encoder.transform(served.assign(a="x", c="t"))
 
 
 def test_many_levels_share_a_column():

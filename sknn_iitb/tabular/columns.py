@@ -3,6 +3,8 @@
 import re
 from collections import namedtuple
 from datetime import date, time, timedelta
+from decimal import Decimal
+from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
@@ -108,9 +110,8 @@ class Column:
     def labels(self):
         """The values as levels of a category."""
         index, names, known = [], {}, {}
-        values = _floats(self._series).tolist() if _kind(self._series) == "number" else _objects(self._series)
         try:
-            for value in values:
+            for value in _objects(self._series):
                 key = type(value), value  # True, 1 and 1.0 are equal
                 if key not in known:
                     known[key] = -1 if _is_missing(value) else names.setdefault(_text(value), len(names))
@@ -179,5 +180,10 @@ def _is_missing(value):
 
 
 def _text(value):
-    # 1 and 1.0 are one level: a column of whole numbers becomes one of floats when a value is missing
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    """The level of a value: equal values have the same one, whatever their types, and so has their text."""
+    if isinstance(value, (Integral, np.bool_)):
+        return str(int(value))
+    if isinstance(value, (Real, Decimal)):
+        number = float(value)
+        return str(int(number)) if number.is_integer() else str(number)
+    return {"True": "1", "False": "0"}.get(value, str(value))

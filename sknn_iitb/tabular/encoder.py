@@ -1,5 +1,6 @@
 """From a table as people have it to the matrix that the net learns from."""
 
+import warnings
 from functools import partial
 
 import numpy as np
@@ -127,7 +128,25 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X, columns = self._columns(X, reset=False)
-        return self._scaled(self._matrix(*self._split(columns)))
+        numeric, categories = self._split(columns)
+        self._warn_of_unseen(columns, categories)
+        return self._scaled(self._matrix(numeric, categories))
+
+    def _warn_of_unseen(self, columns, categories):
+        """Warn of categories none of whose values was seen in fit, one warning for all: they may be of another type."""
+        chosen = [column.name for column, is_category in zip(columns, self.is_categorical_, strict=True) if is_category]
+        unseen = [
+            name
+            for name, labels, levels in zip(chosen, categories, self._levels, strict=True)
+            if labels.names and levels.keys().isdisjoint(labels.names)
+        ]
+        if unseen:
+            warnings.warn(
+                f"No value of the categorical columns {unseen} was seen in fit, so they are encoded as unknown. Check "
+                "that their types and spelling are those of the training data.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns of the matrix.
