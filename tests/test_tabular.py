@@ -1,12 +1,16 @@
 """The estimators for tables: what they take, what they refuse, and that they learn from real tables."""
 
+import os
 import pickle
 import re
+import runpy
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -418,6 +422,53 @@ def test_one_line_of_progress(table, capsys):
     TabularMLPRegressor(**{**QUICK, "verbose": 1}).fit(X, number)
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith("Iteration")][-1].startswith("Iteration 16,")
+
+
+# --- memory -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs the peak memory of Linux")
+@pytest.mark.parametrize(("method", "most"), [("fit", 90), ("predict", 45)])
+def test_memory_is_a_small_multiple_of_the_table(method, most):
+    namespace = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "memory.py"))
+    more, _ = namespace["growth"](method, "dense", 200_000, 20)
+    assert more < most  # the encoded table has 16 MB
+
+
+def test_a_sparse_table_that_is_too_large_is_refused():
+    X = sparse.random(2000, 140_000, 1e-6, "csr", random_state=0)
+    message = r"shape \(2000, 140000\) would take 1\.0 GiB.*TruncatedSVD"
+    for estimator in (TabularMLPRegressor(**QUICK), TableEncoder()):
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(X, np.zeros(2000))
+
+
+@pytest.mark.parametrize("kind", ["frame", "array", "sparse"])
+def test_batches_do_not_change_predictions(kind, table, monkeypatch):
+    X, number, label = table
+    if kind != "frame":
+        X = X[["income", "constant"]].to_numpy()
+    X = sparse.csr_array(X) if kind == "sparse" else X
+    nets = [
+        TabularMLPRegressor(quantiles=[0.1, 0.9], **QUICK).fit(X, number),
+        TabularMLPClassifier(n_jobs=2, **QUICK).fit(X, label),
+    ]
+
+    def predictions():
+        return [nets[0].predict(X), nets[0].predict_quantiles(X), nets[1].predict_proba(X), nets[1].predict(X)]
+
+    expected = predictions()
+    monkeypatch.setattr("sknn_iitb.tabular.encoder._CELLS", 1)
+    monkeypatch.setattr("sknn_iitb.tabular.encoder._FEW_ROWS", 128)
+    for found, one in zip(predictions(), expected, strict=True):
+        if found.dtype.kind == "f":
+            np.testing.assert_allclose(found, one, rtol=1e-5, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(found, one)
+    encoder = TableEncoder().fit(X)
+    batches = list(encoder.batches(X))
+    assert [len(Z) for _, Z in batches] == [128, 128, 44]
+    np.testing.assert_array_equal(np.vstack([Z for _, Z in batches]), encoder.transform(X))
 
 
 # --- bad input --------------------------------------------------------------------------------------------------

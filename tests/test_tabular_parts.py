@@ -31,6 +31,7 @@ from sknn_iitb.tabular import (
 )
 from sknn_iitb.tabular.layers import Pieces
 from sknn_iitb.tabular.network import TabularNetwork
+from sknn_iitb.tabular.splits import distinct
 
 QUICK = {"preset": "fast", "max_iter": 8, "hidden_layer_sizes": (16,), "random_state": 0}
 
@@ -368,6 +369,19 @@ def test_quantiles_are_those_of_the_repeated_numbers():
         np.testing.assert_array_equal(weighted, scaled)
     with pytest.raises(ValueError, match="non-zero"):
         RobustSmoothScaler().fit(X, sample_weight=np.zeros(40))
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays.arrays(np.int64, (12, 3), elements=st.integers(-2, 2)), st.sampled_from([np.float32, np.float64]))
+def test_distinct_rows_come_in_the_order_of_their_bytes(X, dtype):
+    X = np.where(X == 2, np.nan, X).astype(dtype)
+    parts = X[:, :2], X[:, 2:].astype(np.float64)
+    rows = np.hstack([np.ascontiguousarray(part).view(np.uint8).reshape(12, -1) for part in parts])
+    keys = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
+    _, first, index = np.unique(keys, return_index=True, return_inverse=True)
+    found = distinct(*parts)
+    np.testing.assert_array_equal(found[0], first)
+    np.testing.assert_array_equal(found[1], index.ravel())
 
 
 # --- pieces -----------------------------------------------------------------------------------------------------

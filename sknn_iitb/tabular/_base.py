@@ -71,7 +71,8 @@ class BaseTabularMLP(BaseEstimator):
         Parameters
         ----------
         X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
-            Numbers of any scale, categories, strings, booleans; missing values too.
+            Numbers of any scale, categories, strings, booleans; missing values too. A sparse matrix is made dense, so
+            it is refused if that would take more than 1 GiB.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
             How much each sample counts, at least 0.
@@ -121,6 +122,7 @@ class BaseTabularMLP(BaseEstimator):
             raise ValueError(f"Two samples at least are needed, got n_samples=1: {type(self).__name__} holds some out.")
         self.encoder_, self._targets = encoder, self._targets_of(y, classes)
         samples = self._samples(Z, y, weight, groups, training=True)
+        del Z  # the samples are a copy, merged
         judged = self._judged(given)
         goals, recipe = self._goals(), self._recipe(len(samples.Y))
         everything = np.arange(len(samples.Y))
@@ -237,6 +239,11 @@ class BaseTabularMLP(BaseEstimator):
         """The encoded table."""
         check_is_fitted(self)
         return self.encoder_.transform(X)
+
+    def _in_batches(self, X, function):
+        """What a function of the encoded table returns, which is never whole in memory."""
+        check_is_fitted(self)
+        return np.concatenate([function(Z) for _, Z in self.encoder_.batches(X)])
 
     def _scores(self, Z, members="members_"):
         """The members' raw scores of the encoded table."""

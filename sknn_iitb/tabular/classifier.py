@@ -203,7 +203,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         probabilities : ndarray of float32, shape (n_samples, n_classes)
             Rows sum to 1, except for multilabel y.
         """
-        return self._predicted(self._matrix(X))
+        return self._in_batches(X, self._predicted)
 
     def _predicted(self, Z):
         """What is predicted of the encoded table, as numbers."""

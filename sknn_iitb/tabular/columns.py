@@ -42,12 +42,12 @@ def names_of(frame):
 
 
 def rows_of(X, rows):
-    """A slice of the rows of a frame or matrix."""
+    """A slice of the rows of a frame or matrix; of a sparse one as an ndarray."""
     if hasattr(X, "iloc"):
         return X.iloc[rows]
     if hasattr(X, "column_names"):
         return X.slice(rows.start, rows.stop - rows.start)
-    return X[rows]
+    return X[rows].toarray() if sparse.issparse(X) else X[rows]
 
 
 def columns_of(X):
@@ -64,11 +64,22 @@ def columns_of(X):
     """
     if is_frame(X):
         column = X.column if hasattr(X, "column_names") else X.__getitem__
-        return [Column(name, column(name)) for name in names_of(X)]
+        return [Column(name, series, _kind(series)) for name, series in ((name, column(name)) for name in names_of(X))]
+    kind = _kind(X)
     if sparse.issparse(X):
         X = X.tocsc()
-        return [Column(k, X[:, [k]], typed=False) for k in range(X.shape[1])]
-    return [Column(k, X[:, k], typed=False) for k in range(X.shape[1])]
+        X.sum_duplicates()
+        return [Column(k, _SparseColumn(X, k), kind, typed=False) for k in range(X.shape[1])]
+    return [Column(k, X[:, k], kind, typed=False) for k in range(X.shape[1])]
+
+
+class _SparseColumn(namedtuple("_SparseColumn", "X number")):
+    """A column of a matrix in CSC form."""
+
+    def dense(self):
+        column, entries = np.zeros(self.X.shape[0], self.X.dtype), slice(*self.X.indptr[self.number : self.number + 2])
+        column[self.X.indices[entries]] = self.X.data[entries]
+        return column
 
 
 class Column:
@@ -77,7 +88,9 @@ class Column:
     Parameters
     ----------
     name : str or int
-    series : Series, ChunkedArray, ndarray or sparse matrix of one column
+    series : Series, ChunkedArray or ndarray
+    kind : str
+        What its type says.
     typed : bool, default=True
         Whether the type of the column says what it is; that of a matrix is one for all columns.
 
@@ -86,9 +99,8 @@ class Column:
     is_category : bool
     """
 
-    def __init__(self, name, series, typed=True):
+    def __init__(self, name, series, kind, typed=True):
         self.name, self._series = name, series
-        kind = _kind(series)
         if kind == "object":
             kind = _kind_of_objects(_objects(series))
         if kind in _REFUSED:
@@ -125,7 +137,7 @@ class Column:
 
 
 def _kind(series):
-    """What the type of a column says."""
+    """What the type of a column or matrix says: a key of the table of types, or a category."""
     dtype = series.dtype if hasattr(series, "dtype") else series.type
     name = str(getattr(dtype, "name", dtype)).lower().removeprefix("sparse[")
     return next((kind for kind, pattern in _TYPES.items() if re.match(pattern, name)), "category")
@@ -149,8 +161,8 @@ def _kind_of_objects(values):
 def _floats(series):
     if isinstance(series, np.ndarray):
         return np.asarray(series, np.float64)
-    if sparse.issparse(series):
-        return series.toarray().ravel().astype(np.float64, copy=False)
+    if isinstance(series, _SparseColumn):
+        return series.dense().astype(np.float64)
     if _kind(series) != "number":
         return _as_floats(_objects(series))
     if hasattr(series, "iloc"):
@@ -165,8 +177,8 @@ def _objects(series):
         return series.to_pylist()
     if hasattr(series, "iloc"):
         return series.to_numpy(dtype=object).tolist()
-    if sparse.issparse(series):
-        return series.toarray().ravel().tolist()
+    if isinstance(series, _SparseColumn):
+        return series.dense().tolist()
     return series.tolist() if isinstance(series, np.ndarray) else series.to_list()
 
 

@@ -4,12 +4,14 @@ import warnings
 from functools import partial
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_array
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sknn_iitb.tabular.columns import columns_of, is_frame, names_of
-from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, counted
+from sknn_iitb.network import PIECE
+from sknn_iitb.tabular.columns import columns_of, is_frame, names_of, rows_of
+from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, blocks, counted
 
 __all__ = ["TableEncoder"]
 
@@ -17,6 +19,11 @@ __all__ = ["TableEncoder"]
 _MAX_LEVELS = 100
 # what a float32 can hold
 _LARGEST = float(np.finfo(np.float32).max)
+# the size up to which a sparse table is made dense
+_MAX_DENSE_BYTES = 2**30
+# Entries of a batch, 16 MB as float32. It consists of whole pieces of a prediction, which come out as without
+# batches. With more than 4,096 columns it has fewer rows, and predictions may differ by rounding.
+_CELLS, _FEW_ROWS = 2**22, 256
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):
@@ -63,6 +70,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
+            A sparse matrix is made dense, so it is refused if that would take more than 1 GiB.
         y : ignored
         sample_weight : array-like of shape (n_samples,), default=None
             How much each sample counts; a weight of 2 is two samples, one of 0 is none.
@@ -95,12 +103,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return self._fit_transform(X, sample_weight, all_rows=True)
 
     def _fit_transform(self, X, sample_weight, all_rows):
-        X, columns = self._columns(X, reset=True)
+        X = self._checked(X, reset=True)
+        _check_size(X)
+        columns = columns_of(X)
         self.is_categorical_ = self._chosen(columns)
-        numeric, categories = self._split(columns)
-        rows, weight = counted(np.arange(len(numeric)), sample_weight)
-        few = numeric[rows]
-        self._missing = np.isnan(few).any(axis=0) & ~np.isnan(few).all(axis=0)
+        categories = self._labels(columns)
+        numeric = [column for column, is_category in zip(columns, self.is_categorical_, strict=True) if not is_category]
+        rows, weight = counted(np.arange(X.shape[0]), sample_weight)
+        self._missing = np.array([_has_gaps(column.numbers()[rows]) for column in numeric], bool)
         self._levels = [_levels(labels.index[rows], labels.names, weight) for labels in categories]
         self._n_levels = [len({*codes.values()}) for codes in self._levels]
         is_number = np.flatnonzero(~self.is_categorical_)
@@ -108,12 +118,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         widths = [n if n > 2 else 1 for n in self._n_levels]
         self.origins_ = np.concatenate([is_number, is_number[self._missing], np.repeat(of_levels, widths)]).astype(int)
         self._names = [column.name for column in columns]
-        matrix = self._matrix(numeric, categories)
-        self._scaler = RobustSmoothScaler().fit(matrix[rows], sample_weight=weight)
+        matrix = self._matrix(columns, categories)
+        self._scaler = RobustSmoothScaler().fit(matrix, sample_weight=sample_weight)
         return self._scaled(matrix) if all_rows else None
 
     def _scaled(self, matrix):
-        return np.nan_to_num(self._scaler.transform(matrix), copy=False)
+        """The matrix, scaled in place."""
+        for rows in blocks(matrix):
+            self._scaler.scale(matrix[rows])
+            np.nan_to_num(matrix[rows], copy=False)
+        return matrix
 
     def transform(self, X):
         """The matrix.
@@ -127,19 +141,41 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Z : ndarray of float32, shape (n_samples, n_outputs)
         """
         check_is_fitted(self)
-        X, columns = self._columns(X, reset=False)
-        numeric, categories = self._split(columns)
-        self._warn_of_unseen(columns, categories)
-        return self._scaled(self._matrix(numeric, categories))
+        X = self._checked(X, reset=False)
+        _check_size(X)
+        matrix = np.empty((X.shape[0], len(self.origins_)), np.float32)
+        for rows, part in self._batches(X):
+            matrix[rows] = part
+        return matrix
 
-    def _warn_of_unseen(self, columns, categories):
-        """Warn of categories none of whose values was seen in fit, one warning for all: they may be of another type."""
-        chosen = [column.name for column, is_category in zip(columns, self.is_categorical_, strict=True) if is_category]
-        unseen = [
-            name
-            for name, labels, levels in zip(chosen, categories, self._levels, strict=True)
-            if labels.names and levels.keys().isdisjoint(labels.names)
-        ]
+    def batches(self, X):
+        """Encode a table in batches of rows, which take a few megabytes each.
+
+        Parameters
+        ----------
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
+
+        Yields
+        ------
+        rows : slice
+        Z : ndarray of float32, shape (n_rows, n_outputs)
+        """
+        check_is_fitted(self)
+        yield from self._batches(self._checked(X, reset=False))
+
+    def _batches(self, X):
+        n_cells = max(X.shape[1], len(self.origins_))
+        n_rows = _CELLS // n_cells // PIECE * PIECE or max(_CELLS // n_cells // _FEW_ROWS, 1) * _FEW_ROWS
+        chosen = np.flatnonzero(self.is_categorical_)
+        known, seen = np.zeros(len(chosen), bool), np.zeros(len(chosen), bool)
+        for rows in gen_batches(X.shape[0], n_rows):
+            columns = columns_of(rows_of(X, rows))
+            categories = self._labels(columns)
+            for k, (labels, levels) in enumerate(zip(categories, self._levels, strict=True)):
+                known[k] |= bool(labels.names)
+                seen[k] |= not levels.keys().isdisjoint(labels.names)
+            yield rows, self._scaled(self._matrix(columns, categories))
+        unseen = [self._names[j] for j in chosen[known & ~seen]]
         if unseen:
             warnings.warn(
                 f"No value of the categorical columns {unseen} was seen in fit, so they are encoded as unknown. Check "
@@ -168,8 +204,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             levels += [f"{names[j]}_{k}" for k in range(n)] if n > 2 else [names[j]]
         return np.array(numeric + missing + levels, dtype=object)
 
-    def _columns(self, X, reset):
-        """The table as it is checked, and its columns."""
+    def _checked(self, X, reset):
+        """The frame, ndarray or CSR matrix."""
         if is_frame(X):
             names = [*map(str, names_of(X))]
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -180,15 +216,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 if number == 0:
                     raise ValueError(f"Found array with 0 {of}(s) (shape={X.shape}) while a minimum of 1 is required.")
             validate_data(self, X, reset=reset, skip_check_array=True)
-            return X, columns_of(X)
+            return X
         checked = partial(check_array, accept_sparse="csr", ensure_all_finite=False, estimator=self)
         X = checked(X, dtype=None)
-        columns = columns_of(X)  # raises for times, which have numbers too
-        if not self._may_be_text():
-            X = checked(X, dtype="numeric")
-            columns = columns_of(X)
+        if X.dtype.kind not in "biuf":
+            columns_of(X)  # raises for times, which can be converted to numbers
+            X = X if self._may_be_text() else checked(X, dtype="numeric")
         validate_data(self, X, reset=reset, skip_check_array=True)
-        return X, columns
+        return X
 
     def _may_be_text(self):
         return not isinstance(self.categorical_features, str) and self.categorical_features is not None
@@ -218,26 +253,29 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 raise ValueError(f"categorical_features has {each!r}, which is no column of X; those are {names}.")
         return mask
 
-    def _split(self, columns):
-        """The numbers, a float64 matrix, and the categories, a list of labels."""
-        pairs = list(zip(columns, self.is_categorical_, strict=True))
-        categories = [column.labels() for column, is_category in pairs if is_category]
-        numeric = [column.numbers() for column, is_category in pairs if not is_category]
-        return np.column_stack(numeric) if numeric else np.empty((len(categories[0].index), 0)), categories
+    def _labels(self, columns):
+        return [
+            column.labels() for column, is_category in zip(columns, self.is_categorical_, strict=True) if is_category
+        ]
 
-    def _matrix(self, numeric, categories):
+    def _matrix(self, columns, categories):
         """The columns of the matrix before they are scaled."""
-        matrix = np.empty((len(numeric), len(self.origins_)), np.float32)
-        matrix[:, : numeric.shape[1]] = np.clip(numeric, -_LARGEST, _LARGEST)
-        at = numeric.shape[1]
-        for j in np.flatnonzero(self._missing):
-            matrix[:, at] = np.isnan(numeric[:, j])
-            at += 1
+        numeric = [column for column, is_category in zip(columns, self.is_categorical_, strict=True) if not is_category]
+        n_samples = len(categories[0].index if categories else numeric[0].numbers())
+        matrix = np.empty((n_samples, len(self.origins_)), np.float32)
+        at = len(numeric)
+        for j, column in enumerate(numeric):
+            values = column.numbers()
+            matrix[:, j] = np.clip(values, -_LARGEST, _LARGEST)
+            if self._missing[j]:
+                matrix[:, at] = np.isnan(values)
+                at += 1
         for labels, levels, n in zip(categories, self._levels, self._n_levels, strict=True):
             # the last entry is that of missing values, whose index is -1
             codes = np.array([*(levels.get(name, -1) for name in labels.names), -1])[labels.index]
             if n > 2:
-                matrix[:, at : at + n] = codes[:, None] == np.arange(n)
+                for rows in blocks(matrix):
+                    matrix[rows, at : at + n] = codes[rows, None] == np.arange(n)
                 at += n
             else:
                 matrix[:, at] = np.where(codes < 0, 0, 2 * codes - 1) if n == 2 else 0
@@ -251,6 +289,22 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _has_gaps(values):
+    missing = np.isnan(values)
+    return missing.any() and not missing.all()
+
+
+def _check_size(X):
+    """Refuse a sparse matrix whose dense copy would be too large."""
+    n_bytes = 4 * X.shape[0] * X.shape[1]
+    if sparse.issparse(X) and n_bytes > _MAX_DENSE_BYTES:
+        raise ValueError(
+            f"X is sparse, and its dense float32 copy of shape {X.shape} would take {n_bytes / 2**30:.1f} GiB; the "
+            f"limit is {_MAX_DENSE_BYTES / 2**30:.0f} GiB. Reduce the number of columns, for example with "
+            "sklearn.decomposition.TruncatedSVD, or use MLPClassifier or MLPRegressor, which train on sparse X."
+        )
 
 
 def _levels(index, names, weight):

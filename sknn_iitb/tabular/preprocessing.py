@@ -4,6 +4,7 @@ import numbers
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_sample_weight,
@@ -11,7 +12,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-__all__ = ["PiecewiseLinearEncoder", "RobustSmoothScaler", "counted"]
+__all__ = ["PiecewiseLinearEncoder", "RobustSmoothScaler", "blocks", "counted"]
+
+# entries of a matrix that are worked on at a time: intermediate results stay small
+_BLOCK = 2**17
 
 
 def _checked(transformer, X, **options):
@@ -19,6 +23,11 @@ def _checked(transformer, X, **options):
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":  # NumPy converts times to numbers
         raise ValueError("X holds times. Make numbers of them, such as the days since a date or the hour of the day.")
     return validate_data(transformer, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", **options)
+
+
+def blocks(matrix):
+    """Slices of the rows of a matrix, for work in place."""
+    return gen_batches(len(matrix), max(1, _BLOCK // max(1, matrix.shape[1])))
 
 
 def counted(X, sample_weight):
@@ -115,10 +124,11 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if not isinstance(self.limit, numbers.Real) or not self.limit > 0:
             raise ValueError(f"limit must be a number above 0, got {self.limit!r}.")
         X = _checked(self, X)
-        X, weight = counted(X, sample_weight)
+        rows, weight = counted(np.arange(len(X)), sample_weight)
         self.center_, self.scale_ = np.zeros(X.shape[1]), np.full(X.shape[1], np.inf)
         largest = np.finfo(np.float64).max / 2
-        for j, x in enumerate(X.T):
+        for j in range(X.shape[1]):
+            x = X[rows, j]
             known = ~np.isnan(x)
             x = x[known].astype(np.float64)
             if x.size == 0 or x.min() == x.max():
@@ -144,15 +154,25 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = _checked(self, X, reset=False, copy=True)
+        for rows in blocks(X):
+            self.scale(X[rows])
+        return X
+
+    def scale(self, X):
+        """Scale a matrix of floats in place, without a check.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+        """
         # halves here too; and no scale may become zero in X's type
         halves = np.maximum((self.scale_ / 2).astype(X.dtype), np.finfo(X.dtype).tiny)
         with np.errstate(over="ignore"):
             X /= 2
             X -= (self.center_ / 2).astype(X.dtype)
             X /= halves
-            X = np.clip(X, -1e6, 1e6)  # a square beyond that may overflow, and it makes no difference
+            np.clip(X, -1e6, 1e6, out=X)  # a square beyond that may overflow, and it makes no difference
             X /= np.sqrt(1 + (X / X.dtype.type(self.limit)) ** 2)
-        return X
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -216,10 +236,11 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         if not isinstance(self.n_bins, numbers.Integral) or not self.n_bins >= 1:
             raise ValueError(f"n_bins must be a whole number above 0, got {self.n_bins!r}.")
         X = _checked(self, X)
-        X, weight = counted(X, sample_weight)
+        rows, weight = counted(np.arange(len(X)), sample_weight)
         shares = np.arange(1, self.n_bins) / self.n_bins
         self.edges_ = []
-        for x in X.T:
+        for j in range(X.shape[1]):
+            x = X[rows, j]
             known = ~np.isnan(x)
             inner = _quantiles(x[known], weight[known], shares) if known.any() else x[:0]
             ends = [x[known].min(), x[known].max()] if known.any() else []

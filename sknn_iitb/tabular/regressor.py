@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, column_or_1d
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from sknn_iitb._base import assign
 from sknn_iitb._parts import one_of
@@ -209,7 +209,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        y = self._predicted(self._matrix(X))
+        y = self._in_batches(X, self._predicted)
         return self._targets.one(y)
 
     def _predicted(self, Z):
@@ -230,10 +230,13 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         y : ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
             They do not cross.
         """
-        Z, loss = self._matrix(X), Quantile(self._quantile_list())
+        check_is_fitted(self)
         self._check_quantiles()
-        scores = self._scores(Z, "quantile_members_")
+        value = self._in_batches(X, self._predicted_quantiles)
+        return value[:, 0] if self._targets.single else value
+
+    def _predicted_quantiles(self, Z):
+        loss, scores = Quantile(self._quantile_list()), self._scores(Z, "quantile_members_")
         mean = np.mean([loss.narrow(score.astype(np.float64)) for score in scores], axis=0)
         scale, center, (low, high) = self._scale[:, None], self._mean[:, None], self._range
-        value = np.clip(mean * scale + center, low[:, None], high[:, None])
-        return value[:, 0] if self._targets.single else value
+        return np.clip(mean * scale + center, low[:, None], high[:, None])

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
 
-__all__ = ["merged", "splits"]
+__all__ = ["distinct", "merged", "splits"]
 
 # Samples that occur very often are cut into at most so many shares: 5 % of them is the least that can be held out.
 _MAX_SHARES = 20
@@ -167,14 +167,8 @@ def merged(samples, fraction):
     -------
     samples : Samples
     """
-    n_samples = len(samples.Y)
     codes = None if samples.groups is None else np.unique(samples.groups, return_inverse=True)[1].ravel()
-    parts = (samples.X, samples.Y) if codes is None else (samples.X, samples.Y, codes)
-    as_bytes = [np.ascontiguousarray(part).view(np.uint8).reshape(n_samples, -1) for part in parts]
-    rows = np.hstack(as_bytes)
-    keys = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
-    _, first, index = np.unique(keys, return_index=True, return_inverse=True)
-    index = index.ravel()
+    first, index = distinct(samples.X, samples.Y, *([] if codes is None else [codes[:, None]]))
     n_equal = np.bincount(index)
     if codes is None:
         n_folds, _ = _shares_of(fraction)
@@ -186,3 +180,40 @@ def merged(samples, fraction):
     weight = np.repeat(np.bincount(index, samples.weight) / n_shares, n_shares)
     samples = samples.take(np.repeat(first, n_shares))
     return samples._replace(weight=None if np.all(weight == weight[0]) else weight, groups=groups)
+
+
+def distinct(*parts):
+    """The distinct rows of matrices side by side, in the order of their bytes.
+
+    Columns are compared one after the other, and only in the rows that are equal in all columns before. So little
+    memory is needed, where a sort of whole rows needs copies of the table.
+
+    Parameters
+    ----------
+    *parts : ndarray of shape (n_samples, n_columns)
+
+    Returns
+    -------
+    first : ndarray of int64, shape (n_distinct,)
+        The first row of each kind.
+    index : ndarray of int64, shape (n_samples,)
+        The kind of each row.
+    """
+    n_samples = len(parts[0])
+    order, begins = np.arange(n_samples), np.zeros(n_samples, bool)
+    begins[0] = True
+    for part in parts:
+        for j in range(part.shape[1]):
+            alone = begins & np.append(begins[1:], True)
+            tied = np.flatnonzero(~alone)
+            if tied.size == 0:
+                break
+            rows, kind = order[tied], np.cumsum(begins)[tied]
+            # as numbers whose order is that of the bytes
+            key = np.ascontiguousarray(part[rows, j]).view(f">u{part.itemsize}").astype(f"u{part.itemsize}")
+            by_key = np.lexsort((key, kind))
+            order[tied], key = rows[by_key], key[by_key]
+            begins[tied[1:]] |= key[1:] != key[:-1]
+    index = np.empty(n_samples, np.int64)
+    index[order] = np.cumsum(begins) - 1
+    return order[begins], index
