@@ -689,7 +689,14 @@ def test_they_can_be_searched(table):
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"solver": "lbfgs"}, {"dropout": 1.0}, {"n_bins": 0}, {"learning_rate": "none"}, {"solver": LBFGS()}],
+    [
+        {"solver": "lbfgs"},
+        {"dropout": 1.0},
+        {"n_bins": 0},
+        {"n_bins": 10**9},
+        {"learning_rate": "none"},
+        {"solver": LBFGS()},
+    ],
     ids=str,
 )
 def test_hyperparameters_that_are_none(parameters, table):

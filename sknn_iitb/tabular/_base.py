@@ -20,7 +20,7 @@ from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular.encoder import TableEncoder
 from sknn_iitb.tabular.layers import Pieces
 from sknn_iitb.tabular.members import Goal, Progress, Recipe, train, train_further
-from sknn_iitb.tabular.preprocessing import PiecewiseLinearEncoder
+from sknn_iitb.tabular.preprocessing import MAX_BINS, PiecewiseLinearEncoder
 from sknn_iitb.tabular.splits import merged, splits
 from sknn_iitb.validation import Samples
 
@@ -50,7 +50,7 @@ class BaseTabularMLP(BaseEstimator):
         "n_estimators": [_COUNT, None],
         "hidden_layer_sizes": ["array-like", _COUNT],
         "activation": [one_of(ACTIVATIONS.names(lambda cls: cls.hidden)), ACTIVATIONS.base, None],
-        "n_bins": [_COUNT, None],
+        "n_bins": [Interval(Integral, 1, MAX_BINS, closed="both"), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "solver": [one_of(OPTIMIZERS.names(lambda cls: not issubclass(cls, LBFGS))), OPTIMIZERS.base, None],
         "learning_rate": [one_of(SCHEDULES.names()), SCHEDULES.base, None],

@@ -12,8 +12,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-__all__ = ["PiecewiseLinearEncoder", "RobustSmoothScaler", "blocks", "counted"]
+__all__ = ["MAX_BINS", "PiecewiseLinearEncoder", "RobustSmoothScaler", "blocks", "counted"]
 
+# the most pieces of a column: a net has a weight for each piece and neuron
+MAX_BINS = 1024
 # entries of a matrix that are worked on at a time: intermediate results stay small
 _BLOCK = 2**17
 
@@ -191,7 +193,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_bins : int, default=16
-        The most pieces of a column; those whose ends are equal are left out, and so are constant columns.
+        The most pieces of a column, at most 1024; those whose ends are equal are left out, and so are constant columns.
 
     Attributes
     ----------
@@ -231,10 +233,10 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `n_bins` is not a whole number above 0, or X has infinite values.
+            If `n_bins` is not a whole number from 1 to 1024, or X has infinite values.
         """
-        if not isinstance(self.n_bins, numbers.Integral) or not self.n_bins >= 1:
-            raise ValueError(f"n_bins must be a whole number above 0, got {self.n_bins!r}.")
+        if not isinstance(self.n_bins, numbers.Integral) or not 1 <= self.n_bins <= MAX_BINS:
+            raise ValueError(f"n_bins must be a whole number from 1 to {MAX_BINS}, got {self.n_bins!r}.")
         X = _checked(self, X)
         rows, weight = counted(np.arange(len(X)), sample_weight)
         shares = np.arange(1, self.n_bins) / self.n_bins

@@ -33,7 +33,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     activation : str or Activation, default=None
         None for "mish".
     n_bins : int, default=16
-        Pieces that three of four nets see of each column of numbers, besides the number; None for no pieces.
+        Pieces that three of four nets see of each column of numbers, besides the number, at most 1024; None for no
+        pieces.
     dropout : float, default=0.0
         The share of the neurons that is left out in training.
     solver : str or Optimizer, default=None
