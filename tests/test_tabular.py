@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from scipy.special import softmax
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
@@ -422,6 +423,54 @@ def test_one_line_of_progress(table, capsys):
     TabularMLPRegressor(**{**QUICK, "verbose": 1}).fit(X, number)
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith("Iteration")][-1].startswith("Iteration 16,")
+
+
+class Tensor:
+    """An array of a library other than NumPy, which cannot leave its device unless it is the CPU."""
+
+    def __init__(self, values, device="cpu"):
+        self.values, self.device = np.asarray(values), device
+        self.shape, self.ndim, self.dtype = self.values.shape, self.values.ndim, self.values.dtype
+
+    def __len__(self):
+        return len(self.values)
+
+    def __dlpack__(self, **options):
+        return self.values.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.values.__dlpack_device__()
+
+    def __array__(self, dtype=None, copy=None):
+        if self.device != "cpu":
+            raise TypeError("can't convert cuda:0 device type tensor to numpy")
+        return np.asarray(self.values, dtype)
+
+    def __array_namespace__(self, api_version=None):
+        raise AssertionError("the array is asked for its own functions")
+
+
+@pytest.mark.parametrize("dispatches", [False, True])
+def test_arrays_of_another_library_are_converted(dispatches, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    monkeypatch.setattr("sklearn.utils._array_api._check_array_api_dispatch", lambda dispatch: None)
+    X, y = load_iris(return_X_y=True)
+    with config_context(array_api_dispatch=dispatches):
+        for estimator, target in ((TabularMLPClassifier, y), (TabularMLPRegressor, X[:, 0])):
+            arguments = {"sample_weight": np.ones(150), "groups": np.arange(150), "X_val": X, "y_val": target}
+            net = estimator(**QUICK).fit(X, target, **arguments)
+            other = estimator(**QUICK).fit(
+                Tensor(X), Tensor(target), **{name: Tensor(values) for name, values in arguments.items()}
+            )
+            np.testing.assert_array_equal(other.predict(Tensor(X)), net.predict(X))
+            net.partial_fit(X, target)
+            other.partial_fit(Tensor(X), Tensor(target), sample_weight=Tensor(np.ones(150)))
+            np.testing.assert_array_equal(other.predict(Tensor(X)), net.predict(X))
+        for transformer in (TableEncoder(), RobustSmoothScaler(), PiecewiseLinearEncoder()):
+            Z = transformer.fit(Tensor(X), sample_weight=Tensor(np.ones(150))).transform(Tensor(X))
+            np.testing.assert_array_equal(Z, transformer.fit(X).transform(X))
+        with pytest.raises(ValueError, match=r"Arrays must be on the CPU"):
+            TabularMLPRegressor(**QUICK).fit(Tensor(X, "cuda"), y)
 
 
 # --- memory -----------------------------------------------------------------------------------------------------

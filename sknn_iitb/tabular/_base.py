@@ -17,6 +17,7 @@ from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
 from sknn_iitb.reporting import reporter
 from sknn_iitb.schedules import SCHEDULES, Coslog
+from sknn_iitb.tabular.columns import as_numpy
 from sknn_iitb.tabular.encoder import TableEncoder
 from sknn_iitb.tabular.layers import Pieces
 from sknn_iitb.tabular.members import Goal, Progress, Recipe, train, train_further
@@ -91,14 +92,15 @@ class BaseTabularMLP(BaseEstimator):
         ValueError
             If a parameter or the data cannot be used. The estimator stays as it was.
         """
-        return self._or_as_before(self._fit, X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
+        given = tuple(map(as_numpy, (X_val, y_val, sample_weight_val)))
+        return self._or_as_before(self._fit, X, y, sample_weight, given, groups)
 
     def _or_as_before(self, function, *arguments):
         """Call what trains; after an error the estimator is as it was."""
         self._validate_params()
         before = vars(self).copy()
         try:
-            return function(*arguments)
+            return function(*map(as_numpy, arguments))
         except BaseException:
             vars(self).clear()
             vars(self).update(before)

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 
-__all__ = ["Column", "Labels", "columns_of", "is_frame", "names_of", "rows_of"]
+__all__ = ["Column", "Labels", "as_numpy", "columns_of", "is_frame", "names_of", "rows_of"]
 
 Labels = namedtuple("Labels", "index names")
 Labels.__doc__ = (
@@ -29,6 +29,19 @@ _REFUSED = {
     "time": "holds times. Make numbers of it, such as the days since a date or the hour of the day, or leave it out.",
     "complex": "holds complex numbers. Split it into real and imaginary parts, or leave it out.",
 }
+
+
+def as_numpy(data):
+    """Convert an array of another library, such as a PyTorch tensor, to NumPy; return anything else as it is."""
+    if isinstance(data, np.ndarray) or not hasattr(data, "__dlpack__"):
+        return data
+    try:
+        return np.asarray(data) if hasattr(data, "__array__") else np.from_dlpack(data)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The {type(data).__name__} cannot be converted to NumPy ({error}). Arrays must be on the CPU and detached "
+            "from a gradient."
+        ) from error
 
 
 def is_frame(X):

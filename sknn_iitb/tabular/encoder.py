@@ -10,7 +10,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_iitb.network import PIECE
-from sknn_iitb.tabular.columns import columns_of, is_frame, names_of, rows_of
+from sknn_iitb.tabular.columns import as_numpy, columns_of, is_frame, names_of, rows_of
 from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, blocks, counted
 
 __all__ = ["TableEncoder"]
@@ -206,6 +206,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     def _checked(self, X, reset):
         """The frame, ndarray or CSR matrix."""
+        X = as_numpy(X)
         if is_frame(X):
             names = [*map(str, names_of(X))]
             twice = sorted({name for name in names if names.count(name) > 1})

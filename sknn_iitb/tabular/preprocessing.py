@@ -12,6 +12,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sknn_iitb.tabular.columns import as_numpy
+
 __all__ = ["MAX_BINS", "PiecewiseLinearEncoder", "RobustSmoothScaler", "blocks", "counted"]
 
 # the most pieces of a column: a net has a weight for each piece and neuron
@@ -22,6 +24,7 @@ _BLOCK = 2**17
 
 def _checked(transformer, X, **options):
     """X as a matrix of floats."""
+    X = as_numpy(X)
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":  # NumPy converts times to numbers
         raise ValueError("X holds times. Make numbers of them, such as the days since a date or the hour of the day.")
     return validate_data(transformer, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", **options)
@@ -47,7 +50,7 @@ def counted(X, sample_weight):
     """
     if sample_weight is None:
         return X, np.ones(len(X))
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = _check_sample_weight(as_numpy(sample_weight), X, dtype=np.float64, ensure_non_negative=True)
     if not weight.any():  # newer versions of scikit-learn have said so above
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return (X, weight) if weight.all() else (X[weight > 0], weight[weight > 0])
