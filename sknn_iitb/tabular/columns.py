@@ -12,9 +12,7 @@ from scipy import sparse
 __all__ = ["Column", "Labels", "as_numpy", "columns_of", "is_frame", "names_of", "rows_of"]
 
 Labels = namedtuple("Labels", "index names")
-Labels.__doc__ = (
-    """The level of each sample, -1 for a missing one, and the levels as text: mixed types have no order."""
-)
+Labels.__doc__ = """The level of each sample, -1 for a missing one, and the levels as text."""
 
 # Names of types in NumPy, pandas, polars and Arrow, in lower case; all others are categories. The values of a column of
 # objects decide what it is.
@@ -64,7 +62,7 @@ def rows_of(X, rows):
 
 
 def columns_of(X):
-    """The columns of a frame, an ndarray or a sparse matrix, each converted when it is asked for.
+    """The columns of a frame, an ndarray or a sparse matrix, which are converted on access.
 
     Returns
     -------
@@ -105,7 +103,7 @@ class Column:
     kind : str
         What its type says.
     typed : bool, default=True
-        Whether the type of the column says what it is; that of a matrix is one for all columns.
+        Whether the column may be a category by its type; the columns of a matrix share one type.
 
     Attributes
     ----------
@@ -181,7 +179,7 @@ def _floats(series):
     if hasattr(series, "iloc"):
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     if hasattr(series, "to_pylist"):
-        return series.cast("float64", safe=False).to_numpy()
+        return series.cast("float64", safe=False).to_numpy(zero_copy_only=False)
     return series.cast(float).to_numpy()
 
 

@@ -46,7 +46,7 @@ def splits(n_members, fraction, samples, strata, rng, grouped=False):
         everything = np.arange(1)
         return [(everything, everything)] * n_members
     n_folds, n_held_out = _shares_of(fraction)
-    if n_held_out > 1 or not _is_whole(1 / fraction):
+    if not _is_whole(1 / fraction):
         return _cycled(n_members, lambda: [_random_split(fraction, n_held_out, samples.groups, strata, rng, grouped)])
 
     def parts():
