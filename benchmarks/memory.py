@@ -1,8 +1,11 @@
-"""Memory: training from a table on disk that is larger than what the process may take.
+"""Memory: training from a table on disk that is larger than what the process may take, and the nets for tables.
 
 ``python -m benchmarks.memory`` writes a float32 table of `--gigabytes` (4), maps it and trains with early stopping in a
 process of its own, which reports its largest anonymous memory: what is not the mapped file. A row takes about 100 bytes
-besides its numbers, most of them while scikit-learn splits off the samples to validate on. Linux only.
+besides its numbers, most of them while scikit-learn splits off the samples to validate on.
+
+Then it fits and predicts with a `TabularMLPRegressor` and reports by how much the memory of the process grows once X
+has been made. Linux only.
 """
 
 import argparse
@@ -40,6 +43,49 @@ net.fit(X, y)
 print(time.perf_counter() - start, largest["RssAnon"] / 1024, len(X))
 """
 
+TABULAR = """
+import sys, time, warnings
+import numpy as np
+from scipy import sparse
+from sknn_iitb.tabular import TabularMLPRegressor
+
+def megabytes(name):
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(name)) / 1024
+
+def made(n_samples):
+    if kind == "sparse":
+        return sparse.random(n_samples, n_columns, 0.001, "csr", random_state=0)
+    return np.random.default_rng(0).standard_normal((n_samples, n_columns), np.float32)
+
+warnings.simplefilter("ignore")
+method, kind, n_samples, n_columns = *sys.argv[1:3], *map(int, sys.argv[3:])
+net = TabularMLPRegressor(preset="fast", n_estimators=1, max_iter=1, max_time=60, random_state=0)
+few = made(2000)
+net.fit(few, np.arange(2000.0)).predict(few)  # compiles
+X, y = made(n_samples), np.random.default_rng(1).standard_normal(n_samples)
+with open("/proc/self/clear_refs", "w") as peak:
+    peak.write("5")  # begins to look for the peak anew
+before, start = megabytes("VmRSS"), time.perf_counter()
+net.fit(X, y) if method == "fit" else net.predict(X)
+print(megabytes("VmHWM") - before, time.perf_counter() - start)
+"""
+
+CASES = [
+    # method, kind of table, rows, columns, most megabytes
+    ("fit", "dense", 1_000_000, 50, 500),
+    ("predict", "dense", 1_000_000, 50, 100),
+    ("fit", "sparse", 2000, 20_000, 400),
+    ("predict", "sparse", 2000, 20_000, 120),
+]
+
+
+def growth(method, kind, n_samples, n_columns):
+    """Megabytes by which the process grows at most in `fit` or `predict`, and seconds."""
+    command = [sys.executable, "-c", TABULAR, method, kind, str(n_samples), str(n_columns)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return tuple(map(float, done.stdout.split()))
+
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description="Training from a mapped table.")
@@ -55,6 +101,13 @@ def main():
         seconds, anonymous, n_rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     print(f"{n_rows} rows x {N_COLUMNS}, an epoch with early stopping: {float(seconds):.1f} s")
     print(f"anonymous memory at most {float(anonymous):.0f} MB (target 600)")
+    for *case, target in CASES:
+        more, seconds = growth(*case)
+        method, kind, n_samples, n_columns = case
+        print(
+            f"TabularMLPRegressor.{method}, {kind} {n_samples} rows x {n_columns}: {more:.0f} MB more "
+            f"(target {target}), {seconds:.1f} s"
+        )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ FLOORS = [
     {"_base", "_docstrings"},
     {"interop", "tabular.encoder", "tabular.members"},
     {"_features", "_parameters", "_weights", "objective", "training", "validation", "tabular.preprocessing"},
-    {"tabular.metrics", "tabular.network"},
+    {"tabular.columns", "tabular.metrics", "tabular.network", "tabular.splits"},
     {"network", "targets"},
     {"table"},
     PART_MODULES,

@@ -1,13 +1,18 @@
 """The estimators for tables: what they take, what they refuse, and that they learn from real tables."""
 
+import os
 import pickle
 import re
+import runpy
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from scipy.special import softmax
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
@@ -28,6 +33,7 @@ from sknn_iitb.tabular import (
     TableEncoder,
     TabularMLPClassifier,
     TabularMLPRegressor,
+    _base,
 )
 from sknn_iitb.tabular.metrics import CLASSIFIER_METRICS
 from sknn_iitb.targets import ClassTargets
@@ -217,11 +223,156 @@ def test_the_users_own_validation(table):
             TabularMLPRegressor(**QUICK).fit(X, number, **wrong)
 
 
+@pytest.mark.parametrize(
+    ("y", "y_val", "message"),
+    [
+        (lambda y: y, lambda y: np.column_stack([y, -y, 0 * y]), "y_val.* 3 outputs, the estimator was fitted with 1"),
+        (lambda y: np.column_stack([y, -y, 0 * y]), lambda y: y, "y_val.* 1 outputs, the estimator was fitted with 3"),
+    ],
+)
+def test_y_val_needs_the_columns_of_y(y, y_val, message):
+    X, number = load_diabetes(return_X_y=True)
+    net = TabularMLPRegressor(**QUICK)
+    with pytest.raises(ValueError, match=message):
+        net.fit(X, y(number), X_val=X, y_val=y_val(number))
+    net.fit(X, y(number))
+    with pytest.raises(ValueError, match=message.removeprefix("y_val.*")):
+        net.partial_fit(X, y_val(number))
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_y_val_needs_the_classes_of_y(class_weight):
+    X, y = load_iris(return_X_y=True)
+    net = TabularMLPClassifier(class_weight=class_weight, **QUICK)
+    labels = np.eye(3, dtype=int)[y]
+    for targets, y_val in ((y, y + 1), (y, labels), (labels, y), (labels, labels[:, :2]), (y < 2, y)):
+        with pytest.raises(ValueError, match="y_val"):
+            net.fit(X, targets, X_val=X, y_val=y_val)
+    for targets, other in ((y, y + 1), (labels, y)):
+        with pytest.raises(ValueError, match=r"classes|columns"):
+            clone(net).fit(X, targets).partial_fit(X, other)
+
+
 def test_splitters_as_validation_fraction(table):
     X, number, _ = table
     groups = np.arange(len(X)) // 10
     TabularMLPRegressor(validation_fraction=GroupKFold(3), **QUICK).fit(X, number, groups=groups)
     TabularMLPRegressor(validation_fraction=ShuffleSplit(1, random_state=0), **QUICK).fit(X, number)
+
+
+@pytest.fixture
+def split_of(monkeypatch):
+    """Fit an estimator and return its samples, with the splits of its members."""
+
+    def fit(estimator, X, y, **arguments):
+        seen = []
+
+        def spy(samples, judged, goal, recipe, pieces, every, parts, *rest):
+            seen.append((samples, parts))
+            return train(samples, judged, goal, recipe, pieces, every, parts, *rest)
+
+        monkeypatch.setattr(_base, "train", spy)
+        estimator.fit(X, y, **arguments)
+        return seen[0]
+
+    train = _base.train
+    return fit
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.5, 0.4, 0.15, 0.75])
+@pytest.mark.parametrize("estimator", [TabularMLPClassifier, TabularMLPRegressor])
+def test_a_group_is_never_on_both_sides_of_a_split(estimator, fraction, split_of):
+    rng = np.random.RandomState(0)
+    groups = rng.choice([f"patient {k}" for k in range(40)], 600, p=rng.dirichlet(np.full(40, 3.0)))
+    X = rng.randint(5, size=(600, 2))  # equal samples in several groups
+    y = rng.randint(2, size=600)
+    net = estimator(validation_fraction=fraction, n_estimators=4, **QUICK)
+    samples, parts = split_of(net, X, y, groups=groups)
+    assert len({tuple(held_out) for _, held_out in parts}) == 4
+    largest = np.bincount(samples.groups).max() / len(samples.Y)
+    for rows, held_out in parts:
+        assert sorted([*rows, *held_out]) == list(range(len(samples.Y)))
+        assert set(samples.groups[rows]).isdisjoint(samples.groups[held_out])
+        assert abs(len(held_out) / len(samples.Y) - fraction) <= largest
+    assert samples.weight.sum() == 600
+    assert len(np.unique(samples.groups)) == 40
+    other = clone(net).fit(X[::-1], y[::-1], groups=groups[::-1])
+    np.testing.assert_array_equal(other.predict(X), net.predict(X))
+
+
+def test_groups_are_stratified_by_their_class(split_of):
+    y = np.repeat([0, 0, 0, 1], 50)
+    X, groups = np.random.RandomState(0).normal(size=(200, 2)), np.arange(200) // 5
+    for fraction in (0.2, 0.4):
+        net = TabularMLPClassifier(validation_fraction=fraction, **QUICK)
+        samples, parts = split_of(net, X, y, groups=groups)
+        for _, held_out in parts:
+            assert samples.y[held_out].mean() == pytest.approx(0.25, abs=0.07)
+
+
+def test_groups_that_cannot_be_split(table):
+    X, number, _ = table
+    net = TabularMLPRegressor(**QUICK)
+    with pytest.raises(ValueError, match="groups has a single group"):
+        net.fit(X, number, groups=np.zeros(len(X)))
+    with pytest.raises(ValueError, match="groups has a single group"):
+        net.fit(X, number, sample_weight=np.arange(len(X)) < 150, groups=np.arange(len(X)) // 150)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        net.fit(X, number, groups=np.arange(5))
+    with pytest.raises(ValueError, match=r"validation_fraction=0.95 of 2 groups leaves none to train on"):
+        net.set_params(validation_fraction=0.95).fit(X, number, groups=np.arange(len(X)) // 150)
+
+
+@pytest.mark.parametrize("fraction", [0.2, 1 / 3, 0.5, 0.07, 0.15, 0.4, 0.6, 0.9])
+@pytest.mark.parametrize("estimator", [TabularMLPClassifier, TabularMLPRegressor])
+def test_validation_fraction_is_the_share_that_is_held_out(estimator, fraction, split_of):
+    rng = np.random.RandomState(0)
+    X, y = rng.normal(size=(203, 3)), np.repeat([0, 1], [150, 53])
+    net = estimator(validation_fraction=fraction, n_estimators=3, **QUICK)
+    _, parts = split_of(net, X, y)
+    assert len({tuple(held_out) for _, held_out in parts}) == 3
+    for rows, held_out in parts:
+        assert sorted([*rows, *held_out]) == list(range(203))
+        assert abs(len(held_out) - 203 * fraction) <= 1
+    # 8 distinct rows and two labels: each fold has its share of the samples
+    X = rng.randint(2, size=(4000, 3))
+    samples, parts = split_of(net, X, rng.randint(2, size=4000))
+    weight = np.ones(len(samples.Y)) if samples.weight is None else samples.weight
+    for _, held_out in parts:
+        assert weight[held_out].sum() / weight.sum() == pytest.approx(fraction, abs=0.03)
+
+
+def test_uneven_splits_are_stratified(split_of):
+    y = np.repeat([0, 1, 2], [70, 29, 1])
+    net = TabularMLPClassifier(validation_fraction=0.4, n_estimators=20, **QUICK)
+    samples, parts = split_of(net, np.random.RandomState(0).normal(size=(100, 2)), y)
+    found = np.array([np.bincount(samples.y[held_out], minlength=3) for _, held_out in parts])
+    assert np.all(abs(found - [28, 11.6, 0.4]) <= 2)
+    assert 0 < found[:, 2].sum() < 20
+
+
+def test_a_validation_fraction_that_leaves_no_sample_to_train_on():
+    X = np.arange(10.0)[:, None]
+    with pytest.raises(ValueError, match=r"validation_fraction=0.99 of 10 distinct samples leaves none to train on"):
+        TabularMLPRegressor(validation_fraction=0.99, **QUICK).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("n_equal", [2, 4, 50])
+@pytest.mark.parametrize("fraction", [0.2, 0.4])
+def test_a_constant_is_learned_from_a_single_distinct_sample(n_equal, fraction):
+    X, weight = np.ones((n_equal, 1)), np.arange(n_equal) == 0
+    net = TabularMLPRegressor(quantiles=[0.1, 0.9], validation_fraction=fraction, **QUICK)
+    for y, given in ((np.full(n_equal, 3.0), None), (np.arange(3.0, n_equal + 3), weight)):
+        net.fit(X, y, sample_weight=given)
+        assert net.predict([[1.0], [7.0]]).tolist() == [3, 3]
+        assert net.predict_quantiles([[1.0]]).tolist() == [[3, 3]]
+    y = np.arange(n_equal) % 2
+    for metric in CLASSIFIER_METRICS:
+        net = TabularMLPClassifier(metric=metric, validation_fraction=fraction, **QUICK)
+        net.fit(X, y, sample_weight=weight)
+        assert net.predict([[1.0], [7.0]]).tolist() == [0, 0]
+        assert np.isfinite(net.predict_proba(X)).all()
+        assert np.isfinite(net.fit(X, y).predict_proba(X)).all()
 
 
 def test_it_stops_in_time(table):
@@ -272,6 +423,101 @@ def test_one_line_of_progress(table, capsys):
     TabularMLPRegressor(**{**QUICK, "verbose": 1}).fit(X, number)
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith("Iteration")][-1].startswith("Iteration 16,")
+
+
+class Tensor:
+    """An array of a library other than NumPy, which cannot leave its device unless it is the CPU."""
+
+    def __init__(self, values, device="cpu"):
+        self.values, self.device = np.asarray(values), device
+        self.shape, self.ndim, self.dtype = self.values.shape, self.values.ndim, self.values.dtype
+
+    def __len__(self):
+        return len(self.values)
+
+    def __dlpack__(self, **options):
+        return self.values.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.values.__dlpack_device__()
+
+    def __array__(self, dtype=None, copy=None):
+        if self.device != "cpu":
+            raise TypeError("can't convert cuda:0 device type tensor to numpy")
+        return np.asarray(self.values, dtype)
+
+    def __array_namespace__(self, api_version=None):
+        raise AssertionError("the array is asked for its own functions")
+
+
+@pytest.mark.parametrize("dispatches", [False, True])
+def test_arrays_of_another_library_are_converted(dispatches, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    monkeypatch.setattr("sklearn.utils._array_api._check_array_api_dispatch", lambda dispatch: None)
+    X, y = load_iris(return_X_y=True)
+    with config_context(array_api_dispatch=dispatches):
+        for estimator, target in ((TabularMLPClassifier, y), (TabularMLPRegressor, X[:, 0])):
+            arguments = {"sample_weight": np.ones(150), "groups": np.arange(150), "X_val": X, "y_val": target}
+            net = estimator(**QUICK).fit(X, target, **arguments)
+            other = estimator(**QUICK).fit(
+                Tensor(X), Tensor(target), **{name: Tensor(values) for name, values in arguments.items()}
+            )
+            np.testing.assert_array_equal(other.predict(Tensor(X)), net.predict(X))
+            net.partial_fit(X, target)
+            other.partial_fit(Tensor(X), Tensor(target), sample_weight=Tensor(np.ones(150)))
+            np.testing.assert_array_equal(other.predict(Tensor(X)), net.predict(X))
+        for transformer in (TableEncoder(), RobustSmoothScaler(), PiecewiseLinearEncoder()):
+            Z = transformer.fit(Tensor(X), sample_weight=Tensor(np.ones(150))).transform(Tensor(X))
+            np.testing.assert_array_equal(Z, transformer.fit(X).transform(X))
+        with pytest.raises(ValueError, match=r"Arrays must be on the CPU"):
+            TabularMLPRegressor(**QUICK).fit(Tensor(X, "cuda"), y)
+
+
+# --- memory -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs the peak memory of Linux")
+@pytest.mark.parametrize(("method", "most"), [("fit", 90), ("predict", 45)])
+def test_memory_is_a_small_multiple_of_the_table(method, most):
+    namespace = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "memory.py"))
+    more, _ = namespace["growth"](method, "dense", 200_000, 20)
+    assert more < most  # the encoded table has 16 MB
+
+
+def test_a_sparse_table_that_is_too_large_is_refused():
+    X = sparse.random(2000, 140_000, 1e-6, "csr", random_state=0)
+    message = r"shape \(2000, 140000\) would take 1\.0 GiB.*TruncatedSVD"
+    for estimator in (TabularMLPRegressor(**QUICK), TableEncoder()):
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(X, np.zeros(2000))
+
+
+@pytest.mark.parametrize("kind", ["frame", "array", "sparse"])
+def test_batches_do_not_change_predictions(kind, table, monkeypatch):
+    X, number, label = table
+    if kind != "frame":
+        X = X[["income", "constant"]].to_numpy()
+    X = sparse.csr_array(X) if kind == "sparse" else X
+    nets = [
+        TabularMLPRegressor(quantiles=[0.1, 0.9], **QUICK).fit(X, number),
+        TabularMLPClassifier(n_jobs=2, **QUICK).fit(X, label),
+    ]
+
+    def predictions():
+        return [nets[0].predict(X), nets[0].predict_quantiles(X), nets[1].predict_proba(X), nets[1].predict(X)]
+
+    expected = predictions()
+    monkeypatch.setattr("sknn_iitb.tabular.encoder._CELLS", 1)
+    monkeypatch.setattr("sknn_iitb.tabular.encoder._FEW_ROWS", 128)
+    for found, one in zip(predictions(), expected, strict=True):
+        if found.dtype.kind == "f":
+            np.testing.assert_allclose(found, one, rtol=1e-5, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(found, one)
+    encoder = TableEncoder().fit(X)
+    batches = list(encoder.batches(X))
+    assert [len(Z) for _, Z in batches] == [128, 128, 44]
+    np.testing.assert_array_equal(np.vstack([Z for _, Z in batches]), encoder.transform(X))
 
 
 # --- bad input --------------------------------------------------------------------------------------------------
@@ -492,7 +738,14 @@ def test_they_can_be_searched(table):
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"solver": "lbfgs"}, {"dropout": 1.0}, {"n_bins": 0}, {"learning_rate": "none"}, {"solver": LBFGS()}],
+    [
+        {"solver": "lbfgs"},
+        {"dropout": 1.0},
+        {"n_bins": 0},
+        {"n_bins": 10**9},
+        {"learning_rate": "none"},
+        {"solver": LBFGS()},
+    ],
     ids=str,
 )
 def test_hyperparameters_that_are_none(parameters, table):

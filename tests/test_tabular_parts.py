@@ -1,6 +1,8 @@
 """The parts of the nets for tables: what becomes of a table's columns, and the net that takes them."""
 
 import copy
+import datetime
+import decimal
 import pickle
 import re
 from itertools import pairwise
@@ -14,14 +16,22 @@ from hypothesis.extra import numpy as arrays
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
-from sklearn.preprocessing import RobustScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from sknn_iitb import losses
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.objective import Objective
-from sknn_iitb.tabular import PiecewiseLinearEncoder, RobustSmoothScaler, TableEncoder, TabularMLPRegressor
+from sknn_iitb.tabular import (
+    PiecewiseLinearEncoder,
+    RobustSmoothScaler,
+    TableEncoder,
+    TabularMLPClassifier,
+    TabularMLPRegressor,
+)
 from sknn_iitb.tabular.layers import Pieces
 from sknn_iitb.tabular.network import TabularNetwork
+from sknn_iitb.tabular.splits import distinct
 
 QUICK = {"preset": "fast", "max_iter": 8, "hidden_layer_sizes": (16,), "random_state": 0}
 
@@ -97,6 +107,47 @@ def test_unseen_and_missing_levels_of_two_are_halfway():
     assert min(x, y) < unseen < max(x, y) or unseen in (x, y)
 
 
+def test_equal_values_are_one_level():
+    fitted = pd.DataFrame({"a": pd.Series([True, False, True, None], dtype=object)})
+    encoder = TableEncoder(categorical_features=["a"]).fit(fitted)
+    for true in (1, 1.0, np.float32(1), np.int8(1), np.True_, decimal.Decimal("1.00"), "1", "True"):
+        X = pd.DataFrame({"a": pd.Series([true, False, true, None], dtype=object)})
+        np.testing.assert_array_equal(encoder.transform(X), encoder.transform(fitted))
+    large = pd.DataFrame({"a": [2**60, 2**60 + 1]})
+    for X in (large, large.to_numpy()):
+        assert len(np.unique(TableEncoder(categorical_features=[0]).fit_transform(X))) == 2
+    halves = TableEncoder(categorical_features=["a"]).fit(pd.DataFrame({"a": [0.5, 2.0]}))
+    X = pd.DataFrame({"a": [decimal.Decimal("0.50"), np.float32(0.5)]})
+    assert len(np.unique(halves.transform(X))) == 1
+
+
+@pytest.mark.parametrize("served", ["int64", "float64", "Int64", "boolean", "object"])
+def test_booleans_are_served_as_numbers(served):
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame({"owned": rng.uniform(size=200) < 0.5})
+    y = X["owned"].to_numpy().astype(int)
+    net = TabularMLPClassifier(**QUICK).fit(X, y)
+    assert net.score(X, y) == net.score(X.astype(served), y) == 1
+    assert TabularMLPClassifier(**QUICK).fit(X.astype(served), y).score(X, y) == 1
+
+
+def test_columns_whose_every_value_is_unseen_give_one_warning():
+    X = pd.DataFrame({"a": ["x", "y"] * 5, "b": ["u", "v"] * 5, "c": ["s", "t"] * 5})
+    y = np.arange(10.0)
+    served = X.assign(a="other", b=["u", "new"] * 5, c=[None, "X"] * 5)
+    for fitted in (TableEncoder().fit(X), make_pipeline(TableEncoder(), StandardScaler()).fit(X)):
+        with pytest.warns(UserWarning, match=r"columns \['a', 'c'\] was seen in fit") as record:
+            fitted.transform(served)
+        assert len(record) == 1
+    for net in (TabularMLPRegressor(**QUICK).fit(X, y), TabularMLPClassifier(**QUICK).fit(X, y > 4)):
+        with pytest.warns(UserWarning, match=r"\['a', 'c'\]") as record:
+            net.predict(served)
+        assert len(record) == 1
+    encoder = TableEncoder().fit(X)
+    encoder.transform(X.assign(a=None))  # missing, not unseen
+    encoder.transform(served.assign(a="x", c="t"))
+
+
 def test_many_levels_share_a_column():
     X = pd.DataFrame({"a": [f"level {k % 1000}" for k in range(3000)] + ["frequent"] * 100})
     assert TableEncoder().fit_transform(X).shape[1] == 100
@@ -133,6 +184,172 @@ def test_polars_gives_what_pandas_gives(table):
     np.testing.assert_array_equal(net.predict(other), TabularMLPRegressor(**QUICK).fit(X, number).predict(X))
 
 
+WHEN = datetime.datetime(2020, 1, 2)
+NUMBERS = {
+    "pandas": ["int8", "uint64", "float32", "Int16", "Float64", "Sparse[float64]"],
+    "pyarrow": ["int16", "uint8", "float16", "float32", "float64", "decimal128(5, 2)", "decimal256(5, 2)"],
+    "polars": ["Int8", "UInt64", "Int128", "Float32", "Decimal(10, 2)"],
+}
+TIMES = {
+    "pandas": ["datetime64[ns]", "datetime64[s, UTC]", "timedelta64[ns]", "period[D]"],
+    "pyarrow": ["date32()", "date64()", "timestamp('us')", "time64('us')", "duration('s')"],
+    "polars": ["Date", "Datetime", "Duration", "Time"],
+}
+
+
+def _typed(library, kind, values):
+    """A table of one column, `a`, of that type; of pyarrow a Table, and a DataFrame of pandas with its types."""
+    if library == "pandas":
+        return [pd.DataFrame({"a": pd.Series(values).astype(kind)})]
+    module = pytest.importorskip(library)
+    if library == "polars":
+        name, _, arguments = kind.partition("(")
+        kind = getattr(module, name)(*eval(f"({arguments or ')'}"))
+        return [module.DataFrame({"a": module.Series(values).cast(kind)})]
+    kind = eval(f"module.{kind}" if "(" in kind else f"module.{kind}()", {"module": module})
+    if "decimal" in str(kind):
+        values = [None if value is None else decimal.Decimal(value) for value in values]
+    column = module.array(values, kind) if None in values else module.array(values).cast(kind)
+    return [module.table({"a": column}), pd.DataFrame({"a": pd.Series(column, dtype=pd.ArrowDtype(kind))})]
+
+
+@pytest.mark.parametrize(("library", "kind"), [(library, kind) for library in NUMBERS for kind in NUMBERS[library]])
+def test_numbers_of_every_type_are_numbers(library, kind):
+    values = [1, 5, 2, 7, 3, 3]
+    expected = TableEncoder().fit_transform(np.array(values, float)[:, None])
+    for X in _typed(library, kind, values):
+        encoder = TableEncoder().fit(X)
+        assert encoder.is_categorical_.tolist() == [False]
+        assert encoder.feature_names_in_.tolist() == ["a"]
+        np.testing.assert_array_equal(encoder.transform(X), expected)
+
+
+@pytest.mark.parametrize(
+    ("library", "kind"), [("pandas", "Int16"), ("pyarrow", "decimal128(5, 2)"), ("polars", "Int128")]
+)
+def test_missing_numbers_of_every_type_are_missing(library, kind):
+    expected = TableEncoder().fit_transform([[1.0], [np.nan], [5.0]])
+    for X in _typed(library, kind, [1, None, 5]):
+        np.testing.assert_array_equal(TableEncoder().fit_transform(X), expected)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [decimal.Decimal("1.5"), decimal.Decimal("NaN"), decimal.Decimal(4)],
+        [1.5, None, 4],
+        [1.5, pd.NA, np.float32(4)],
+        [1.5, pd.NaT, 4],
+    ],
+    ids=str,
+)
+def test_objects_that_are_numbers_are_numbers(values):
+    X = pd.DataFrame({"a": pd.Series(values, dtype=object)})
+    np.testing.assert_array_equal(TableEncoder().fit_transform(X), TableEncoder().fit_transform([[1.5], [np.nan], [4]]))
+
+
+@pytest.mark.parametrize(("library", "kind"), [(library, kind) for library in TIMES for kind in TIMES[library]])
+def test_times_of_every_type_are_refused(library, kind):
+    values = [None] * 3 if library == "pyarrow" else pd.to_datetime([WHEN] * 3)
+    if library == "polars":
+        values = [None] * 3
+    if kind == "timedelta64[ns]":
+        values = values - values
+    if "UTC" in kind:
+        values = values.tz_localize("UTC")
+    for X in _typed(library, kind, values):
+        with pytest.raises(ValueError, match=r"Column 'a' holds times\. Make numbers of it"):
+            TableEncoder().fit(X)
+        with pytest.raises(ValueError, match="holds times"):
+            TableEncoder(categorical_features=["a"]).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (WHEN, "holds times"),
+        (WHEN.date(), "holds times"),
+        (WHEN.time(), "holds times"),
+        (WHEN - WHEN, "holds times"),
+        (pd.Timestamp(WHEN), "holds times"),
+        (pd.Period("2020"), "holds times"),
+        (np.datetime64(WHEN), "holds times"),
+        (1 + 2j, "holds complex numbers"),
+        (np.complex64(1), "holds complex numbers"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_objects_that_are_times_or_complex_are_refused(value, message):
+    cells = np.empty((3, 1), object)
+    cells[:, 0] = [None, value, value]
+    for X in (pd.DataFrame({0: pd.Series(cells[:, 0], dtype=object)}), cells):
+        for chosen in ("from_dtype", [0]):
+            with pytest.raises(ValueError, match=f"Column 0 {message}"):
+                TableEncoder(chosen).fit(X)
+    encoder = TableEncoder().fit([[1.0], [2.0]])
+    with pytest.raises(ValueError, match=message):
+        encoder.transform(cells)
+
+
+def test_arrays_of_times_or_complex_numbers_are_refused():
+    for kind in ("datetime64[D]", "timedelta64[s]"):
+        X = np.arange(6).reshape(3, 2).astype(kind)
+        for transformer in (TableEncoder(), TableEncoder([0]), RobustSmoothScaler(), PiecewiseLinearEncoder()):
+            with pytest.raises(ValueError, match="holds times"):
+                transformer.fit(X)
+    with pytest.raises(ValueError, match="omplex"):
+        TableEncoder().fit(np.eye(3) * 1j)
+    with pytest.raises(ValueError, match="'a' holds complex"):
+        TableEncoder().fit(pd.DataFrame({"a": [1j, 2.0]}))
+
+
+@pytest.mark.parametrize(
+    "values", [["x", "y", None], [True, False, None], [b"1", b"2", None], [("x", 1), "y", None]], ids=str
+)
+def test_all_else_is_a_category(values):
+    expected = TableEncoder().fit(pd.DataFrame({"a": pd.Series(["x", "y", None], dtype=object)}))
+    frames = [pd.DataFrame({"a": pd.Series(values, dtype=object)})]
+    if isinstance(values[0], (str, bool)):
+        polars, pyarrow = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+        column = pyarrow.array(values)
+        types = {column.type, pyarrow.dictionary(pyarrow.int32(), column.type)}
+        frames += [polars.DataFrame({"a": values})]
+        frames += [pyarrow.table({"a": column.dictionary_encode() if "d" in str(kind) else column}) for kind in types]
+        frames += [pd.DataFrame({"a": pd.Series(values, dtype=pd.ArrowDtype(kind))}) for kind in types]
+        frames += [pd.DataFrame({"a": pd.Categorical(values)})]
+    for X in frames:
+        encoder = TableEncoder().fit(X)
+        assert encoder.is_categorical_.tolist() == [True]
+        assert len(np.unique(encoder.transform(X))) == 3
+        assert encoder.transform(X).shape == (3, len(expected.origins_))
+
+
+def test_a_table_of_pyarrow_gives_what_pandas_gives(table):
+    pyarrow = pytest.importorskip("pyarrow")
+    X, number, _ = table
+    other = pyarrow.Table.from_pandas(X)
+    encoder = TableEncoder().fit(X)
+    np.testing.assert_array_equal(TableEncoder().fit_transform(other), encoder.transform(X))
+    np.testing.assert_array_equal(encoder.transform(other), encoder.transform(X))
+    net = TabularMLPRegressor(**QUICK).fit(other, number, sample_weight=np.ones(len(X)), X_val=other, y_val=number)
+    assert net.feature_names_in_.tolist() == list(X)
+    assert np.isfinite(net.predict(other)).all()
+    with pytest.raises(ValueError, match=r"[Ff]eature names"):
+        net.predict(other.rename_columns([*list(X)[:-1], "other"]))
+    with pytest.raises(ValueError, match="same name: 'size'"):
+        TableEncoder().fit(other.rename_columns([*list(X)[:-1], "size"]))
+
+
+def test_tables_without_columns_and_cells_with_lists_have_an_error_of_their_own():
+    frames = [pd.DataFrame(index=range(3)), pd.DataFrame({"a": [[1], [2], [3]]}), pd.DataFrame({"a": ["x", {}, "y"]})]
+    messages = ["0 feature", "Column 'a' has a list in a cell", "Column 'a' has a dict in a cell"]
+    for X, message in zip(frames, messages, strict=True):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            TableEncoder().fit(X)
+    with pytest.raises(ValueError, match="'a' has a list in a cell"):
+        TableEncoder().fit(pd.DataFrame({"a": ["x", "y"]})).transform(pd.DataFrame({"a": [[1], [2]]}))
+
+
 def test_sparse_is_dense(table):
     rng = np.random.RandomState(0)
     X = sparse.random(60, 5, 0.3, "csr", random_state=rng)
@@ -152,6 +369,19 @@ def test_quantiles_are_those_of_the_repeated_numbers():
         np.testing.assert_array_equal(weighted, scaled)
     with pytest.raises(ValueError, match="non-zero"):
         RobustSmoothScaler().fit(X, sample_weight=np.zeros(40))
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays.arrays(np.int64, (12, 3), elements=st.integers(-2, 2)), st.sampled_from([np.float32, np.float64]))
+def test_distinct_rows_come_in_the_order_of_their_bytes(X, dtype):
+    X = np.where(X == 2, np.nan, X).astype(dtype)
+    parts = X[:, :2], X[:, 2:].astype(np.float64)
+    rows = np.hstack([np.ascontiguousarray(part).view(np.uint8).reshape(12, -1) for part in parts])
+    keys = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
+    _, first, index = np.unique(keys, return_index=True, return_inverse=True)
+    found = distinct(*parts)
+    np.testing.assert_array_equal(found[0], first)
+    np.testing.assert_array_equal(found[1], index.ravel())
 
 
 # --- pieces -----------------------------------------------------------------------------------------------------
@@ -194,9 +424,9 @@ def test_pieces_are_bounded_and_in_order(X, n_bins, dtype):
         assert np.all(np.diff(pieces[known], axis=0) >= 0)
 
 
-@pytest.mark.parametrize("n_bins", [0, -1, 2.5, "4", None])
+@pytest.mark.parametrize("n_bins", [0, -1, 2.5, "4", None, 1025, 10**9])
 def test_pieces_name_a_wrong_number(n_bins):
-    with pytest.raises(ValueError, match=re.escape(f"n_bins must be a whole number above 0, got {n_bins!r}")):
+    with pytest.raises(ValueError, match=re.escape(f"n_bins must be a whole number from 1 to 1024, got {n_bins!r}")):
         PiecewiseLinearEncoder(n_bins).fit(np.eye(3))
 
 

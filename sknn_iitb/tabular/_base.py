@@ -8,7 +8,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
 
 from sknn_iitb._blas import BLASThreads
 from sknn_iitb._parts import one_of
@@ -18,10 +24,12 @@ from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
 from sknn_iitb.reporting import reporter
 from sknn_iitb.schedules import SCHEDULES, Coslog
+from sknn_iitb.tabular.columns import as_numpy
 from sknn_iitb.tabular.encoder import TableEncoder
 from sknn_iitb.tabular.layers import Pieces
-from sknn_iitb.tabular.members import Goal, Progress, Recipe, merged, n_folds_of, splits, train, train_further
-from sknn_iitb.tabular.preprocessing import PiecewiseLinearEncoder
+from sknn_iitb.tabular.members import Goal, Progress, Recipe, train, train_further
+from sknn_iitb.tabular.preprocessing import MAX_BINS, PiecewiseLinearEncoder
+from sknn_iitb.tabular.splits import merged, splits
 from sknn_iitb.training import INTERRUPTED
 from sknn_iitb.validation import Samples
 
@@ -39,6 +47,10 @@ PRESETS = {
 # diamonds.)
 _FEW_SAMPLES = 4000
 
+# Up to so many rows are predicted in float64, where time is not what counts. In float32 some BLAS kernels make the last
+# digit of a row's prediction depend on its place among the others.
+_FEW_ROWS = 1024
+
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
 
@@ -51,7 +63,7 @@ class BaseTabularMLP(BaseEstimator):
         "n_estimators": [_COUNT, None],
         "hidden_layer_sizes": ["array-like", _COUNT],
         "activation": [one_of(ACTIVATIONS.names(lambda cls: cls.hidden)), ACTIVATIONS.base, None],
-        "n_bins": [_COUNT, None],
+        "n_bins": [Interval(Integral, 1, MAX_BINS, closed="both"), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "solver": [one_of(OPTIMIZERS.names(lambda cls: not issubclass(cls, LBFGS))), OPTIMIZERS.base, None],
         "learning_rate": [one_of(SCHEDULES.names()), SCHEDULES.base, None],
@@ -71,15 +83,17 @@ class BaseTabularMLP(BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
-            Numbers of any scale, categories, strings, booleans; missing values too.
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
+            Numbers of any scale, categories, strings, booleans; missing values too. A sparse matrix is made dense, so
+            it is refused if that would take more than 1 GiB.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
             How much each sample counts, at least 0.
         X_val, y_val, sample_weight_val : as X, y and sample_weight, default=None
             What to judge by; all of X is learned from then.
         groups : array-like of shape (n_samples,), default=None
-            For a splitter as `validation_fraction` that keeps groups together.
+            Group labels. All samples of a group are on the same side of each member's validation split, so the
+            validation score is that of unseen groups. A splitter as `validation_fraction` receives the labels instead.
 
         Returns
         -------
@@ -90,14 +104,15 @@ class BaseTabularMLP(BaseEstimator):
         ValueError
             If a parameter or the data cannot be used. The estimator stays as it was.
         """
-        return self._or_as_before(self._fit, X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
+        given = tuple(map(as_numpy, (X_val, y_val, sample_weight_val)))
+        return self._or_as_before(self._fit, X, y, sample_weight, given, groups)
 
     def _or_as_before(self, function, *arguments):
         """Call what trains; after an error the estimator is as it was."""
         self._validate_params()
         before = vars(self).copy()
         try:
-            return function(*arguments)
+            return function(*map(as_numpy, arguments))
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
@@ -121,14 +136,15 @@ class BaseTabularMLP(BaseEstimator):
             raise ValueError(f"Two samples at least are needed, got n_samples=1: {type(self).__name__} holds some out.")
         self.encoder_, self._targets = encoder, self._targets_of(y, classes)
         samples = self._samples(Z, y, weight, groups, training=True)
+        del Z  # the samples are a copy, merged
         judged = self._judged(given)
         goals, recipe = self._goals(), self._recipe(len(samples.Y))
         everything = np.arange(len(samples.Y))
-        parts = (
-            [(everything, everything[:0])] * recipe.n_estimators
-            if judged is not None
-            else splits(recipe.n_estimators, self.validation_fraction, samples, self._strata(samples.Y), rng)
-        )
+        if judged is not None:
+            parts = [(everything, everything[:0])] * recipe.n_estimators
+        else:
+            strata, grouped = self._strata(samples.Y), groups is not None
+            parts = splits(recipe.n_estimators, self.validation_fraction, samples, strata, rng, grouped)
         seeds = rng.randint(2**31 - 1, size=recipe.n_estimators)
         pieces = self._pieces(samples)
         n_epochs = recipe.n_estimators * recipe.max_iter
@@ -213,9 +229,10 @@ class BaseTabularMLP(BaseEstimator):
         return Pieces.between(encoder.edges_)
 
     def _samples(self, Z, y, weight, groups=None, training=False):
+        Y = self._numbers(y)  # raises if y does not fit the targets of `fit`
         weight = self._weigh(y, weight, training)
-        groups = None if groups is None else np.asarray(groups)
-        samples = Samples(Z, self._numbers(y), y, weight, groups)
+        groups = None if groups is None else column_or_1d(groups)
+        samples = Samples(Z, Y, y, weight, groups)
         if weight is not None:
             counts = weight > 0
             if not counts.any():  # newer versions of scikit-learn have said so above
@@ -223,7 +240,7 @@ class BaseTabularMLP(BaseEstimator):
             samples = samples if counts.all() else samples.take(np.flatnonzero(counts))
         # a splitter speaks of the samples as they came
         if training and not hasattr(self.validation_fraction, "split"):
-            samples = merged(samples, n_folds_of(self.validation_fraction))
+            samples = merged(samples, self.validation_fraction)
         return samples._replace(Y=self._scaled(samples.Y, samples.weight, training))
 
     def _judged(self, given):
@@ -234,23 +251,34 @@ class BaseTabularMLP(BaseEstimator):
             return None
         if y_val is None:
             raise ValueError("X_val needs y_val.")
-        Z = self.encoder_.transform(X_val)
-        y_val = self._checked_targets(y_val)
-        check_consistent_length(Z, y_val)
-        if weight_val is not None:
-            weight_val = _check_sample_weight(weight_val, Z, ensure_non_negative=True)
-        return self._samples(Z, y_val, weight_val)
+        try:
+            Z = self.encoder_.transform(X_val)
+            y_val = self._checked_targets(y_val)
+            check_consistent_length(Z, y_val)
+            if weight_val is not None:
+                weight_val = _check_sample_weight(weight_val, Z, ensure_non_negative=True)
+            return self._samples(Z, y_val, weight_val)
+        except ValueError as error:
+            raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
 
     def _matrix(self, X):
         """The encoded table."""
         check_is_fitted(self)
         return self.encoder_.transform(X)
 
+    def _in_batches(self, X, function):
+        """What a function of the encoded table returns, which is never whole in memory."""
+        check_is_fitted(self)
+        X = as_numpy(X)
+        dtype = np.float64 if _num_samples(X) <= _FEW_ROWS else np.float32
+        return np.concatenate([function(Z.astype(dtype, copy=False)) for _, Z in self.encoder_.batches(X)])
+
     def _scores(self, Z, members="members_"):
-        """The members' raw scores of the encoded table."""
+        """The members' raw scores of the encoded table, computed in its type."""
 
         def score(member):
-            return member.network.predict(Z, member.theta, False) / np.float32(member.temperature)
+            theta = member.theta.astype(Z.dtype, copy=False)
+            return member.network.predict(Z, theta, False) / Z.dtype.type(member.temperature)
 
         with BLASThreads(1):
             jobs = (delayed(score)(member) for member in getattr(self, members))

@@ -38,7 +38,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     activation : str or Activation, default=None
         None for "selu".
     n_bins : int, default=16
-        Pieces that every second net sees of each column of numbers, besides the number; None for no pieces.
+        Pieces that every second net sees of each column of numbers, besides the number, at most 1024; None for no
+        pieces.
     dropout : float, default=0.0
         The share of the neurons that is left out in training.
     solver : str or Optimizer, default=None
@@ -55,7 +56,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     categorical_features : "from_dtype" or array-like, default="from_dtype"
         Which columns are categories: see :class:`TableEncoder`.
     validation_fraction : float or CV splitter, default=0.2
-        What each member is judged by.
+        Share of the samples that each member holds out to choose its best epoch. If ``1 / validation_fraction`` is a
+        whole number, the held-out samples are the folds of a cross-validation; otherwise each member has a random
+        split of that size. Splits are stratified by class, and keep the `groups` passed to `fit` together.
     class_weight : dict, "balanced" or None, default=None
     max_time : float, default=None
         Seconds, after which the best so far is returned.
@@ -132,7 +135,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
         sample_weight : array-like of shape (n_samples,), default=None
         classes : array-like of shape (n_classes,), default=None
@@ -194,14 +197,14 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
         probabilities : ndarray of float32, shape (n_samples, n_classes)
             Rows sum to 1, except for multilabel y.
         """
-        return self._predicted(self._matrix(X))
+        return self._in_batches(X, self._predicted).astype(np.float32, copy=False)
 
     def _predicted(self, Z):
         """What is predicted of the encoded table, as numbers."""
@@ -213,7 +216,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------

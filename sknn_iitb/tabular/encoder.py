@@ -1,14 +1,18 @@
 """From a table as people have it to the matrix that the net learns from."""
 
-from collections import namedtuple
+from functools import partial
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_array
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, counted
+from sknn_iitb._warnings import warn
+from sknn_iitb.network import PIECE
+from sknn_iitb.table import check_sparse
+from sknn_iitb.tabular.columns import as_numpy, columns_of, is_frame, names_of, rows_of
+from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, blocks, counted
 
 __all__ = ["TableEncoder"]
 
@@ -16,6 +20,11 @@ __all__ = ["TableEncoder"]
 _MAX_LEVELS = 100
 # what a float32 can hold
 _LARGEST = float(np.finfo(np.float32).max)
+# the size up to which a sparse table is made dense
+_MAX_DENSE_BYTES = 2**30
+# Entries of a batch, 16 MB as float32. It consists of whole pieces of a prediction, which come out as without
+# batches. With more than 4,096 columns it has fewer rows, and predictions may differ by rounding.
+_CELLS, _FEW_ROWS = 2**22, 256
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):
@@ -29,8 +38,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     categorical_features : "from_dtype" or array-like, default="from_dtype"
-        The columns that are categories: by their type, which is category, string, object or boolean in pandas or
-        polars; or their names, their numbers, or a mask.
+        The columns that are categories: those of a DataFrame or pyarrow Table whose type is neither numeric nor
+        temporal nor complex, such as category, string or boolean; or their names, their numbers, or a mask.
 
     Attributes
     ----------
@@ -61,7 +70,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
+            A sparse matrix is made dense, so it is refused if that would take more than 1 GiB.
         y : ignored
         sample_weight : array-like of shape (n_samples,), default=None
             How much each sample counts; a weight of 2 is two samples, one of 0 is none.
@@ -83,7 +93,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
         y : ignored
         sample_weight : array-like of shape (n_samples,), default=None
 
@@ -94,12 +104,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return self._fit_transform(X, sample_weight, all_rows=True)
 
     def _fit_transform(self, X, sample_weight, all_rows):
-        X, columns = self._columns(X, reset=True)
+        X = self._checked(X, reset=True)
+        _check_size(X)
+        columns = columns_of(X)
         self.is_categorical_ = self._chosen(columns)
-        numeric, categories = self._split(columns)
-        rows, weight = counted(np.arange(len(numeric)), sample_weight)
-        few = numeric[rows]
-        self._missing = np.isnan(few).any(axis=0) & ~np.isnan(few).all(axis=0)
+        categories = self._labels(columns)
+        numeric = [column for column, is_category in zip(columns, self.is_categorical_, strict=True) if not is_category]
+        rows, weight = counted(np.arange(X.shape[0]), sample_weight)
+        self._missing = np.array([_has_gaps(column.numbers()[rows]) for column in numeric], bool)
         self._levels = [_levels(labels.index[rows], labels.names, weight) for labels in categories]
         self._n_levels = [len({*codes.values()}) for codes in self._levels]
         is_number = np.flatnonzero(~self.is_categorical_)
@@ -107,27 +119,69 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         widths = [n if n > 2 else 1 for n in self._n_levels]
         self.origins_ = np.concatenate([is_number, is_number[self._missing], np.repeat(of_levels, widths)]).astype(int)
         self._names = [column.name for column in columns]
-        matrix = self._matrix(numeric, categories)
-        self._scaler = RobustSmoothScaler().fit(matrix[rows], sample_weight=weight)
+        matrix = self._matrix(columns, categories)
+        self._scaler = RobustSmoothScaler().fit(matrix, sample_weight=sample_weight)
         return self._scaled(matrix) if all_rows else None
 
     def _scaled(self, matrix):
-        return np.nan_to_num(self._scaler.transform(matrix), copy=False)
+        """The matrix, scaled in place."""
+        for rows in blocks(matrix):
+            self._scaler.scale(matrix[rows])
+            np.nan_to_num(matrix[rows], copy=False)
+        return matrix
 
     def transform(self, X):
         """The matrix.
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
         Z : ndarray of float32, shape (n_samples, n_outputs)
         """
         check_is_fitted(self)
-        X, columns = self._columns(X, reset=False)
-        return self._scaled(self._matrix(*self._split(columns)))
+        X = self._checked(X, reset=False)
+        _check_size(X)
+        matrix = np.empty((X.shape[0], len(self.origins_)), np.float32)
+        for rows, part in self._batches(X):
+            matrix[rows] = part
+        return matrix
+
+    def batches(self, X):
+        """Encode a table in batches of rows, which take a few megabytes each.
+
+        Parameters
+        ----------
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
+
+        Yields
+        ------
+        rows : slice
+        Z : ndarray of float32, shape (n_rows, n_outputs)
+        """
+        check_is_fitted(self)
+        yield from self._batches(self._checked(X, reset=False))
+
+    def _batches(self, X):
+        n_cells = max(X.shape[1], len(self.origins_))
+        n_rows = _CELLS // n_cells // PIECE * PIECE or max(_CELLS // n_cells // _FEW_ROWS, 1) * _FEW_ROWS
+        chosen = np.flatnonzero(self.is_categorical_)
+        known, seen = np.zeros(len(chosen), bool), np.zeros(len(chosen), bool)
+        for rows in gen_batches(X.shape[0], n_rows):
+            columns = columns_of(rows_of(X, rows))
+            categories = self._labels(columns)
+            for k, (labels, levels) in enumerate(zip(categories, self._levels, strict=True)):
+                known[k] |= bool(labels.names)
+                seen[k] |= not levels.keys().isdisjoint(labels.names)
+            yield rows, self._scaled(self._matrix(columns, categories))
+        unseen = [self._names[j] for j in chosen[known & ~seen]]
+        if unseen:
+            warn(
+                f"No value of the categorical columns {unseen} was seen in fit, so they are encoded as unknown. Check "
+                "that their types and spelling are those of the training data."
+            )
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns of the matrix.
@@ -149,30 +203,28 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             levels += [f"{names[j]}_{k}" for k in range(n)] if n > 2 else [names[j]]
         return np.array(numeric + missing + levels, dtype=object)
 
-    def _columns(self, X, reset):
-        """The columns of X, each with its name, its values, and whether its type says category."""
-        is_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
-        if not is_frame:
-            X = check_array(
-                X,
-                accept_sparse="csr",
-                dtype=None if self._may_be_text() else "numeric",
-                ensure_all_finite=False,
-                estimator=self,
-            )
-        elif len(X.columns) and len({*map(str, X.columns)}) < len(X.columns):
-            names = [*map(str, X.columns)]
+    def _checked(self, X, reset):
+        """The frame, ndarray or CSR matrix."""
+        X = as_numpy(X)
+        check_sparse(X)
+        if is_frame(X):
+            names = [*map(str, names_of(X))]
             twice = sorted({name for name in names if names.count(name) > 1})
-            raise ValueError(f"X has columns of the same name: {', '.join(map(repr, twice))}; names must be unique.")
+            if twice:
+                found = ", ".join(map(repr, twice))
+                raise ValueError(f"X has columns of the same name: {found}; names must be unique.")
+            for number, of in zip(X.shape, ("sample", "feature"), strict=True):
+                if number == 0:
+                    raise ValueError(f"Found array with 0 {of}(s) (shape={X.shape}) while a minimum of 1 is required.")
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return X
+        checked = partial(check_array, accept_sparse="csr", ensure_all_finite=False, estimator=self)
+        X = checked(X, dtype=None)
+        if X.dtype.kind not in "biuf":
+            columns_of(X)  # raises for times, which can be converted to numbers
+            X = X if self._may_be_text() else checked(X, dtype="numeric")
         validate_data(self, X, reset=reset, skip_check_array=True)
-        if is_frame and len(X) == 0:
-            raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
-        if is_frame:
-            columns = [_of_frame(X[name], name) for name in X.columns]
-        else:
-            X = X.toarray() if sparse.issparse(X) else X
-            columns = [_Column(k, X[:, k], False) for k in range(X.shape[1])]
-        return X, columns
+        return X
 
     def _may_be_text(self):
         return not isinstance(self.categorical_features, str) and self.categorical_features is not None
@@ -202,27 +254,29 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 raise ValueError(f"categorical_features has {each!r}, which is no column of X; those are {names}.")
         return mask
 
-    def _split(self, columns):
-        """The numbers, a float64 matrix, and the categories, a list of labels."""
-        n = len(columns[0].values)
-        pairs = list(zip(columns, self.is_categorical_, strict=True))
-        numeric = [_as_numbers(column) for column, is_category in pairs if not is_category]
-        categories = [_as_labels(column) for column, is_category in pairs if is_category]
-        return np.column_stack(numeric) if numeric else np.empty((n, 0)), categories
+    def _labels(self, columns):
+        return [
+            column.labels() for column, is_category in zip(columns, self.is_categorical_, strict=True) if is_category
+        ]
 
-    def _matrix(self, numeric, categories):
+    def _matrix(self, columns, categories):
         """The columns of the matrix before they are scaled."""
-        matrix = np.empty((len(numeric), len(self.origins_)), np.float32)
-        matrix[:, : numeric.shape[1]] = np.clip(numeric, -_LARGEST, _LARGEST)
-        at = numeric.shape[1]
-        for j in np.flatnonzero(self._missing):
-            matrix[:, at] = np.isnan(numeric[:, j])
-            at += 1
+        numeric = [column for column, is_category in zip(columns, self.is_categorical_, strict=True) if not is_category]
+        n_samples = len(categories[0].index if categories else numeric[0].numbers())
+        matrix = np.empty((n_samples, len(self.origins_)), np.float32)
+        at = len(numeric)
+        for j, column in enumerate(numeric):
+            values = column.numbers()
+            matrix[:, j] = np.clip(values, -_LARGEST, _LARGEST)
+            if self._missing[j]:
+                matrix[:, at] = np.isnan(values)
+                at += 1
         for labels, levels, n in zip(categories, self._levels, self._n_levels, strict=True):
             # the last entry is that of missing values, whose index is -1
             codes = np.array([*(levels.get(name, -1) for name in labels.names), -1])[labels.index]
             if n > 2:
-                matrix[:, at : at + n] = codes[:, None] == np.arange(n)
+                for rows in blocks(matrix):
+                    matrix[rows, at : at + n] = codes[rows, None] == np.arange(n)
                 at += n
             else:
                 matrix[:, at] = np.where(codes < 0, 0, 2 * codes - 1) if n == 2 else 0
@@ -238,62 +292,20 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return tags
 
 
-_Column = namedtuple("_Column", "name values is_category")
+def _has_gaps(values):
+    missing = np.isnan(values)
+    return missing.any() and not missing.all()
 
 
-def _of_frame(series, name):
-    """A column of a DataFrame of pandas or polars."""
-    kind = series.dtype
-    letter = getattr(kind, "kind", None)
-    if letter is None:  # polars
-        if kind.is_temporal():
-            letter = "M"
-        elif kind.is_numeric():
-            return _Column(name, np.asarray(series.to_numpy(), np.float64), False)
-        else:
-            return _Column(name, np.array(series.to_list(), dtype=object), True)
-    if letter in "mM":
+def _check_size(X):
+    """Refuse a sparse matrix whose dense copy would be too large."""
+    n_bytes = 4 * X.shape[0] * X.shape[1]
+    if sparse.issparse(X) and n_bytes > _MAX_DENSE_BYTES:
         raise ValueError(
-            f"Column {name!r} holds times. Make numbers of it, such as the days since a date or the hour of the day, "
-            "or leave it out."
+            f"X is sparse, and its dense float32 copy of shape {X.shape} would take {n_bytes / 2**30:.1f} GiB; the "
+            f"limit is {_MAX_DENSE_BYTES / 2**30:.0f} GiB. Reduce the number of columns, for example with "
+            "sklearn.decomposition.TruncatedSVD, or use MLPClassifier or MLPRegressor, which train on sparse X."
         )
-    if letter in "iuf":
-        return _Column(name, series.to_numpy(dtype=np.float64, na_value=np.nan), False)
-    values = series.to_numpy(dtype=object)
-    if str(kind) == "object" and not any(isinstance(v, (str, bool, np.bool_)) for v in values):
-        try:  # numbers among which something is missing
-            return _Column(name, np.array([np.nan if v is None else v for v in values], np.float64), False)
-        except (TypeError, ValueError):
-            pass
-    return _Column(name, values, True)
-
-
-def _as_numbers(column):
-    try:
-        values = np.asarray(column.values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"Column {column.name!r} has values that are no numbers ({error}); name it in categorical_features."
-        ) from None
-    if np.isinf(values).any():
-        raise ValueError(f"Column {column.name!r} has infinite values; replace them by NaN, which means missing.")
-    return values
-
-
-_Labels = namedtuple("_Labels", "index names")
-_Labels.__doc__ = """Which level each sample has, -1 for none; levels as strings, for what is mixed has no order."""
-
-
-def _as_labels(column):
-    index, names, known = [], {}, {}
-    for value in column.values.tolist():
-        key = type(value), value  # True, 1 and 1.0 are equal
-        if key not in known:
-            # None, pandas.NA, and NaN, which is not equal to itself
-            missing = value is None or type(value).__name__ == "NAType" or value != value
-            known[key] = -1 if missing else names.setdefault(_text(value), len(names))
-        index.append(known[key])
-    return _Labels(np.array(index, np.int64), list(names))
 
 
 def _levels(index, names, weight):
@@ -301,8 +313,3 @@ def _levels(index, names, weight):
     counts = np.bincount(index + 1, weight, minlength=len(names) + 1)[1:]
     found = sorted((k for k in range(len(names)) if counts[k] > 0), key=lambda k: (-counts[k], names[k]))
     return {names[k]: min(number, _MAX_LEVELS - 1) for number, k in enumerate(found)}
-
-
-def _text(value):
-    # 1 and 1.0 are one level: a column of whole numbers becomes one of floats when a value is missing
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

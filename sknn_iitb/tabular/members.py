@@ -1,7 +1,6 @@
 """The members of an ensemble: nets that learn each from a part of the samples, and are kept as in their best epoch."""
 
 import threading
-import warnings
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -11,7 +10,6 @@ from weakref import WeakSet
 import numpy as np
 from joblib import effective_n_jobs
 from scipy.optimize import minimize_scalar
-from sklearn.model_selection import KFold, StratifiedKFold
 
 from sknn_iitb.network import native
 from sknn_iitb.objective import Objective
@@ -19,7 +17,7 @@ from sknn_iitb.schedules import Constant, clock_of
 from sknn_iitb.tabular.network import TabularNetwork
 from sknn_iitb.training import History, Plan, State, descend
 
-__all__ = ["Goal", "Member", "Progress", "Recipe", "merged", "n_folds_of", "splits", "train", "train_further"]
+__all__ = ["Goal", "Member", "Progress", "Recipe", "train", "train_further"]
 
 Recipe = namedtuple(
     "Recipe",
@@ -51,56 +49,6 @@ _FINAL_RATE = 0.03
 
 # of equal epochs the later one is kept, which has learned longer: each counts as so much better than the one before
 _LATER = 1e-9
-
-
-def splits(n_members, fraction, samples, strata, rng):
-    """Which samples each member learns from, and which it is judged by: the parts of one cross-validation, or more.
-
-    So the members have seen all samples between them, and differ by what they have seen.
-
-    Parameters
-    ----------
-    n_members : int
-    fraction : float or CV splitter
-        The share of the samples that a member is judged by.
-    samples : Samples
-        As they are given for a splitter, else as :func:`merged` has them.
-    strata : ndarray or None
-        What the parts are to have equal shares of.
-    rng : RandomState
-
-    Returns
-    -------
-    splits : list of (ndarray, ndarray)
-    """
-    found = []
-    while len(found) < n_members:
-        if hasattr(fraction, "split"):
-            parts = list(fraction.split(samples.X, samples.y, samples.groups))
-            if not parts:
-                raise ValueError(f"validation_fraction={fraction!r} gives no split of these samples.")
-        else:
-            folds = _folds(n_folds_of(fraction), samples.groups, strata, rng.randint(2**31 - 1))
-            parts = [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in np.unique(folds)]
-        found += parts
-    return found[:n_members]
-
-
-def _folds(n_folds, shares, strata, seed):
-    """The number of the fold that each sample is in."""
-    folds, alone = shares.copy(), np.flatnonzero(shares < 0)
-    n_folds = min(n_folds, len(alone))
-    if n_folds < 2:
-        folds[alone] = 0
-        return folds
-    strata = None if strata is None else strata[alone]
-    stratifies = strata is not None and np.bincount(strata).max() >= n_folds
-    splitter = (StratifiedKFold if stratifies else KFold)(n_folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer samples than there are folds
-        for k, (_, held_out) in enumerate(splitter.split(alone, strata)):
-            folds[alone[held_out]] = k
-    return folds
 
 
 class Progress:
@@ -152,34 +100,6 @@ class Progress:
         with self._lock:
             for objective in self._objectives:
                 objective.interrupt()
-
-
-def n_folds_of(fraction):
-    """How many parts of such a size there are."""
-    return max(2, round(1 / fraction))
-
-
-def merged(samples, n_folds):
-    """The distinct samples, in an order that is their own, with the weights of equal ones added up.
-
-    So a sample of weight 2 is the same as two samples, and a few equal ones are never on both sides of a split. Of
-    those that there are many of, as in a table of a few categories, each fold is to have its share, or what is held out
-    would be what has not been learned: they become as many samples as there are folds. `groups` has the number of the
-    fold then, and -1 for the others.
-    """
-    n_samples = len(samples.Y)
-    as_bytes = [np.ascontiguousarray(part).view(np.uint8).reshape(n_samples, -1) for part in (samples.X, samples.Y)]
-    rows = np.hstack(as_bytes)
-    keys = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
-    _, first, index = np.unique(keys, return_index=True, return_inverse=True)
-    index = index.ravel()
-    n_equal = np.bincount(index)
-    n_shares = np.where(n_equal >= n_folds, n_folds, 1)
-    weight = np.repeat(np.bincount(index, samples.weight) / n_shares, n_shares)
-    number = np.arange(n_shares.sum()) - np.repeat(np.cumsum(n_shares) - n_shares, n_shares)
-    shares = np.where(np.repeat(n_shares, n_shares) > 1, number, -1)
-    samples = samples.take(np.repeat(first, n_shares))
-    return samples._replace(weight=None if np.all(weight == weight[0]) else weight, groups=shares)
 
 
 def train(samples, given, goal, recipe, pieces, every, parts, seeds, progress, n_jobs=None):

@@ -4,6 +4,7 @@ import numbers
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_sample_weight,
@@ -11,7 +12,27 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-__all__ = ["PiecewiseLinearEncoder", "RobustSmoothScaler", "counted"]
+from sknn_iitb.tabular.columns import as_numpy
+
+__all__ = ["MAX_BINS", "PiecewiseLinearEncoder", "RobustSmoothScaler", "blocks", "counted"]
+
+# the most pieces of a column: a net has a weight for each piece and neuron
+MAX_BINS = 1024
+# entries of a matrix that are worked on at a time: intermediate results stay small
+_BLOCK = 2**17
+
+
+def _checked(transformer, X, **options):
+    """X as a matrix of floats."""
+    X = as_numpy(X)
+    if isinstance(X, np.ndarray) and X.dtype.kind in "mM":  # NumPy converts times to numbers
+        raise ValueError("X holds times. Make numbers of them, such as the days since a date or the hour of the day.")
+    return validate_data(transformer, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", **options)
+
+
+def blocks(matrix):
+    """Slices of the rows of a matrix, for work in place."""
+    return gen_batches(len(matrix), max(1, _BLOCK // max(1, matrix.shape[1])))
 
 
 def counted(X, sample_weight):
@@ -29,7 +50,7 @@ def counted(X, sample_weight):
     """
     if sample_weight is None:
         return X, np.ones(len(X))
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = _check_sample_weight(as_numpy(sample_weight), X, dtype=np.float64, ensure_non_negative=True)
     if not weight.any():  # newer versions of scikit-learn have said so above
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return (X, weight) if weight.all() else (X[weight > 0], weight[weight > 0])
@@ -107,11 +128,12 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         if not isinstance(self.limit, numbers.Real) or not self.limit > 0:
             raise ValueError(f"limit must be a number above 0, got {self.limit!r}.")
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
-        X, weight = counted(X, sample_weight)
+        X = _checked(self, X)
+        rows, weight = counted(np.arange(len(X)), sample_weight)
         self.center_, self.scale_ = np.zeros(X.shape[1]), np.full(X.shape[1], np.inf)
         largest = np.finfo(np.float64).max / 2
-        for j, x in enumerate(X.T):
+        for j in range(X.shape[1]):
+            x = X[rows, j]
             known = ~np.isnan(x)
             x = x[known].astype(np.float64)
             if x.size == 0 or x.min() == x.max():
@@ -136,18 +158,26 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             float32 if X is, else float64.
         """
         check_is_fitted(self)
-        X = validate_data(
-            self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", reset=False, copy=True
-        )
+        X = _checked(self, X, reset=False, copy=True)
+        for rows in blocks(X):
+            self.scale(X[rows])
+        return X
+
+    def scale(self, X):
+        """Scale a matrix of floats in place, without a check.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+        """
         # halves here too; and no scale may become zero in X's type
         halves = np.maximum((self.scale_ / 2).astype(X.dtype), np.finfo(X.dtype).tiny)
         with np.errstate(over="ignore"):
             X /= 2
             X -= (self.center_ / 2).astype(X.dtype)
             X /= halves
-            X = np.clip(X, -1e6, 1e6)  # a square beyond that may overflow, and it makes no difference
+            np.clip(X, -1e6, 1e6, out=X)  # a square beyond that may overflow, and it makes no difference
             X /= np.sqrt(1 + (X / X.dtype.type(self.limit)) ** 2)
-        return X
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -166,7 +196,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_bins : int, default=16
-        The most pieces of a column; those whose ends are equal are left out, and so are constant columns.
+        The most pieces of a column, at most 1024; those whose ends are equal are left out, and so are constant columns.
 
     Attributes
     ----------
@@ -206,15 +236,16 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `n_bins` is not a whole number above 0, or X has infinite values.
+            If `n_bins` is not a whole number from 1 to 1024, or X has infinite values.
         """
-        if not isinstance(self.n_bins, numbers.Integral) or not self.n_bins >= 1:
-            raise ValueError(f"n_bins must be a whole number above 0, got {self.n_bins!r}.")
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
-        X, weight = counted(X, sample_weight)
+        if not isinstance(self.n_bins, numbers.Integral) or not 1 <= self.n_bins <= MAX_BINS:
+            raise ValueError(f"n_bins must be a whole number from 1 to {MAX_BINS}, got {self.n_bins!r}.")
+        X = _checked(self, X)
+        rows, weight = counted(np.arange(len(X)), sample_weight)
         shares = np.arange(1, self.n_bins) / self.n_bins
         self.edges_ = []
-        for x in X.T:
+        for j in range(X.shape[1]):
+            x = X[rows, j]
             known = ~np.isnan(x)
             inner = _quantiles(x[known], weight[known], shares) if known.any() else x[:0]
             ends = [x[known].min(), x[known].max()] if known.any() else []
@@ -235,7 +266,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
             From -1 to 1; float32 if X is, else float64.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", reset=False)
+        X = _checked(self, X, reset=False)
         pieces = [np.empty((len(X), 0), X.dtype)]
         for x, edges in zip(X.T, self.edges_, strict=True):
             if edges.size:

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, column_or_1d
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from sknn_iitb._base import assign
 from sknn_iitb._parts import one_of
@@ -33,7 +33,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     activation : str or Activation, default=None
         None for "mish".
     n_bins : int, default=16
-        Pieces that three of four nets see of each column of numbers, besides the number; None for no pieces.
+        Pieces that three of four nets see of each column of numbers, besides the number, at most 1024; None for no
+        pieces.
     dropout : float, default=0.0
         The share of the neurons that is left out in training.
     solver : str or Optimizer, default=None
@@ -48,7 +49,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     categorical_features : "from_dtype" or array-like, default="from_dtype"
         Which columns are categories: see :class:`TableEncoder`.
     validation_fraction : float or CV splitter, default=0.2
-        What each member is judged by.
+        Share of the samples that each member holds out to choose its best epoch. If ``1 / validation_fraction`` is a
+        whole number, the held-out samples are the folds of a cross-validation; otherwise each member has a random
+        split of that size. Splits keep the `groups` passed to `fit` together.
     quantiles : array-like of float, default=None
         What `predict_quantiles` is to predict, increasing; nets of their own are trained for them.
     max_time : float, default=None
@@ -124,7 +127,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
 
@@ -188,6 +191,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
             spread = np.sqrt(share @ (Y / largest - self._mean / largest) ** 2) * largest
             self._scale = np.where(spread > 0, spread, 1.0)
             self._range = Y.min(axis=0), Y.max(axis=0)
+        elif Y.shape[1] != len(self._scale):
+            raise ValueError(f"y has {Y.shape[1]} outputs, the estimator was fitted with {len(self._scale)}.")
         return np.ascontiguousarray((Y / self._scale - self._mean / self._scale).astype(np.float32))
 
     def _strata(self, Y):
@@ -201,13 +206,13 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        y = self._predicted(self._matrix(X))
+        y = self._in_batches(X, self._predicted)
         return self._targets.one(y)
 
     def _predicted(self, Z):
@@ -221,17 +226,20 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
         y : ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
             They do not cross.
         """
-        Z, loss = self._matrix(X), Quantile(self._quantile_list())
+        check_is_fitted(self)
         self._check_quantiles()
-        scores = self._scores(Z, "quantile_members_")
+        value = self._in_batches(X, self._predicted_quantiles)
+        return value[:, 0] if self._targets.single else value
+
+    def _predicted_quantiles(self, Z):
+        loss, scores = Quantile(self._quantile_list()), self._scores(Z, "quantile_members_")
         mean = np.mean([loss.narrow(score.astype(np.float64)) for score in scores], axis=0)
         scale, center, (low, high) = self._scale[:, None], self._mean[:, None], self._range
-        value = np.clip(mean * scale + center, low[:, None], high[:, None])
-        return value[:, 0] if self._targets.single else value
+        return np.clip(mean * scale + center, low[:, None], high[:, None])

@@ -1,0 +1,212 @@
+"""Columns of a table, from whichever library it comes: numbers or categories, by their type."""
+
+import re
+from collections import namedtuple
+from datetime import date, time, timedelta
+from decimal import Decimal
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["Column", "Labels", "as_numpy", "columns_of", "is_frame", "names_of", "rows_of"]
+
+Labels = namedtuple("Labels", "index names")
+Labels.__doc__ = """The level of each sample, -1 for a missing one, and the levels as text."""
+
+# Names of types in NumPy, pandas, polars and Arrow, in lower case; all others are categories. The values of a column of
+# objects decide what it is.
+_TYPES = {
+    "time": r"date|time|duration|period|month_day",
+    "complex": r"complex",
+    "number": r"u?int\d|float|double|half|decimal",
+    "object": r"object|null",
+}
+_TIMES = date, time, timedelta, np.datetime64, np.timedelta64
+_REFUSED = {
+    "time": "holds times. Make numbers of it, such as the days since a date or the hour of the day, or leave it out.",
+    "complex": "holds complex numbers. Split it into real and imaginary parts, or leave it out.",
+}
+
+
+def as_numpy(data):
+    """Convert an array of another library, such as a PyTorch tensor, to NumPy; return anything else as it is."""
+    if isinstance(data, np.ndarray) or not hasattr(data, "__dlpack__"):
+        return data
+    try:
+        return np.asarray(data) if hasattr(data, "__array__") else np.from_dlpack(data)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The {type(data).__name__} cannot be converted to NumPy ({error}). Arrays must be on the CPU and detached "
+            "from a gradient."
+        ) from error
+
+
+def is_frame(X):
+    """Whether X is a DataFrame of pandas or polars or a pyarrow Table."""
+    return hasattr(X, "columns") and (hasattr(X, "dtypes") or hasattr(X, "column_names"))
+
+
+def names_of(frame):
+    """Names of the columns of a frame."""
+    return list(frame.column_names if hasattr(frame, "column_names") else frame.columns)
+
+
+def rows_of(X, rows):
+    """A slice of the rows of a frame or matrix; of a sparse one as an ndarray."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if hasattr(X, "column_names"):
+        return X.slice(rows.start, rows.stop - rows.start)
+    return X[rows].toarray() if sparse.issparse(X) else X[rows]
+
+
+def columns_of(X):
+    """The columns of a frame, an ndarray or a sparse matrix, which are converted on access.
+
+    Returns
+    -------
+    columns : list of Column
+
+    Raises
+    ------
+    ValueError
+        If a column holds times or complex numbers.
+    """
+    if is_frame(X):
+        column = X.column if hasattr(X, "column_names") else X.__getitem__
+        return [Column(name, series, _kind(series)) for name, series in ((name, column(name)) for name in names_of(X))]
+    kind = _kind(X)
+    if sparse.issparse(X):
+        X = X.tocsc()
+        X.sum_duplicates()
+        return [Column(k, _SparseColumn(X, k), kind, typed=False) for k in range(X.shape[1])]
+    return [Column(k, X[:, k], kind, typed=False) for k in range(X.shape[1])]
+
+
+class _SparseColumn(namedtuple("_SparseColumn", "X number")):
+    """A column of a matrix in CSC form."""
+
+    def dense(self):
+        column, entries = np.zeros(self.X.shape[0], self.X.dtype), slice(*self.X.indptr[self.number : self.number + 2])
+        column[self.X.indices[entries]] = self.X.data[entries]
+        return column
+
+
+class Column:
+    """A column of a table.
+
+    Parameters
+    ----------
+    name : str or int
+    series : Series, ChunkedArray or ndarray
+    kind : str
+        What its type says.
+    typed : bool, default=True
+        Whether the column may be a category by its type; the columns of a matrix share one type.
+
+    Attributes
+    ----------
+    is_category : bool
+    """
+
+    def __init__(self, name, series, kind, typed=True):
+        self.name, self._series = name, series
+        if kind == "object":
+            kind = _kind_of_objects(_objects(series))
+        if kind in _REFUSED:
+            raise ValueError(f"Column {name!r} {_REFUSED[kind]}")
+        self.is_category = typed and kind == "category"
+
+    def numbers(self):
+        """The values as float64, NaN where they are missing."""
+        try:
+            values = _floats(self._series)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Column {self.name!r} has values that are no numbers ({error}); name it in categorical_features."
+            ) from None
+        if np.isinf(values).any():
+            raise ValueError(f"Column {self.name!r} has infinite values; replace them by NaN, which means missing.")
+        return values
+
+    def labels(self):
+        """The values as levels of a category."""
+        index, names, known = [], {}, {}
+        try:
+            for value in _objects(self._series):
+                key = type(value), value  # True, 1 and 1.0 are equal
+                if key not in known:
+                    known[key] = -1 if _is_missing(value) else names.setdefault(_text(value), len(names))
+                index.append(known[key])
+        except TypeError:
+            raise ValueError(
+                f"Column {self.name!r} has a {type(value).__name__} in a cell; a cell must be a number or a category, "
+                "such as a string."
+            ) from None
+        return Labels(np.array(index, np.int32), list(names))
+
+
+def _kind(series):
+    """What the type of a column or matrix says: a key of the table of types, or a category."""
+    dtype = series.dtype if hasattr(series, "dtype") else series.type
+    name = str(getattr(dtype, "name", dtype)).lower().removeprefix("sparse[")
+    return next((kind for kind, pattern in _TYPES.items() if re.match(pattern, name)), "category")
+
+
+def _kind_of_objects(values):
+    types = {type(value) for value in values}
+    if any((issubclass(t, _TIMES) and t.__name__ != "NaTType") or t.__name__ == "Period" for t in types):
+        return "time"
+    if any(issubclass(t, (complex, np.complexfloating)) for t in types):
+        return "complex"
+    if any(issubclass(t, (str, bytes, bool, np.bool_)) for t in types):
+        return "category"
+    try:
+        _as_floats(values)
+    except (TypeError, ValueError):
+        return "category"
+    return "number"
+
+
+def _floats(series):
+    if isinstance(series, np.ndarray):
+        return np.asarray(series, np.float64)
+    if isinstance(series, _SparseColumn):
+        return series.dense().astype(np.float64)
+    if _kind(series) != "number":
+        return _as_floats(_objects(series))
+    if hasattr(series, "iloc"):
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    if hasattr(series, "to_pylist"):
+        return series.cast("float64", safe=False).to_numpy(zero_copy_only=False)
+    return series.cast(float).to_numpy()
+
+
+def _objects(series):
+    if hasattr(series, "to_pylist"):
+        return series.to_pylist()
+    if hasattr(series, "iloc"):
+        return series.to_numpy(dtype=object).tolist()
+    if isinstance(series, _SparseColumn):
+        return series.dense().tolist()
+    return series.tolist() if isinstance(series, np.ndarray) else series.to_list()
+
+
+def _as_floats(values):
+    return np.fromiter((np.nan if _is_missing(value) else value for value in values), np.float64, len(values))
+
+
+def _is_missing(value):
+    # None, pandas.NA, NaT and NaN, the last two of which are not equal to themselves
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+
+
+def _text(value):
+    """The level of a value: equal values have the same one, whatever their types, and so has their text."""
+    if isinstance(value, (Integral, np.bool_)):
+        return str(int(value))
+    if isinstance(value, (Real, Decimal)):
+        number = float(value)
+        return str(int(number)) if number.is_integer() else str(number)
+    return {"True": "1", "False": "0"}.get(value, str(value))
