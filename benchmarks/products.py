@@ -6,8 +6,8 @@ from time import perf_counter
 import numba
 import numpy as np
 
-from sknn_iitb._intrinsics import matmul, matmul_nt, matmul_tn
-from sknn_iitb.network import aligned
+from sknn_iitb._engine.network import aligned
+from sknn_iitb._jit.intrinsics import matmul, matmul_nt, matmul_tn
 
 
 @numba.njit(nogil=True)

@@ -15,7 +15,8 @@ from sklearn.datasets import load_diabetes
 from sklearn.inspection import PartialDependenceDisplay
 from sklearn.model_selection import train_test_split
 
-from sknn_iitb.tabular import ImportanceDisplay, TabularMLPRegressor
+from sknn_iitb import TabularMLPRegressor
+from sknn_iitb.inspection import ImportanceDisplay
 
 X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 X["sex"] = X["sex"].map({1.0: "one", 2.0: "other"})

@@ -20,7 +20,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import RocCurveDisplay, log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
 
-from sknn_iitb.tabular import ImportanceDisplay, TabularMLPClassifier
+from sknn_iitb import TabularMLPClassifier
+from sknn_iitb.inspection import ImportanceDisplay
 
 (path,) = (Path(sklearn.__file__).parent / "datasets/tests/data/openml/id_40945").glob("*.arff.gz")
 names = ["class", "survived", "name", "sex", "age", "siblings", "parents", "ticket", "fare", "cabin", "embarked"]

@@ -1,8 +1,25 @@
-"""Neural networks for tables, on a CPU, as scikit-learn estimators."""
+"""Fast neural networks for tabular data: drop-in scikit-learn estimators for the CPU."""
 
-from sknn_iitb.classifier import MLPClassifier
-from sknn_iitb.comparison import compare_with_sklearn
-from sknn_iitb.regressor import MLPRegressor
+from importlib import import_module
 
-__all__ = ["MLPClassifier", "MLPRegressor", "compare_with_sklearn"]
+from sknn_iitb.mlp import MLPClassifier, MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularMLPClassifier", "TabularMLPRegressor", "compare_with_sklearn"]
 __version__ = "0.1.0"
+
+# imported on first access, so that `import sknn_iitb` stays fast
+_LAZY = {
+    "TabularMLPClassifier": "tabular",
+    "TabularMLPRegressor": "tabular",
+    "compare_with_sklearn": "inspection",
+}
+
+
+def __getattr__(name):
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY})

@@ -6,8 +6,8 @@ take raw scores.
 
 import numpy as np
 
-from sknn_iitb._intrinsics import inlined, part, row
-from sknn_iitb._math import exp
+from sknn_iitb._jit.intrinsics import inlined, part, row
+from sknn_iitb._jit.math import exp
 
 __all__ = ["gaussian", "quantiles", "softmax_focal", "softmax_log_loss", "softmax_squared_error"]
 

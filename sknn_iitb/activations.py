@@ -11,9 +11,9 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._intrinsics import first, part
-from sknn_iitb._math import exp, expm1, log1p_unit, scaled_tail, sigmoid, tanh
-from sknn_iitb._parts import Custom, Part, Registry
+from sknn_iitb._jit.intrinsics import first, part
+from sknn_iitb._jit.math import exp, expm1, log1p_unit, scaled_tail, sigmoid, tanh
+from sknn_iitb._registry import Custom, Part, Registry
 
 __all__ = [
     "ACTIVATIONS",

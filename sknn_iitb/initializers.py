@@ -5,7 +5,7 @@ An initializer draws the weight matrix, of shape (fan_in, fan_out), and the bias
 
 import numpy as np
 
-from sknn_iitb._parts import Part, Registry
+from sknn_iitb._registry import Part, Registry
 
 __all__ = [
     "INITIALIZERS",

@@ -17,9 +17,9 @@ import numpy as np
 import sklearn
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._intrinsics import first, part
-from sknn_iitb._math import exp, log1p_unit, sigmoid, tanh
-from sknn_iitb._parts import Custom, Part, Registry
+from sknn_iitb._jit.intrinsics import first, part
+from sknn_iitb._jit.math import exp, log1p_unit, sigmoid, tanh
+from sknn_iitb._registry import Custom, Part, Registry
 from sknn_iitb._rowwise import gaussian, quantiles, softmax_focal, softmax_log_loss, softmax_squared_error
 
 __all__ = [

@@ -15,7 +15,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._parts import Custom, Part, Registry
+from sknn_iitb._registry import Custom, Part, Registry
 
 __all__ = [
     "SCHEDULES",

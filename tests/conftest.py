@@ -8,15 +8,16 @@ import pytest
 from sklearn import datasets
 from sklearn.preprocessing import scale
 
-from sknn_iitb import MLPClassifier, MLPRegressor, _patience
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb._jit import patience
 
 pytest.register_assert_rewrite("refused")
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch):
+def no_announcements(monkeypatch):
     """What is printed must not depend on whether the cache is warm."""
-    monkeypatch.setattr(_patience, "_PATIENCE", 1e6)
+    monkeypatch.setattr(patience, "_PATIENCE", 1e6)
 
 
 @pytest.fixture(autouse=True)

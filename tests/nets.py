@@ -7,11 +7,11 @@ import numba
 import numpy as np
 from hypothesis import HealthCheck, settings
 
+from sknn_iitb._engine.network import Network
+from sknn_iitb._engine.objective import Objective
+from sknn_iitb._engine.training import State
 from sknn_iitb.activations import Softmax
-from sknn_iitb.network import Network
-from sknn_iitb.objective import Objective
 from sknn_iitb.schedules import Clock
-from sknn_iitb.training import State
 
 
 def examples(n):

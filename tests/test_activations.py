@@ -4,7 +4,7 @@ import naive
 import numpy as np
 import pytest
 
-from sknn_iitb._jit import compiled
+from sknn_iitb._jit.compilation import compiled
 from sknn_iitb.activations import ACTIVATIONS, CELU, ELU, GELU, SELU, Mish, ReLU, SiLU, Step, elementwise
 
 ELEMENTWISE = [cls() for cls in ACTIVATIONS if cls.function is not None]

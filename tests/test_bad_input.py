@@ -20,7 +20,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknn_iitb import MLPClassifier, MLPRegressor, objective
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb._engine import objective
 from sknn_iitb.activations import ACTIVATIONS, LeakyReLU, Softmax
 from sknn_iitb.initializers import INITIALIZERS
 from sknn_iitb.losses import LOSSES, Hinge, Huber, Quantile

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
-from sknn_iitb import MLPClassifier, MLPRegressor, _blas
-from sknn_iitb._blas import BLASThreads
-from sknn_iitb.objective import Objective
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb._engine.objective import Objective
+from sknn_iitb._jit import blas
+from sknn_iitb._jit.blas import BLASThreads
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -140,14 +141,14 @@ def test_n_threads_changes_results_by_rounding_only_and_never_from_run_to_run(dt
 
 
 def test_an_exit_that_is_interrupted_is_completed(blas_threads, monkeypatch):
-    interrupts, set_threads = [KeyboardInterrupt], _blas._set
+    interrupts, set_threads = [KeyboardInterrupt], blas._set
 
     def set_or_interrupt(library, n_threads):
         if n_threads == 2 and interrupts:
             raise interrupts.pop()
         set_threads(library, n_threads)
 
-    monkeypatch.setattr(_blas, "_set", set_or_interrupt)
+    monkeypatch.setattr(blas, "_set", set_or_interrupt)
     with pytest.raises(KeyboardInterrupt), BLASThreads(1):
         pass
     assert not interrupts
@@ -155,14 +156,14 @@ def test_an_exit_that_is_interrupted_is_completed(blas_threads, monkeypatch):
 
 
 def test_an_entry_that_is_interrupted_leaves_no_limit(blas_threads, monkeypatch):
-    interrupts, set_threads = [KeyboardInterrupt], _blas._set
+    interrupts, set_threads = [KeyboardInterrupt], blas._set
 
     def set_then_interrupt(library, n_threads):
         set_threads(library, n_threads)
         if interrupts:
             raise interrupts.pop()
 
-    monkeypatch.setattr(_blas, "_set", set_then_interrupt)
+    monkeypatch.setattr(blas, "_set", set_then_interrupt)
     with pytest.raises(KeyboardInterrupt), BLASThreads(1):
         pass
     assert blas_threads() == {2}

@@ -12,7 +12,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknn_iitb import MLPClassifier, MLPRegressor, _callbacks
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb.mlp import _callbacks
 
 callback = pytest.importorskip("sklearn.callback", reason="this scikit-learn has no callbacks", exc_type=ImportError)
 

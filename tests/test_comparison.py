@@ -12,7 +12,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from sknn_iitb import MLPClassifier, MLPRegressor, compare_with_sklearn
-from sknn_iitb.comparison import DIFFERENCES
+from sknn_iitb.inspection.comparison import DIFFERENCES
 from sknn_iitb.optimizers import SGD, Lion
 
 pytestmark = pytest.mark.skipif(

@@ -15,7 +15,8 @@ from numba import cloudpickle
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from sknn_iitb import MLPClassifier, MLPRegressor, _jit
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb._jit import compilation
 from sknn_iitb.activations import leaky_relu
 from sknn_iitb.optimizers import SGD
 from sknn_iitb.schedules import WarmUp
@@ -248,12 +249,12 @@ def test_an_unpickled_copy_is_not_compiled_again(diabetes, parameter):
     X, y = diabetes
     function = _from_a_cell(SOURCES[parameter], "part", SLOPE=0.1)
     first = _regressor(**{parameter: function}, max_iter=2).fit(X, y)
-    n_compiled = len(_jit._memo)
+    n_compiled = len(compilation._memo)
     for _ in range(3):
         other = cloudpickle.loads(cloudpickle.dumps(clone(first)))
         assert getattr(other, parameter) is not function
         np.testing.assert_array_equal(other.fit(X, y).parameters_, first.parameters_)
-    assert len(_jit._memo) == n_compiled
+    assert len(compilation._memo) == n_compiled
 
 
 @pytest.mark.parametrize("parameter", SOURCES)
@@ -303,7 +304,8 @@ NOTEBOOK = """
     from sklearn.model_selection import GridSearchCV
     from sklearn.preprocessing import scale
 
-    from sknn_iitb import MLPRegressor, _jit
+    from sknn_iitb import MLPRegressor
+    from sknn_iitb._jit import compilation
 
     def activation(z):
         return (z, 1.0) if z > 0 else (SLOPE * z, SLOPE)
@@ -326,7 +328,7 @@ NOTEBOOK = """
     exec(compile(CELL, "<cell>", "exec"))
 
     def n_compiled(net, X, y):
-        return len([key for key in _jit._memo if key[0] in ("activation", "loss", "optimizer")])
+        return len([key for key in compilation._memo if key[0] in ("activation", "loss", "optimizer")])
 
     if __name__ == "__main__":
         warnings.simplefilter("ignore")
@@ -350,7 +352,7 @@ NOTEBOOK = """
 def test_functions_of_a_notebook_reach_the_workers_of_a_grid_search(tmp_path):
     script = tmp_path / "notebook.py"
     script.write_text(textwrap.dedent(NOTEBOOK))
-    package = str(Path(_jit.__file__).parents[1])  # need not be installed
+    package = str(Path(compilation.__file__).parents[1])  # need not be installed
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])}
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, env=environment)
     assert (run.returncode, run.stdout) == (0, "done\n"), run.stderr

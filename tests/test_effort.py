@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from numba import config
 
-from sknn_iitb import MLPClassifier, MLPRegressor, _jit, _kernels, network, training
-from sknn_iitb import objective as objective_module
-from sknn_iitb._store import CHECKSUM
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb._engine import kernels, network, training
+from sknn_iitb._engine import objective as objective_module
+from sknn_iitb._jit import cache
+from sknn_iitb._jit.store import CHECKSUM
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -33,7 +35,7 @@ def test_an_epoch_is_one_call_of_compiled_code():
 
 
 def test_a_fit_says_once_where_its_arrays_are():
-    with calls_of(objective_module._kernels, "frame") as frame:
+    with calls_of(objective_module.kernels, "frame") as frame:
         MLPClassifier(hidden_layer_sizes=5, max_iter=7, random_state=0).fit(X, Y)
     assert frame.call_count == 1
 
@@ -63,7 +65,7 @@ def test_epochs_allocate_nothing_that_grows_with_the_data_or_the_net(parameters)
 
 def test_a_prediction_describes_the_net_once_and_asks_scikit_learn_about_odd_input_only():
     net = MLPClassifier(hidden_layer_sizes=(5, 5), max_iter=2, random_state=0).fit(X, Y)
-    with calls_of(network, "Described") as described, patch("sknn_iitb._base.validate_data") as validate:
+    with calls_of(network, "Described") as described, patch("sknn_iitb.mlp._base.validate_data") as validate:
         for k in range(5):
             net.predict(X[k : k + 1])
     assert described.call_count == 1
@@ -103,7 +105,7 @@ print(*(name for name in unneeded if name in sys.modules))
 
 @pytest.mark.skipif(config.DISABLE_JIT, reason="of compiled code")
 def test_what_is_stored_is_mostly_machine_code():
-    assert objective_module.compiled("forward", _kernels.forward, "float64")
-    path = _jit.cache_directory() / "sknn_iitb._kernels.forward.forward.float64.nbc"
+    assert objective_module.compiled("forward", kernels.forward, "float64")
+    path = cache.cache_directory() / "sknn_iitb._engine.kernels.forward.forward.float64.nbc"
     (_, _, (machine_code, llvm_code)), *_ = pickle.loads(path.read_bytes()[CHECKSUM:])
     assert len(llvm_code) < len(machine_code)

@@ -7,7 +7,8 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.inspection import permutation_importance
 
-from sknn_iitb.tabular import ImportanceDisplay, TabularMLPClassifier, TabularMLPRegressor, gradient_importance
+from sknn_iitb.inspection import ImportanceDisplay, gradient_importance
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 pytest.importorskip("matplotlib").use("agg")
 

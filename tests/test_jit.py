@@ -20,11 +20,14 @@ from numba import cloudpickle  # what workers of joblib pickle with
 from numba.core import errors, event
 
 import sknn_iitb
-from sknn_iitb import MLPClassifier, _jit, _kernels, _store, layers
-from sknn_iitb._jit import SIGNATURES, call, compiled
+from sknn_iitb import MLPClassifier
+from sknn_iitb._engine import kernels, layers
+from sknn_iitb._engine.network import Described
+from sknn_iitb._engine.rows import table_of
+from sknn_iitb._jit import cache as cache_module
+from sknn_iitb._jit import compilation, store
+from sknn_iitb._jit.compilation import SIGNATURES, call, compiled
 from sknn_iitb.activations import ReLU, elementwise
-from sknn_iitb.network import Described
-from sknn_iitb.table import table_of
 
 DTYPES = sorted(map(str, SIGNATURES))
 
@@ -42,7 +45,8 @@ import numpy as np
 from numba.core import event
 compilations = event.RecordingListener()
 event.register("numba:compile", compilations)
-from sknn_iitb import MLPRegressor, _jit
+from sknn_iitb import MLPRegressor
+from sknn_iitb._jit import compilation
 
 def n_compiled():
     return sum(e.is_start for _, e in compilations.buffer)
@@ -125,7 +129,7 @@ def copy_of_package(root):
 
 def halve_sigmoid(package):
     """Edit an elementary function, which is compiled into activations, whose file is left as it is."""
-    path = package / "sknn_iitb" / "_math.py"
+    path = package / "sknn_iitb" / "_jit/math.py"
     source = path.read_text(encoding="utf-8")
     assert source.count("return (even - odd) / (") == 1
     path.write_text(source.replace("return (even - odd) / (", "return one / two * (even - odd) / ("), encoding="utf-8")
@@ -193,7 +197,7 @@ def test_a_cache_holds_one_file_per_function_and_dtype_and_nothing_else(cache):
     files = [path for path in cache.rglob("*") if path.is_file()]
     names = {path.stem.rpartition(".")[0] for path in files if ".load_" not in path.name}
     expected = [f"{name}.{dtype}.nbc" for name in names for dtype in DTYPES]
-    expected += [f"sknn_iitb.table.load_{dtype}.load.{dtype}.nbc" for dtype in DTYPES]  # from X of the same type
+    expected += [f"sknn_iitb._engine.rows.load_{dtype}.load.{dtype}.nbc" for dtype in DTYPES]  # from X of the same type
     assert sorted(path.name for path in files) == sorted(expected)
     assert len({path.parent for path in files}) == 1
 
@@ -214,7 +218,7 @@ def disguised(z):
 
 def at_one(function):
     value = np.ones((1, 1))
-    entry = _jit.compiled("activation", function, "float64", elementwise, from_python=True)
+    entry = compilation.compiled("activation", function, "float64", elementwise, from_python=True)
     entry.function(value, np.zeros(1), np.zeros((1, 1)), np.zeros(0))
     return value.item()
 
@@ -267,10 +271,10 @@ def test_versions_that_are_not_imported_from_source_files_do_not_share_code(pack
 
 
 def test_without_any_module_to_tell_versions_apart_there_is_no_cache(monkeypatch):
-    monkeypatch.setattr(_store, "files", lambda package: Path("there is no such directory"))
-    assert _store._sources() is None
-    monkeypatch.setattr(_jit, "SOURCES", None)
-    assert _jit._directories.__wrapped__() == []
+    monkeypatch.setattr(store, "files", lambda package: Path("there is no such directory"))
+    assert store._sources() is None
+    monkeypatch.setattr(cache_module, "SOURCES", None)
+    assert cache_module._directories.__wrapped__() == []
 
 
 def test_sources_that_are_edited_after_their_import_do_not_pass_for_what_was_compiled(cache, tmp_path):
@@ -279,7 +283,7 @@ def test_sources_that_are_edited_after_their_import_do_not_pass_for_what_was_com
     sigmoid_at_zero = """
 from sknn_iitb.activations import Logistic, elementwise
 value, slope = np.zeros((1, 1)), np.zeros((1, 1))
-entry = _jit.compiled("activation", Logistic.function, "float64", elementwise, from_python=True)
+entry = compilation.compiled("activation", Logistic.function, "float64", elementwise, from_python=True)
 entry.function(value, np.zeros(1), slope, np.zeros(0))
 report = value.item()
 """
@@ -340,7 +344,7 @@ def read_only(name, arguments):
 sys.addaudithook(read_only)
 report = results(trained("float64")) | {{"n_compiled": n_compiled()}}
 from sknn_iitb.activations import Softsign, elementwise
-_jit.compiled("activation", Softsign.function, "float64", elementwise)  # is not in the cache
+compilation.compiled("activation", Softsign.function, "float64", elementwise)  # is not in the cache
 report["not_cached"] = n_compiled()
 """
     before = cached_files(cache)
@@ -430,7 +434,7 @@ def test_a_pickled_network_holds_no_address_and_predicts_in_another_process(pack
     X, y = cancer
     common = {"hidden_layer_sizes": (5,), "activation": "logistic", "max_iter": 5, "random_state": 0}
     nets = [MLPClassifier(early_stopping=True, **common).fit(X, y), MLPClassifier(solver="lbfgs", **common).fit(X, y)]
-    addresses = {entry.address for entry in _jit._memo.values()}
+    addresses = {entry.address for entry in compilation._memo.values()}
     described = Described(list(nets[0]._network.layers(table_of(X, X.dtype), activate_output=True)), X.dtype)
     assert _holds(pickle.dumps(described.table), addresses)  # this is how one would be seen
     payload = pickle.dumps(nets)
@@ -455,7 +459,7 @@ _MEMBERS = [
     ("activation", ReLU.function, elementwise),
     ("layer_forward", layers.dense_forward, None),
     ("layer_backward", layers.dense_backward, None),
-    *((name, getattr(_kernels, name), None) for name in ("forward", "backward", "gradient", "train", "predict")),
+    *((name, getattr(kernels, name), None) for name in ("forward", "backward", "gradient", "train", "predict")),
 ]
 
 

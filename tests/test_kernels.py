@@ -10,11 +10,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from nets import assert_close, build, exact, examples, network_of, new_state, random_data, run
 
-from sknn_iitb import _intrinsics, _kernels
-from sknn_iitb import network as network_module
-from sknn_iitb import objective as objective_module
+from sknn_iitb._engine import kernels
+from sknn_iitb._engine import network as network_module
+from sknn_iitb._engine import objective as objective_module
+from sknn_iitb._engine.constraints import ClipNorm, ClipValue, MaxNorm
+from sknn_iitb._jit import intrinsics
 from sknn_iitb.activations import ACTIVATIONS, GELU, Logistic, ReLU, Softmax, Softplus, Step, Tanh
-from sknn_iitb.adjustments import ClipNorm, ClipValue, MaxNorm
 from sknn_iitb.losses import LogLoss, Perceptron, SquaredError
 from sknn_iitb.optimizers import OPTIMIZERS, SGD, Adam
 
@@ -253,14 +254,14 @@ def test_a_frame_takes_only_arrays_of_the_types_that_the_kernel_reads():
     objective = build(NET, X, Y, weight, 23)
     run(objective, theta, np.arange(23), np.full(1, 0.1), 23, SGD())
     arrays = objective._arrays
-    for name, kind in _kernels.FRAME.items():
+    for name, kind in kernels.FRAME.items():
         with pytest.raises(TypeError, match=f"{name} must be of {np.dtype(kind or float)} in C order"):
-            _kernels.frame({**arrays, name: arrays[name].astype(np.int16)}, theta.dtype)
+            kernels.frame({**arrays, name: arrays[name].astype(np.int16)}, theta.dtype)
     with pytest.raises(TypeError, match="Y must be"):
-        _kernels.frame({**arrays, "Y": np.asfortranarray(Y)}, theta.dtype)
+        kernels.frame({**arrays, "Y": np.asfortranarray(Y)}, theta.dtype)
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT or not _intrinsics.IS_X86, reason="of that processor's compiled code")
+@pytest.mark.skipif(numba.config.DISABLE_JIT or not intrinsics.IS_X86, reason="of that processor's compiled code")
 def test_a_decaying_mean_becomes_zero_without_being_denormal_first():
     theta, X, Y, weight = random_data(NET, "float32", 0, 23)
     X[:, 0] = 0  # the weights of this input get no gradient

@@ -11,12 +11,13 @@ from nets import assert_close, build, differences, exact, examples, network_of, 
 from scipy.stats import chisquare
 from sklearn.preprocessing import StandardScaler
 
-from sknn_iitb import MLPRegressor, layers
-from sknn_iitb import objective as objective_module
-from sknn_iitb._jit import compiled
+from sknn_iitb import MLPRegressor
+from sknn_iitb._engine import layers
+from sknn_iitb._engine import objective as objective_module
+from sknn_iitb._engine.network import Described
+from sknn_iitb._jit.compilation import compiled
 from sknn_iitb.activations import ACTIVATIONS, GELU, ReLU, Softmax, Softplus, Step, Tanh
 from sknn_iitb.losses import LogLoss, SquaredError
-from sknn_iitb.network import Described
 from sknn_iitb.optimizers import SGD
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -11,6 +11,8 @@ from scipy.special import expit, huber, softmax
 from scipy.stats import norm
 from sklearn import metrics
 
+from sknn_iitb._engine.network import Network
+from sknn_iitb._engine.objective import Objective
 from sknn_iitb.activations import ACTIVATIONS, Identity, Logistic, Softmax, Step, Tanh
 from sknn_iitb.losses import (
     LOSSES,
@@ -26,8 +28,6 @@ from sknn_iitb.losses import (
     Quantile,
     SquaredError,
 )
-from sknn_iitb.network import Network
-from sknn_iitb.objective import Objective
 
 ALL = [cls() for cls in LOSSES]
 # hyperparameters other than the default ones

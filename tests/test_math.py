@@ -4,34 +4,34 @@ import numpy as np
 import pytest
 import scipy.special
 
-from sknn_iitb import _math
-from sknn_iitb._jit import compiled
+from sknn_iitb._jit import math
+from sknn_iitb._jit.compilation import compiled
 from sknn_iitb.activations import elementwise
 
 
 # a member of the family of activations, so that the package's own options and loop compile it
 def exp(z):
-    return _math.exp(z), 0.0
+    return math.exp(z), 0.0
 
 
 def expm1(z):
-    return _math.expm1(z), 0.0
+    return math.expm1(z), 0.0
 
 
 def sigmoid(z):
-    return _math.sigmoid(z), 0.0
+    return math.sigmoid(z), 0.0
 
 
 def tanh(z):
-    return _math.tanh(z), 0.0
+    return math.tanh(z), 0.0
 
 
 def log1p_unit(z):
-    return _math.log1p_unit(z), 0.0
+    return math.log1p_unit(z), 0.0
 
 
 def scaled_tail(z):
-    return _math.scaled_tail(z), 0.0
+    return math.scaled_tail(z), 0.0
 
 
 DTYPES = ["float32", "float64"]
@@ -128,8 +128,8 @@ def test_tanh_goes_from_minus_one_to_one_and_is_odd(dtype):
 
 def test_from_python_they_are_numpys_functions():
     x = np.linspace(0, 1, 7)
-    np.testing.assert_array_equal(_math.exp(x), np.exp(x))
-    np.testing.assert_array_equal(_math.expm1(x), np.expm1(x))
-    np.testing.assert_array_equal(_math.tanh(x), np.tanh(x))
-    np.testing.assert_array_equal(_math.log1p_unit(x), np.log1p(x))
-    np.testing.assert_allclose(_math.sigmoid(x), np.exp(x) / (1 + np.exp(x)), rtol=1e-15)
+    np.testing.assert_array_equal(math.exp(x), np.exp(x))
+    np.testing.assert_array_equal(math.expm1(x), np.expm1(x))
+    np.testing.assert_array_equal(math.tanh(x), np.tanh(x))
+    np.testing.assert_array_equal(math.log1p_unit(x), np.log1p(x))
+    np.testing.assert_allclose(math.sigmoid(x), np.exp(x) / (1 + np.exp(x)), rtol=1e-15)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import rosen, rosen_der
 
-from sknn_iitb._jit import compiled
+from sknn_iitb._jit.compilation import compiled
 from sknn_iitb.optimizers import OPTIMIZERS, SGD, AdamW, Lion, Rprop
 
 FIRST_ORDER = [cls() for cls in OPTIMIZERS if cls.kernel is not None]

@@ -10,11 +10,11 @@ import pytest
 from nets import new_state, run
 from numba import config
 
-from sknn_iitb import _jit
+from sknn_iitb._engine.network import Network
+from sknn_iitb._engine.objective import Objective
+from sknn_iitb._jit import compilation
 from sknn_iitb.activations import ACTIVATIONS, elementwise
 from sknn_iitb.losses import LOSSES
-from sknn_iitb.network import Network
-from sknn_iitb.objective import Objective
 from sknn_iitb.optimizers import OPTIMIZERS
 
 UNITS = [4, 5, 3, 2]
@@ -65,8 +65,8 @@ def test_a_batch_goes_through_each_function_once():
 
         return counted
 
-    counting_all = {handle: counting(function) for handle, function in _jit._python_functions.items()}
-    with patch.dict(_jit._python_functions, counting_all):
+    counting_all = {handle: counting(function) for handle, function in compilation._python_functions.items()}
+    with patch.dict(compilation._python_functions, counting_all):
         train()
     once = ["gradient", "forward", "backward", "softmax_log_loss", "adam", "bias_forward", "bias_backward"]
     in_each_hidden_layer = ["neurons_forward", "neurons_backward", "activate"]
@@ -91,9 +91,9 @@ def test_a_batch_reads_each_parameter_four_times():
 
 def _llvm(family, function, dtype, template=None):
     """The code that a function becomes: what comes from the disk has none, and a user's is not kept there."""
-    with patch.object(_jit, "name_in_package", return_value=None):
-        _jit._compile(family, function, np.dtype(dtype), template, False)
-    (code,) = _jit._alive.pop().inspect_llvm().values()
+    with patch.object(compilation, "name_in_package", return_value=None):
+        compilation._compile(family, function, np.dtype(dtype), template, False)
+    (code,) = compilation._alive.pop().inspect_llvm().values()
     return code
 
 

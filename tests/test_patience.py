@@ -9,9 +9,10 @@ import numba
 import numpy as np
 import pytest
 
-from sknn_iitb import MLPClassifier, MLPRegressor, _jit, _patience
-from sknn_iitb._jit import compiled
-from sknn_iitb._patience import announced, clock
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb._jit import cache, compilation, patience
+from sknn_iitb._jit.compilation import compiled
+from sknn_iitb._jit.patience import announced, clock
 from sknn_iitb.activations import elementwise
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="is about compiled code")
@@ -35,7 +36,7 @@ def threads():
 @pytest.fixture
 def impatient(monkeypatch):
     """What takes a second elsewhere takes a hundredth of one here."""
-    monkeypatch.setattr(_patience, "_PATIENCE", 0.01)
+    monkeypatch.setattr(patience, "_PATIENCE", 0.01)
 
 
 def _says_nothing(text):
@@ -62,9 +63,9 @@ def test_it_is_the_sum_of_compilations_that_counts(monkeypatch):
         cancel = join = start
 
     waits, now = [], [100.0]
-    monkeypatch.setattr(_patience, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(patience, "perf_counter", lambda: now[0])
     monkeypatch.setattr(threading, "Timer", Timer)
-    monkeypatch.setattr(_patience, "_PATIENCE", 1.0)
+    monkeypatch.setattr(patience, "_PATIENCE", 1.0)
     with announced(_says_nothing):
         for _ in range(6):
             clock().start("Compiling")
@@ -76,7 +77,7 @@ def test_it_is_the_sum_of_compilations_that_counts(monkeypatch):
 
 @pytest.mark.usefixtures("threads")
 def test_short_compilations_are_not_announced(monkeypatch):
-    monkeypatch.setattr(_patience, "_PATIENCE", 100.0)
+    monkeypatch.setattr(patience, "_PATIENCE", 100.0)
     with announced(_says_nothing):
         compiled("activation", _activation(), "float64", elementwise)
 
@@ -95,16 +96,16 @@ def test_what_is_loaded_from_the_cache_is_not_announced_however_long_that_takes(
         time.sleep(0.05)
         return loads(payload)
 
-    monkeypatch.setattr(_jit, "_directories", lambda: [tmp_path])
+    monkeypatch.setattr(cache, "_directories", lambda: [tmp_path])
     member = "activation", _jit_member, np.dtype("float64"), None, False
-    monkeypatch.setattr(_jit, "name_in_package", lambda function: "member")
+    monkeypatch.setattr(compilation, "name_in_package", lambda function: "member")
     said = []
     with announced(said.append):
-        _jit._compile(*member)
+        compilation._compile(*member)
     assert said == ["Compiling once; the result is kept on disk."]
-    monkeypatch.setattr(_jit.pickle, "loads", slowly)
+    monkeypatch.setattr(cache.pickle, "loads", slowly)
     with announced(_says_nothing):
-        _jit._compile(*member)
+        compilation._compile(*member)
 
 
 def _jit_member(value, bias, slope, hyper):

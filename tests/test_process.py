@@ -7,7 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from sknn_iitb import MLPClassifier, _blas, _intrinsics, _jit
+from sknn_iitb import MLPClassifier
+from sknn_iitb._jit import blas, compilation, intrinsics
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 # that there are threads, and a fork with them may end badly, is what is tested
@@ -34,7 +35,7 @@ def test_a_child_that_is_forked_while_a_thread_compiles_can_compile(cancer):
     compiles, ends = threading.Event(), threading.Event()
 
     def compiling():
-        with _jit._lock:
+        with compilation._lock:
             compiles.set()
             ends.wait(0.5)
 
@@ -48,18 +49,18 @@ def test_a_child_that_is_forked_while_a_thread_compiles_can_compile(cancer):
 
 @needs_fork
 def test_a_child_that_is_forked_while_a_thread_trains_has_all_blas_threads(monkeypatch):
-    libraries = _blas.ThreadpoolController().select(user_api="blas").lib_controllers
+    libraries = blas.ThreadpoolController().select(user_api="blas").lib_controllers
     before = [library.num_threads for library in libraries]
     entered, leave = threading.Event(), threading.Event()
 
     def training():
-        with _blas.BLASThreads(1):
+        with blas.BLASThreads(1):
             entered.set()
             leave.wait(60)
 
     def threads():
-        inside = len(_blas._limits)
-        with _blas.BLASThreads(1):
+        inside = len(blas._limits)
+        with blas.BLASThreads(1):
             limited = {library.num_threads for library in libraries}
         return inside, limited, [library.num_threads for library in libraries]
 
@@ -78,7 +79,7 @@ def test_a_child_that_is_forked_while_a_thread_trains_has_all_blas_threads(monke
             library.set_num_threads(n_threads)
 
 
-@pytest.mark.skipif(not _intrinsics._FLUSHES, reason="the processor's control register is not known")
+@pytest.mark.skipif(not intrinsics._FLUSHES, reason="the processor's control register is not known")
 @pytest.mark.parametrize("flushes", [False, True])
 def test_after_an_error_in_training_the_processor_does_what_it_did_before(flushes, cancer):
     X, y = cancer
@@ -91,9 +92,9 @@ def test_after_an_error_in_training_the_processor_does_what_it_did_before(flushe
     usual = 0x1F80  # the register's value when a process begins
     small = np.full(1, 1e-310)
     try:
-        _intrinsics.reset_denormals(usual | _intrinsics._FLUSH if flushes else usual)
+        intrinsics.reset_denormals(usual | intrinsics._FLUSH if flushes else usual)
         with pytest.raises(ValueError, match="refused"):
             MLPClassifier((3,), activation=refuses).fit(X, y)
         assert bool((small * 1.0)[0] == 0) == flushes
     finally:
-        _intrinsics.reset_denormals(usual)
+        intrinsics.reset_denormals(usual)

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sknn_iitb import _store
-from sknn_iitb._store import Stored
+from sknn_iitb._jit import store
+from sknn_iitb._jit.store import Stored
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """Nothing has failed yet, and waiting is worthwhile."""
-    monkeypatch.setattr(_store, "failures", {})
+    monkeypatch.setattr(store, "failures", {})
     monkeypatch.setattr(Stored, "patient", True)
 
 
@@ -62,23 +62,23 @@ def _half_full(path, content):
 def full_disk(request, monkeypatch):
     """A disk that fills up while a file is written, or just before it gets its name."""
     if request.param == "write":
-        monkeypatch.setattr(_store.Path, "write_bytes", _half_full)
+        monkeypatch.setattr(store.Path, "write_bytes", _half_full)
     else:
-        monkeypatch.setattr(_store.os, "replace", _full)
+        monkeypatch.setattr(store.os, "replace", _full)
 
 
 @pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_is_left_as_it_was(directory):
     Stored([directory], "f.nbc").save(b"code")
     assert _content(directory) == []
-    assert _store.failures["f.nbc"].errno == errno.ENOSPC
+    assert store.failures["f.nbc"].errno == errno.ENOSPC
 
 
 def test_an_interrupted_write_leaves_nothing(directory, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_store.os, "replace", interrupted)
+    monkeypatch.setattr(store.os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         Stored([directory], "f.nbc").save(b"code")
     assert _content(directory) == []
@@ -88,7 +88,7 @@ def test_the_second_directory_is_for_what_the_first_does_not_take(tmp_path, dire
     (tmp_path / "file").touch()
     stored = Stored([tmp_path / "file" / "cache", directory], "f.nbc")
     stored.save(b"code")
-    assert _store.failures == {}
+    assert store.failures == {}
     assert _content(directory) == ["f.nbc"]
     assert stored.load(bytes) == b"code"
 
@@ -154,7 +154,7 @@ def test_after_an_owner_that_wrote_nothing_another_process_compiles_and_nobody_w
 
 @pytest.mark.usefixtures("owner")
 def test_nobody_waits_for_long(other, monkeypatch):
-    monkeypatch.setattr(_store, "_LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(store, "_LONGEST_WAIT", 0.1)
     begin = time.monotonic()
     assert other.load_or_lock(bytes) is None
     assert 0.1 <= time.monotonic() - begin < 5
@@ -174,7 +174,7 @@ def test_the_lock_of_a_process_that_has_died_is_taken_over(other, directory):
 
 @pytest.mark.usefixtures("owner")
 def test_a_clock_that_is_slow_does_not_make_anybody_wait_for_ever(other, directory, monkeypatch):
-    monkeypatch.setattr(_store, "_LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(store, "_LONGEST_WAIT", 0.1)
     os.utime(directory / "f.nbc.lock", (time.time() + 3600,) * 2)
     assert other.load_or_lock(bytes) is None
     other.release()

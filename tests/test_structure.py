@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import sknn_iitb
 from sknn_iitb import MLPClassifier, MLPRegressor
-from sknn_iitb._identity import name_in_package
+from sknn_iitb._jit.identity import name_in_package
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.initializers import INITIALIZERS
 from sknn_iitb.losses import LOSSES
@@ -30,27 +31,17 @@ SOURCES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in PACKAGE.rglob("*.py")
 }
-PUBLIC = [name for name in SOURCES if not name.rpartition(".")[2].startswith("_")]
+PUBLIC = [name for name in SOURCES if not name.startswith("_") and "._" not in name]
 
-# a module imports only from floors below its own
-PART_MODULES = {registry.base.__module__.rpartition(".")[2] for registry in REGISTRIES}
-FLOORS = [
-    {"__init__", "warm"},
-    {"classifier", "regressor", "comparison", "tabular"},
-    {"tabular.classifier", "tabular.importance", "tabular.regressor"},
-    {"tabular._base"},
-    {"_base", "_docstrings"},
-    {"interop", "tabular.encoder", "tabular.members"},
-    {"_features", "_parameters", "_weights", "objective", "training", "validation", "tabular.preprocessing"},
-    {"tabular.columns", "tabular.metrics", "tabular.network", "tabular.splits"},
-    {"network", "targets"},
-    {"table"},
-    PART_MODULES,
-    {"_kernels", "_rowwise", "tabular.layers"},
-    {"layers", "adjustments"},
-    {"_parts", "_math"},
-    {"_jit", "_intrinsics", "_blas", "_callbacks", "reporting", "diagnosis"},
-    {"_identity", "_patience", "_store", "_warnings"},
+# A module imports from its own group and from the groups below, each a line:
+GROUPS = [
+    {"__init__", "precompile"},
+    {"tabular", "inspection"},
+    {"mlp"},
+    {"_engine"},
+    {"activations", "losses", "optimizers", "schedules", "initializers"},
+    {"_registry", "_rowwise"},
+    {"_jit"},
 ]
 
 
@@ -61,10 +52,8 @@ def _imports(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name} has a relative import"
-            if node.module == PACKAGE.name:
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
-            else:
-                yield node.module
+            for full in (f"{node.module}.{alias.name}" for alias in node.names):
+                yield full if full.removeprefix(f"{PACKAGE.name}.") in SOURCES else node.module
 
 
 def _ours(path):
@@ -75,24 +64,40 @@ def _top_level(path):
     return {name.partition(".")[0] for name in _imports(path)} - {PACKAGE.name}
 
 
-def test_every_module_has_its_floor():
-    assert sorted(name for floor in FLOORS for name in floor) == sorted(SOURCES)
+def _group(module):
+    return next(number for number, names in enumerate(GROUPS) if module.partition(".")[0] in names)
+
+
+def test_every_module_has_its_group():
+    assert {name.partition(".")[0] for name in SOURCES} == set().union(*GROUPS)
 
 
 @pytest.mark.parametrize("module", SOURCES)
-def test_a_module_imports_only_from_floors_below(module):
-    (floor,) = (number for number, names in enumerate(FLOORS) if module in names)
-    assert _ours(SOURCES[module]) <= set().union(*FLOORS[floor + 1 :])
+def test_a_module_imports_only_from_its_group_and_those_below(module):
+    assert all(_group(module) <= _group(imported) for imported in _ours(SOURCES[module]))
 
 
-@pytest.mark.parametrize("module", sorted(PART_MODULES))
-def test_parts_import_nothing_of_the_package_but_what_parts_are_made_of(module):
-    assert _ours(SOURCES[module]) <= {"_parts", "_math", "_intrinsics", "_rowwise"}
+def test_tabular_and_inspection_do_not_import_each_other():
+    for module, other in (("tabular", "inspection"), ("inspection", "tabular")):
+        imported = set().union(*(_ours(path) for name, path in SOURCES.items() if name.startswith(module)))
+        assert not any(name.partition(".")[0] == other for name in imported)
 
 
-def test_two_modules_know_numba():
+def test_imports_have_no_circles():
+    # a package is its __init__, which imports its public modules
+    arrows = {name: {each for each in _ours(path) if each in SOURCES} - {name} for name, path in SOURCES.items()}
+    TopologicalSorter(arrows).prepare()  # raises CycleError
+
+
+def test_components_know_nothing_of_each_other():
+    components = GROUPS[4]
+    for module in components:
+        assert not _ours(SOURCES[module]) & (components - {module})
+
+
+def test_three_modules_know_numba():
     users = {name for name, path in SOURCES.items() if _top_level(path) & {"numba", "llvmlite"}}
-    assert users == {"_jit", "_intrinsics"}
+    assert users == {"_jit.cache", "_jit.compilation", "_jit.intrinsics"}
 
 
 def test_the_package_imports_only_what_it_depends_on():

@@ -25,6 +25,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from sknn_iitb import MLPClassifier
+from sknn_iitb._engine.targets import ClassTargets
+from sknn_iitb._engine.validation import Samples
 from sknn_iitb.optimizers import LBFGS, AdamW
 from sknn_iitb.schedules import StepDecay
 from sknn_iitb.tabular import (
@@ -36,8 +38,6 @@ from sknn_iitb.tabular import (
     _base,
 )
 from sknn_iitb.tabular.metrics import CLASSIFIER_METRICS
-from sknn_iitb.targets import ClassTargets
-from sknn_iitb.validation import Samples
 
 QUICK = {"preset": "fast", "max_iter": 8, "hidden_layer_sizes": (16,), "random_state": 0}
 

@@ -20,8 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from sknn_iitb import losses
+from sknn_iitb._engine.objective import Objective
 from sknn_iitb.activations import ACTIVATIONS
-from sknn_iitb.objective import Objective
 from sknn_iitb.tabular import (
     PiecewiseLinearEncoder,
     RobustSmoothScaler,

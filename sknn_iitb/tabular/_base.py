@@ -16,13 +16,15 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from sknn_iitb._blas import BLASThreads
-from sknn_iitb._parts import one_of
-from sknn_iitb._warnings import warn
+from sknn_iitb._engine.progress import reporter
+from sknn_iitb._engine.training import INTERRUPTED
+from sknn_iitb._engine.user_warnings import warn
+from sknn_iitb._engine.validation import Samples
+from sknn_iitb._jit.blas import BLASThreads
+from sknn_iitb._registry import one_of
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
-from sknn_iitb.reporting import reporter
 from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular.columns import as_numpy
 from sknn_iitb.tabular.encoder import TableEncoder
@@ -30,8 +32,6 @@ from sknn_iitb.tabular.layers import Pieces
 from sknn_iitb.tabular.members import Goal, Progress, Recipe, train, train_further
 from sknn_iitb.tabular.preprocessing import MAX_BINS, PiecewiseLinearEncoder
 from sknn_iitb.tabular.splits import merged, splits
-from sknn_iitb.training import INTERRUPTED
-from sknn_iitb.validation import Samples
 
 __all__ = ["PRESETS", "BaseTabularMLP"]
 

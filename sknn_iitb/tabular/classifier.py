@@ -8,12 +8,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
-from sknn_iitb._base import assign
-from sknn_iitb._parts import one_of
+from sknn_iitb._engine.targets import ClassTargets, label_weights, weigh
+from sknn_iitb._registry import one_of
 from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb.mlp._base import assign
 from sknn_iitb.tabular._base import BaseTabularMLP
 from sknn_iitb.tabular.metrics import CLASSIFIER_METRICS
-from sknn_iitb.targets import ClassTargets, label_weights, weigh
 
 __all__ = ["TabularMLPClassifier"]
 

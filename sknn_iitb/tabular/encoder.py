@@ -8,9 +8,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sknn_iitb._warnings import warn
-from sknn_iitb.network import PIECE
-from sknn_iitb.table import check_sparse
+from sknn_iitb._engine.network import PIECE
+from sknn_iitb._engine.rows import check_sparse
+from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb.tabular.columns import as_numpy, columns_of, is_frame, names_of, rows_of
 from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, blocks, counted
 

@@ -1,11 +1,11 @@
-"""The layers that only nets for tables have. They are links of the chain as those of :mod:`sknn_iitb.layers` are."""
+"""The layers that only nets for tables have, besides those of :mod:`sknn_iitb._engine.layers`."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from sknn_iitb._intrinsics import address, array_at, block, inlined, matmul, matmul_tn, part
-from sknn_iitb.layers import N_IN, OWN, Layer
+from sknn_iitb._engine.layers import N_IN, OWN, Layer
+from sknn_iitb._jit.intrinsics import address, array_at, block, inlined, matmul, matmul_tn, part
 
 __all__ = ["Pieces", "first_dense"]
 

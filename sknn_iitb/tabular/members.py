@@ -11,11 +11,11 @@ import numpy as np
 from joblib import effective_n_jobs
 from scipy.optimize import minimize_scalar
 
-from sknn_iitb.network import native
-from sknn_iitb.objective import Objective
+from sknn_iitb._engine.network import native
+from sknn_iitb._engine.objective import Objective
+from sknn_iitb._engine.training import History, Plan, State, descend
 from sknn_iitb.schedules import Constant, clock_of
 from sknn_iitb.tabular.network import TabularNetwork
-from sknn_iitb.training import History, Plan, State, descend
 
 __all__ = ["Goal", "Member", "Progress", "Recipe", "train", "train_further"]
 
@@ -57,7 +57,7 @@ class Progress:
     Parameters
     ----------
     report : object
-        As :func:`sknn_iitb.reporting.reporter` makes it.
+        As :func:`sknn_iitb._engine.progress.reporter` makes it.
     deadline : float or None
         When to stop, as ``time.perf_counter()`` tells the time.
     n_epochs : int, default=0

@@ -5,8 +5,8 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from sknn_iitb import layers
-from sknn_iitb.network import Network, aligned
+from sknn_iitb._engine import layers
+from sknn_iitb._engine.network import Network, aligned
 from sknn_iitb.tabular.layers import first_dense
 
 __all__ = ["TabularNetwork"]

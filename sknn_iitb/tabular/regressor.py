@@ -5,13 +5,13 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
-from sknn_iitb._base import assign
-from sknn_iitb._parts import one_of
+from sknn_iitb._engine.targets import NumberTargets
+from sknn_iitb._registry import one_of
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES, Quantile
+from sknn_iitb.mlp._base import assign
 from sknn_iitb.tabular._base import BaseTabularMLP
 from sknn_iitb.tabular.metrics import REGRESSOR_METRICS, pinball
-from sknn_iitb.targets import NumberTargets
 
 __all__ = ["TabularMLPRegressor"]
 

@@ -1,0 +1,3 @@
+"""The network, its training loop, and the compiled kernels that both run on."""
+
+__all__ = []

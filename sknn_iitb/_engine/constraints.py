@@ -1,0 +1,93 @@
+"""Adjustments: what is done to the gradient before an update, and to the weights after it.
+
+An adjustment is a function ``f(theta, gradient, matrices, bound)``, which changes one of the two vectors in place;
+`matrices` has a row (offset, fan_in, fan_out) for each weight matrix in theta. Its class enters itself under the
+estimators' parameter that gives the bound; None leaves it out.
+"""
+
+import math
+
+import numpy as np
+
+from sknn_iitb._jit.intrinsics import block, part
+from sknn_iitb._registry import Registry
+
+__all__ = ["ADJUSTMENTS", "Adjustment", "ClipNorm", "ClipValue", "MaxNorm"]
+
+
+class Adjustment:
+    """Base of the adjustments.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The estimators' parameter.
+    function : function
+    afterwards : bool
+        Whether it comes after the update.
+    """
+
+    names = ()
+    function = None
+    afterwards = False
+
+
+# in the order in which they act
+ADJUSTMENTS = Registry("adjustment", Adjustment)
+
+
+def clip_value(theta, gradient, matrices, bound):
+    for i in range(gradient.size):
+        gradient[i] = min(max(gradient[i], -bound), bound)
+
+
+@ADJUSTMENTS.add
+class ClipValue(Adjustment):
+    """Each component of the gradient is kept within +-bound."""
+
+    names = ("clip_value",)
+    function = staticmethod(clip_value)
+
+
+def clip_norm(theta, gradient, matrices, bound):
+    square = 0.0  # in float64, where the square of a float32 cannot overflow
+    for i in range(gradient.size):
+        component = np.float64(gradient[i])
+        square += component * component
+    norm = np.sqrt(square)
+    if bound < norm < math.inf:
+        for i in range(gradient.size):
+            gradient[i] *= bound / norm
+
+
+@ADJUSTMENTS.add
+class ClipNorm(Adjustment):
+    """A gradient that is longer than the bound is shortened to it (Pascanu et al., arXiv:1211.5063)."""
+
+    names = ("clip_norm",)
+    function = staticmethod(clip_norm)
+
+
+def max_norm(theta, gradient, matrices, bound):
+    for k in range(matrices.shape[0]):
+        start, n_in, n_out = matrices[k]
+        weights = block(theta, start, n_in, n_out)
+        squares = part(gradient, start, n_out)  # has been used up by the update
+        squares[:] = 0
+        for i in range(n_in):
+            for j in range(n_out):
+                squares[j] += weights[i, j] * weights[i, j]
+        for j in range(n_out):
+            squares[j] = bound / math.sqrt(squares[j]) if bound * bound < squares[j] < math.inf else 1
+        for i in range(n_in):
+            for j in range(n_out):
+                weights[i, j] *= squares[j]
+
+
+@ADJUSTMENTS.add
+class MaxNorm(Adjustment):
+    """A neuron whose incoming weights are longer than the bound gets them shortened to it (Srivastava et al., 2014)."""
+
+    names = ("max_norm",)
+    function = staticmethod(max_norm)
+    afterwards = True

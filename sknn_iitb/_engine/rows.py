@@ -1,0 +1,169 @@
+"""The table X as the kernels read it: dense numbers of any type, or sparse rows.
+
+Kernels never see X itself. They get the samples' numbers, and what the functions made here need to find them: a dense
+matrix is copied and converted row by row into a batch, a sparse one is read by the first layer where it lies.
+"""
+
+from collections import namedtuple
+from functools import cache
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import gen_batches
+
+from sknn_iitb._engine.layers import dense, sparse_dense, thin_out
+from sknn_iitb._jit.compilation import compiled
+from sknn_iitb._jit.identity import made_here
+from sknn_iitb._jit.intrinsics import address, array_at, block, prefetch
+
+__all__ = ["DenseTable", "Rows", "SparseTable", "check_sparse", "table_of"]
+
+# rows that are converted at a time for a prediction
+_BLOCK = 16384
+
+# rows between asking for one and copying it
+_AHEAD = 8
+
+
+class Rows(namedtuple("Rows", "X numbers")):
+    """Some rows of a dense matrix, by their numbers, that are left where they are until they are needed."""
+
+    @property
+    def shape(self):
+        return len(self.numbers), self.X.shape[1]
+
+    def copied(self):
+        """The rows as a matrix of their own."""
+        return self.X[self.numbers]
+
+
+@cache
+def _loader(kind, thinned):
+    """The function that copies rows of a C-ordered matrix of that type, and `thinned` drops some of the numbers."""
+    numbers_at = array_at(kind)
+    line = 64 // kind.itemsize
+
+    def load(source, rows, x, rate, key):
+        n_rows, n_in = x.shape
+        X = block(numbers_at(source[0], source[1] * n_in), 0, source[1], n_in)
+        for i in range(n_rows):
+            row = rows[i]
+            # rows come in random order, which the processor cannot foresee: ask for one some rows ahead
+            ahead = rows[min(i + _AHEAD, n_rows - 1)]
+            for j in range(0, n_in, line):
+                prefetch(X, ahead, j)
+            for j in range(n_in):
+                x[i, j] = X[row, j]
+        if thinned:
+            thin_out(x, rows, rate, key)
+
+    return made_here(load, f"load_{kind}{'_thinned' * thinned}")
+
+
+class DenseTable:
+    """A matrix of numbers.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), any numeric type, or Rows of one to predict for
+        It is copied at once if it is not in C order.
+    dtype : dtype
+        That of the network's arithmetic.
+
+    Attributes
+    ----------
+    n_loaded : int
+        Columns of the matrix that the rows of a batch are copied to.
+    source : ndarray of int64
+        What the loader needs to find X.
+    described_once : bool
+        Whether the first layer is the same for any table of this kind.
+    """
+
+    described_once = True
+
+    def __init__(self, X, dtype):
+        X, self._numbers = X if isinstance(X, Rows) else (X, None)
+        self._X, self._dtype = np.ascontiguousarray(X), np.dtype(dtype)
+        self.n_loaded = X.shape[1]
+        self.source = np.array([address(self._X), len(X)], np.int64)
+
+    def loader(self, rate):
+        """Address of the function that copies rows, and leaves out `rate` of the numbers, by dropout."""
+        return compiled("load", _loader(self._X.dtype, rate > 0), self._dtype).address
+
+    def first_layer(self, n_in, n_out, weights, rate):
+        """The layer that takes the samples in; the loader has left out `rate` of the inputs, by dropout."""
+        return dense(n_in, n_out, weights)
+
+    def blocks(self):
+        """Yield X in blocks of rows of the network's type: where they go, the rows, and numbers of rows not given."""
+        none = np.zeros(0, np.int64)
+        if self._X.dtype == self._dtype and self._numbers is None:
+            yield slice(None), self._X, none
+            return
+        for rows in gen_batches(len(self._X if self._numbers is None else self._numbers), _BLOCK):
+            which = rows if self._numbers is None else self._numbers[rows]
+            yield rows, self._X[which].astype(self._dtype, copy=False), none
+
+
+class SparseTable:
+    """A sparse matrix in CSR form, whose entries the first layer reads where they lie.
+
+    Parameters
+    ----------
+    X : sparse matrix or array in CSR form, of any numeric type
+    dtype : dtype
+        That of the network's arithmetic.
+
+    Attributes
+    ----------
+    n_loaded, source, described_once
+        As for :class:`DenseTable`: nothing is copied, and the first layer reads this very matrix.
+    """
+
+    described_once = False
+    n_loaded = 0
+    source = np.zeros(1, np.int64)
+
+    def __init__(self, X, dtype):
+        self._n_rows = X.shape[0]
+        self._data, self._dtype = np.ascontiguousarray(X.data), np.dtype(dtype)
+        index = np.promote_types(X.indices.dtype, X.indptr.dtype)
+        self._indices, self._indptr = np.ascontiguousarray(X.indices, index), np.ascontiguousarray(X.indptr, index)
+
+    def loader(self, rate):
+        """No address: there is nothing to copy."""
+        return 0
+
+    def first_layer(self, n_in, n_out, weights, rate):
+        """The layer that takes the samples in, and leaves out `rate` of the entries, by dropout."""
+        arrays = self._data, self._indices, self._indptr
+        columns = (*map(address, arrays), self._n_rows, len(self._data))
+        return sparse_dense(n_in, n_out, weights, self._indices.dtype, self._data.dtype, columns, rate)
+
+    def blocks(self):
+        """Yield all rows at once: where they go, no matrix, and the numbers of the rows."""
+        yield slice(None), np.empty((self._n_rows, 0), self._dtype), np.arange(self._n_rows)
+
+
+def check_sparse(X):
+    """Raise ValueError if a sparse X points outside itself, or its arrays do not fit together.
+
+    SciPy's compiled code trusts these numbers as ours does, so this comes before anything else.
+    """
+    if not sparse.issparse(X) or X.format not in ("csr", "csc", "bsr", "coo"):
+        return
+    try:
+        # a new object over the same arrays, which SciPy checks
+        if X.format == "coo":
+            type(X)((X.data, (X.row, X.col)), shape=X.shape)
+        else:
+            type(X)((X.data, X.indices, X.indptr), shape=X.shape).check_format(full_check=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"X is not a valid sparse matrix: {error}.") from None
+
+
+def table_of(X, dtype):
+    """The table for X, dense or in CSR form."""
+    return (SparseTable if sparse.issparse(X) else DenseTable)(X, dtype)

@@ -1,0 +1,27 @@
+"""Warnings that name the line of the user's code, however deep in the package they arise."""
+
+import sys
+import warnings
+from pathlib import Path
+
+import joblib
+import sklearn
+
+__all__ = ["warn"]
+
+# what stands between the user's line and ours: a decorator of scikit-learn's, a Pipeline, a search
+_SKIPPED = (str(Path(__file__).parents[1]), *(str(Path(module.__file__).parent) for module in (sklearn, joblib)))
+
+
+def warn(message, category=UserWarning):
+    """Warn at the nearest line outside this package, scikit-learn and joblib.
+
+    Parameters
+    ----------
+    message : str
+    category : type, default=UserWarning
+    """
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_SKIPPED):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level + 1)

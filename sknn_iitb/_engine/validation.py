@@ -1,0 +1,176 @@
+"""Validation: which samples are held out, and how the net is judged on them after each epoch."""
+
+import copy
+import math
+from collections import namedtuple
+from inspect import signature
+
+import numpy as np
+import sklearn
+from scipy import sparse
+
+from sknn_iitb._engine.network import Parameters
+from sknn_iitb._engine.rows import Rows
+from sknn_iitb._jit.compilation import compiled
+
+__all__ = ["Given", "Samples", "Validation", "hold_out"]
+
+# bytes that held-out rows may have to be copied out of X, which is faster than to look them up in each epoch
+_COPIED = 2**26
+
+# after how many a scorer that has given nothing but NaN is an error
+_CALLS_TO_JUDGE = 10
+
+Given = namedtuple("Given", "X_val y_val sample_weight_val groups", defaults=[None] * 4)
+Given.__doc__ = """What a user may give `fit` to validate with."""
+
+
+class Samples(namedtuple("Samples", "X Y y weight groups")):
+    """Samples as the net learns them: X, encoded targets, targets as they came; weights and groups, or None."""
+
+    def take(self, rows):
+        """Some of them."""
+        return Samples(*(None if part is None else part[rows] for part in self))
+
+    def left(self, rows):
+        """Some of them, to validate on: a large X is not copied."""
+        if sparse.issparse(self.X) or len(rows) * self.X[:1].nbytes < _COPIED:
+            return self.take(rows)
+        return self._replace(X=None).take(rows)._replace(X=Rows(self.X, rows))
+
+
+def hold_out(fraction, targets, samples, rng):
+    """Choose the samples that are held out.
+
+    Parameters
+    ----------
+    fraction : float or CV splitter
+        Of a splitter the last split counts: for a TimeSeriesSplit the latest samples.
+    targets : ClassTargets, SeveralClassTargets or NumberTargets
+    samples : Samples
+    rng : RandomState
+
+    Returns
+    -------
+    rows, held_out : ndarray of int64
+        The samples to train on, and the others.
+    """
+    n_samples = len(samples.Y)
+    if hasattr(fraction, "split"):
+        try:
+            *_, parts = fraction.split(samples.X, samples.y, samples.groups)
+            rows, held_out = (_indices(part, n_samples) for part in parts)
+        except (IndexError, TypeError, ValueError) as error:
+            raise ValueError(f"validation_fraction={fraction!r} gives no split of these samples: {error}") from error
+        if np.intersect1d(rows, held_out).size:
+            raise ValueError(f"validation_fraction={fraction!r} has samples in both parts of its last split.")
+        if len(rows) == 0 or len(held_out) < 2:
+            raise ValueError(
+                f"validation_fraction={fraction!r} leaves {len(rows)} samples to train on (1 at least is legal) and "
+                f"{len(held_out)} to validate on (2 at least)."
+            )
+        return rows, held_out
+    # the same draws as scikit-learn's, which stratifies where there is one output for two classes
+    try:
+        rows, held_out = sklearn.model_selection.train_test_split(
+            np.arange(n_samples), random_state=rng, test_size=fraction, stratify=targets.strata(samples.Y)
+        )
+    except ValueError as error:
+        raise ValueError(f"validation_fraction={fraction!r}: {error}") from error
+    if len(held_out) < 2:
+        raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+    return rows, held_out
+
+
+def _indices(part, n_samples):
+    """A part of a split as numbers of samples: kernels read memory by them."""
+    part = np.asarray(part)
+    if part.dtype == bool and part.shape == (n_samples,):
+        return np.flatnonzero(part)
+    if part.ndim != 1 or part.dtype.kind not in "iu" or (part.size and not 0 <= part.min() <= part.max() < n_samples):
+        raise ValueError(f"its parts must be numbers of samples from 0 to {n_samples - 1}")
+    return part.astype(np.int64)
+
+
+class Validation:
+    """Samples that a net is judged on, as a function of its parameters.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    targets : ClassTargets, SeveralClassTargets or NumberTargets
+    samples : Samples
+    """
+
+    def __init__(self, network, loss, targets, samples):
+        self._network, self._targets, self._samples = network, targets, samples
+        Y, weight = samples.Y, samples.weight
+        loop, template, self._on_scores = loss.loop(network.output.names[0])
+        self._loss = compiled("loss", loop, Y.dtype, template, from_python=True).function
+        share = np.full(len(Y), 1 / len(Y)) if weight is None else weight / np.sum(weight)
+        self._loss_data = (
+            Y,
+            np.repeat(share.astype(Y.dtype)[:, None], Y.shape[1], axis=1),
+            np.empty_like(Y),
+            loss.hyper_array(Y.dtype),
+            np.array([0, Y.shape[1]] if targets.blocks is None else targets.blocks, np.int64),
+        )
+        self._divisor = Y.shape[1] if loss.mean_over_outputs else 1
+        self._score, self._scoring = self._default, None
+        self._n_calls, self._n_valid = 0, 0
+
+    def score_by(self, scoring, estimator):
+        """Judge by something else than accuracy or R2: by the loss, or as a scorer does.
+
+        Parameters
+        ----------
+        scoring : str, callable or None
+        estimator : estimator instance
+            One that could predict, had it `_parameters`.
+        """
+        self._scoring = scoring
+        if scoring == "loss":
+            self._score = lambda theta, outputs, loss: -loss
+        elif scoring is not None:
+            scorer = sklearn.metrics.check_scoring(estimator, scoring)
+            X, _, y, weight, _ = self._samples
+            X = X.copied() if isinstance(X, Rows) else X
+            takes = signature(scorer).parameters
+            takes_weights = "sample_weight" in takes or any(p.kind is p.VAR_KEYWORD for p in takes.values())
+            weighted = {"sample_weight": weight} if weight is not None and takes_weights else {}
+            # the samples have been checked, and have lost their features' names
+            estimator = copy.copy(estimator)
+            vars(estimator).pop("feature_names_in_", None)
+
+            def score(theta, outputs, loss):
+                estimator._parameters = Parameters(self._network.units, theta, self._network.batch_norm)
+                return float(scorer(estimator, X, y, **weighted))
+
+            self._score = score
+
+    def _default(self, theta, outputs, loss):
+        X, Y, y, weight, _ = self._samples
+        if self._targets.uses_values == self._on_scores:
+            outputs = self._network.predict(X, theta, self._targets.uses_values)
+        return self._targets.score(outputs, Y, y, weight)
+
+    def __call__(self, theta):
+        """Return score and loss."""
+        outputs = self._network.predict(self._samples.X, theta, activate_output=not self._on_scores)
+        Y, *rest = self._loss_data
+        loss = self._loss(outputs, Y, *rest) / self._divisor
+        score = self._score(theta, outputs, loss)
+        self._n_calls += 1
+        self._n_valid += not math.isnan(score)
+        if self._n_calls == _CALLS_TO_JUDGE:
+            self.check()
+        return score, loss
+
+    def check(self):
+        """Raise ValueError if the scorer has never given anything but NaN: training would ignore it."""
+        if self._scoring is not None and self._n_calls and not self._n_valid:
+            raise ValueError(
+                f"scoring={self._scoring!r} returned NaN each time it was called ({self._n_calls} times) on the "
+                "validation samples."
+            )

@@ -1,0 +1,3 @@
+"""Compiled code: the only package that knows Numba."""
+
+__all__ = []

@@ -1,0 +1,104 @@
+"""The on-disk cache of compiled functions, as Numba uses it.
+
+The path of a file names everything its contents depend on (package sources, Numba, processor, options, function,
+family, dtype), so a stale or foreign entry is never read. :mod:`sknn_iitb._jit.store` reads and writes the files. If
+nothing can be written, functions are compiled in memory.
+"""
+
+import hashlib
+import pickle
+import platform
+import sys
+from functools import cache
+from pathlib import Path
+
+import numba
+import numpy as np
+from llvmlite import __version__ as llvmlite_version
+from llvmlite import binding as llvm
+from llvmlite import ir
+from numba.core import caching, compiler, config, serialize
+from numba.misc.appdirs import AppDirs
+
+from sknn_iitb._jit.patience import clock
+from sknn_iitb._jit.store import IN_TREE, SOURCES, Stored
+
+__all__ = ["DiskCache", "cache_directory"]
+
+
+class DiskCache(caching._Cache):
+    """Numba's interface to the file of one compiled function."""
+
+    def __init__(self, name):
+        self._stored = Stored(_directories(), f"{name}.nbc")
+
+    @property
+    def cache_path(self):
+        return str(next(iter(_directories()), ""))
+
+    def load_overload(self, sig, target_context):
+        target_context.refresh()
+
+        def rebuild(payload):
+            return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
+
+        result = self._stored.load(rebuild)
+        if result is None:
+            clock().start("Compiling once; the result is kept on disk.")
+            result = self._stored.load_or_lock(rebuild)
+        return result
+
+    def save_overload(self, sig, data):
+        self._stored.save(serialize.dumps(_without_intermediate_code(data._reduce())))
+
+    def release(self):
+        """Let processes that wait for the function continue."""
+        self._stored.release()
+
+    def enable(self):
+        pass
+
+    def disable(self):
+        pass
+
+    def flush(self):
+        pass
+
+
+def _without_intermediate_code(reduced):
+    """What numba would store, but of the LLVM code only the names of the functions.
+
+    It is for inlining into other functions, which takes place before ours are stored; to load it took four times as
+    long as all the rest.
+    """
+    (name, kind, (machine_code, llvm_code)), descriptor, *rest = reduced
+    defined = {function.name for function in llvm.parse_bitcode(llvm_code).functions if not function.is_declaration}
+    asked_for = defined & {descriptor.llvm_func_name, descriptor.llvm_cpython_wrapper_name}
+    module = ir.Module(name)
+    for each in sorted(asked_for):
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), ()), each)
+        ir.IRBuilder(function.append_basic_block()).ret_void()
+    names = llvm.parse_assembly(str(module)).as_bitcode()
+    return (name, kind, (machine_code, names)), descriptor, *rest
+
+
+@cache
+def _directories():
+    """Where compiled functions are looked for and, in the first that can be written, stored."""
+    if SOURCES is None:  # nothing tells the machine code of two versions apart
+        return []
+    bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else [IN_TREE, Path(AppDirs("numba", False).user_cache_dir)]
+    name = f"sknn_iitb-{SOURCES}-{_target_digest()}"
+    return [base / name for base in bases]
+
+
+def cache_directory():
+    """Where compiled functions are kept; None if nothing could be."""
+    return next((directory for directory in _directories() if directory.is_dir()), None)
+
+
+def _target_digest():
+    codegen = numba.core.registry.cpu_target.target_context.codegen()
+    options = [config.OPT, config.BOUNDSCHECK, config.DEBUGINFO_DEFAULT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE]
+    target = [sys.implementation.cache_tag, platform.machine(), numba.__version__, llvmlite_version, np.__version__]
+    return hashlib.sha256(repr((target, codegen.magic_tuple(), options)).encode()).hexdigest()[:16]

@@ -1,0 +1,141 @@
+"""What the families of parts have in common: a part is a small parameter object, found by name in a registry."""
+
+import inspect
+from copy import deepcopy
+from functools import cache
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
+
+from sknn_iitb._jit.compilation import n_required
+
+__all__ = ["Custom", "Part", "Registry", "one_of", "parameter_defaults"]
+
+
+@cache
+def parameter_defaults(cls):
+    """The constructor's parameters and their defaults."""
+    return {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
+
+
+def one_of(names):
+    """The constraint of a parameter that is one of such names; an error has them in this order."""
+    constraint = StrOptions(set(names))
+    constraint.options = list(names)
+    return constraint
+
+
+class Part(BaseEstimator):
+    """A replaceable piece of a network with its hyperparameters; fitting never modifies it.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The names by which an estimator's parameter selects the part; the first is its own, the others are aliases.
+    """
+
+    names = ()
+    _parameter_constraints: dict = {}
+
+    def hyper(self):
+        """Hyperparameters as the compiled function reads them, in the order it states."""
+        return ()
+
+    def hyper_array(self, dtype):
+        """:meth:`hyper` as an array."""
+        return np.array(self.hyper(), dtype=dtype)
+
+    def validate(self):
+        """Raise `InvalidParameterError`, a ValueError, if a hyperparameter is out of its range."""
+        validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), type(self).__name__)
+
+
+class Custom:
+    """Mix-in of the parts that wrap a user's function; `form` shows the arguments it must take."""
+
+    form = "f()"
+
+    def __init__(self, function):
+        self.function = function
+
+    def validate(self):
+        """Raise ValueError unless the function takes the arguments of `form`."""
+        expected = self.form.count(",") + 1
+        is_plain = inspect.isfunction(self.function) and not (
+            inspect.isgeneratorfunction(self.function) or inspect.iscoroutinefunction(self.function)
+        )
+        if not is_plain or n_required(self.function) != expected:
+            raise ValueError(f"a function of your own must be a plain Python function {self.form}")
+
+
+class Registry:
+    """The parts of one family by name. Dispatch, validation, documentation and tests all read it.
+
+    Parameters
+    ----------
+    parameter : str
+        The estimators' parameter that chooses among the parts.
+    base : type
+        The base class of the parts.
+    custom : type or None
+        The part that wraps a user's function, constructed as ``custom(function)``; None if there is none.
+    """
+
+    def __init__(self, parameter, base, custom=None):
+        self.parameter = parameter
+        self.base = base
+        self.custom = custom
+        self._classes = {}
+
+    def __iter__(self):
+        """Iterate over the classes, each once."""
+        return iter(dict.fromkeys(self._classes.values()))
+
+    def __getitem__(self, name):
+        return self._classes[name]
+
+    def __contains__(self, name):
+        return name in self._classes
+
+    def add(self, cls):
+        """Enter a class under its names; a decorator."""
+        for name in cls.names:
+            if name in self._classes:
+                raise ValueError(f"{self.parameter}: {name!r} is registered already")
+            self._classes[name] = cls
+        return cls
+
+    def names(self, condition=lambda cls: True):
+        """All names, aliases included, of the classes that fulfil `condition`."""
+        return [name for name, cls in self._classes.items() if condition(cls)]
+
+    def constraint(self, condition=lambda cls: True):
+        """What scikit-learn's parameter validation accepts for this family."""
+        return [one_of(self.names(condition)), self.base] + ([callable] if self.custom else [])
+
+    def resolve(self, value, flat=None):
+        """Turn a name, a part or a user's function into a validated part.
+
+        Parameters
+        ----------
+        value : str, part or callable
+        flat : dict, optional
+            Parameters for a component that is given by name.
+        """
+        if isinstance(value, self.base):
+            part = deepcopy(value)  # a fitted net stays what it is, whatever becomes of the user's object
+        elif isinstance(value, str):
+            cls = self._classes[value]
+            part = cls(**(flat or {}))
+        elif isinstance(value, type):
+            raise ValueError(f"{self.parameter}={value.__name__} is a class; pass an instance, {value.__name__}().")
+        else:
+            part = self.custom(value)
+        try:
+            part.validate()
+        except ValueError as error:
+            if isinstance(part, Custom):
+                raise ValueError(f"{self.parameter}={value!r}: {error}.") from None
+            raise
+        return part

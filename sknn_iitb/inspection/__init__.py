@@ -1,0 +1,6 @@
+"""Tools that look into a fitted network, in the manner of :mod:`sklearn.inspection`."""
+
+from sknn_iitb.inspection.comparison import compare_with_sklearn
+from sknn_iitb.inspection.importance import ImportanceDisplay, gradient_importance
+
+__all__ = ["ImportanceDisplay", "compare_with_sklearn", "gradient_importance"]

@@ -1,0 +1,460 @@
+"""What the two estimators share: the way from data to a trained network, its attributes, and its use."""
+
+from functools import partial
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from sknn_iitb._engine.network import Network, Parameters, aligned
+from sknn_iitb._engine.objective import Objective
+from sknn_iitb._engine.rows import check_sparse
+from sknn_iitb._engine.targets import missing
+from sknn_iitb._engine.training import History, Plan, State, descend, minimize
+from sknn_iitb._engine.validation import Given, Samples, Validation, hold_out
+from sknn_iitb._jit.blas import BLASThreads
+from sknn_iitb._jit.patience import announced
+from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb.mlp import _sklearn
+from sknn_iitb.mlp._callbacks import CallbackSupport, observers_of
+from sknn_iitb.mlp._features import FeaturesMixin
+from sknn_iitb.mlp._parameters import ParametersMixin
+from sknn_iitb.mlp._scaling_advice import advice
+from sknn_iitb.mlp._weights import WeightsMixin
+from sknn_iitb.optimizers import LBFGS
+from sknn_iitb.schedules import clock_of
+
+__all__ = ["WHOLE_NUMBERS", "BaseMLP", "assign", "is_first_order"]
+
+# types of X that are converted to the network's a batch at a time
+WHOLE_NUMBERS = [np.bool_, *(np.dtype(f"{u}int{bits}").type for u in ("", "u") for bits in (8, 16, 32, 64))]
+
+# attributes of a run by a first-order solver, which a later fit with lbfgs does not have
+_CURVES = (
+    *("loss_curve_", "best_loss_", "learning_rate_curve_"),
+    *("validation_scores_", "validation_loss_curve_", "best_validation_score_"),
+)
+
+# early_stopping="auto" stops early from that many samples on, as scikit-learn's gradient boosting does
+_MANY_SAMPLES = 10_000
+
+
+class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, BaseEstimator):
+    """Everything but what is particular to labels or to numbers.
+
+    A subclass has ``_validate(X, y, reset)``, ``_find_targets(y, loss, continues, incremental, classes)``, and what
+    ``ParametersMixin`` asks for.
+    """
+
+    # functions of a module of their own, as methods
+    to_sklearn = _sklearn.to_sklearn
+    from_sklearn = classmethod(_sklearn.from_sklearn)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # --- fitting ---
+
+    def _fit(self, X, y, sample_weight, given=None, incremental=False, classes=None):
+        # first of all, as what it sets must outlast an error. partial_fit calls no callbacks: its caller has the loop
+        observers = () if incremental else observers_of(self, X, y, sample_weight)
+        before = vars(self).copy()
+        continues = "_parameters" in before and (incremental or self.warm_start)
+        if continues:  # these are changed in place
+            vector = self._parameters.writable().vector.copy()
+            if "_optimizer" in before:
+                before["_optimizer"] = self._optimizer.copy()
+        try:
+            if continues and incremental:  # where scikit-learn's own check trusts the first call
+                self._validate_params()
+            with announced(print if self.verbose else None):
+                self._train(X, y, sample_weight, given or Given(), continues, incremental, classes, observers)
+            for observer in observers:
+                observer.close()
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            if continues:
+                self._parameters.vector[:] = vector
+            raise
+        return self
+
+    def _train(self, X, y, sample_weight, given, continues, incremental, classes, observers):
+        parts = self._resolve_parts()
+        if incremental and given.X_val is None and self._stops_early(0, given, incremental):
+            raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
+        if not (incremental or self.warm_start):
+            vars(self).pop("_by_hand", None)
+        if continues and self.dtype is not None and np.dtype(self.dtype) != self._parameters.vector.dtype:
+            raise ValueError(
+                f"dtype={self.dtype!r} cannot be set on a network that continues from weights in "
+                f"{self._parameters.vector.dtype}; call fit with warm_start=False."
+            )
+        check_sparse(X)
+        X, y = self._validate(X, y, reset=not continues)
+        targets = self._find_targets(y, parts.loss, continues, incremental, classes)
+        parts = self._choose_output(parts, targets)
+        dtype = self._parameters.vector.dtype if continues else self._network_dtype(X)
+        samples = self._samples(
+            *(X, y, sample_weight, given.groups, targets, parts.loss, parts.output, dtype, incremental)
+        )
+
+        rng = self._optimizer.rng if incremental and continues and hasattr(self, "_optimizer") else None
+        rng = check_random_state(self.random_state) if rng is None else rng
+        network = self._describe(samples, parts, continues)
+        parameters = self._parameters if continues else self._initialize(network, parts, rng, dtype)
+        # from here on the net can be used, by a scorer or a callback
+        self._network, self._parameters, self._targets, self._loss = network, parameters, targets, parts.loss
+        self._expose_network(network, parts.output)
+        stops_early = self._stops_early(len(samples.Y), given, incremental)
+        rows, validation = self._hold_out(samples, parts, given, rng, stops_early)
+        n_train = len(samples.Y) if rows is None else len(rows)
+        plan = self._plan(parts, samples, n_train, stops_early, incremental)
+        objective = self._objective(samples, plan.batch_size, rows, dropout=any(network.dropout))
+        history = self._begin_history(continues, plan)
+        for observer in observers:
+            observer.expose = lambda fitted, history: fitted._expose_history(history, plan, continues)
+        if parts.optimizer.kernel is not None:
+            state = self._begin_state(dtype, rng, plan, n_train, continues, incremental)
+            descend(objective, parameters.vector, state, history, plan, validation, observers)
+            if validation is not None and plan.complete and not history.interrupted:
+                validation.check()
+            state.order = state.order if incremental else None
+            self._optimizer = state
+        else:
+            minimize(objective, parameters.vector, history, plan, self.max_fun, observers)
+            vars(self).pop("_optimizer", None)
+        vars(self).pop("_by_hand", None)
+        self._expose_history(history, plan, continues)
+
+    def _samples(self, X, y, sample_weight, groups, targets, loss, output, dtype, incremental=False, training=True):
+        """The samples that count, as the net learns them."""
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        loss.check_target(y)
+        Y = targets.encode(y, output.names[0], dtype)
+        weight = self._weigh(targets, y, sample_weight, incremental, training)
+        if weight is not None and not weight.max() < np.finfo(np.float64).max / len(weight):
+            raise ValueError("sample_weight, times class_weight, is too large: the sum of the weights overflows.")
+        if groups is not None and len(groups) != len(Y):
+            raise ValueError(f"groups has {len(groups)} entries, X has {len(Y)} samples.")
+        samples = Samples(X, Y, y, weight, None if groups is None else np.asarray(groups))
+        if weight is None or weight.all():
+            return samples
+        if not weight.any():
+            of_samples = sample_weight is not None and not sample_weight.any()
+            what = "sample_weight" if of_samples else f"class_weight={self.class_weight!r}, times sample_weight,"
+            raise ValueError(f"{what} is zero for every sample.")
+        return samples.take(weight > 0)
+
+    def _further_samples(self, X, y, sample_weight):
+        """Samples for the net that is there."""
+        check_sparse(X)
+        X, y = self._validate(X, y, reset=False)
+        dtype = self._parameters.vector.dtype
+        samples = self._samples(
+            *(X, y, sample_weight, None, self._targets, self._loss, self._network.output, dtype), training=False
+        )
+        if samples.Y.shape[1] != self.n_outputs_:
+            raise ValueError(f"y has {samples.Y.shape[1]} outputs, the network has {self.n_outputs_}.")
+        return samples
+
+    def _weigh(self, targets, y, sample_weight, incremental, training):
+        """The weights of the samples in the loss."""
+        return sample_weight
+
+    def _soften(self, targets, Y, loss, output):
+        """The targets that training sees."""
+        return Y
+
+    def _describe(self, samples, parts, continues):
+        """The network that the parameters ask for."""
+        units = (samples.X.shape[1], *self._hidden_sizes(), samples.Y.shape[1])
+        network = Network(units, parts.hidden, parts.output, self._dropout_rates(), self.batch_norm)
+        if self.batch_norm and not network.hidden:
+            raise ValueError("batch_norm=True has no effect without a hidden layer.")
+        before = self._parameters if continues else network
+        if (network.units, network.batch_norm) != (before.units, before.batch_norm):
+            differs = {
+                "hidden_layer_sizes": network.units[:-1] != before.units[:-1],
+                "batch_norm": network.batch_norm != before.batch_norm,
+                f"the number of outputs, which y, loss={self.loss!r} and output_activation={self.output_activation!r} "
+                "ask for,": network.units[-1] != before.units[-1],
+            }
+            raise ValueError(
+                f"A fitted network of layers {before.units} and batch_norm={before.batch_norm} cannot go on with "
+                f"layers {network.units} and batch_norm={network.batch_norm}; "
+                f"{' and '.join(name for name, differ in differs.items() if differ)} must stay as before."
+            )
+        return network
+
+    def _plan(self, parts, samples, n_train, stops_early, incremental):
+        batch_size = self._batch_size(n_train, parts.optimizer)
+        if self.batch_norm and batch_size < 2:
+            raise ValueError("batch_norm=True needs batches of two samples at least; set another batch_size.")
+        return Plan(
+            optimizer=parts.optimizer,
+            schedule=parts.schedule,
+            adjustments=parts.adjustments,
+            learning_rate_init=self.learning_rate_init,
+            batch_size=batch_size,
+            shuffle=self.shuffle,
+            n_epochs=1 if incremental else self.max_iter,
+            complete=not incremental,
+            stops_early=stops_early,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            verbose=self.verbose,
+            advise=partial(self._advise, samples),
+            n_threads=self.n_threads,
+        )
+
+    def _advise(self, samples):
+        """What may be wrong with the data, as a sentence to be added to another."""
+        # where the output is not linear, the size of y means something
+        scalable = self._targets.uses_values and self.out_activation_ == "identity"
+        y = samples.y.reshape(len(samples.y), -1) if scalable else None
+        transformable = y is None or self._loss.transformable(y.shape[1])
+        found = advice(samples.X, y, getattr(self, "feature_names_in_", None), transformable)
+        return f" {found}" if found else ""
+
+    def _objective(self, samples, max_rows, rows=None, dropout=False):
+        """What is minimised, on the samples `rows`, None for all."""
+        Y = self._soften(self._targets, samples.Y, self._loss, self._network.output)
+        return Objective(
+            *(self._network, self._loss, samples.X, Y, samples.weight, self.alpha, max_rows, rows),
+            l1=self.l1,
+            blocks=self._targets.blocks,
+            dropout=dropout,
+        )
+
+    def _initialize(self, network, parts, rng, dtype):
+        """Draw or copy the parameters that training starts from."""
+        parameters = Parameters(network.units, aligned(network.n_parameters, dtype), network.batch_norm)
+        for ones in (*parameters.scales, *parameters.variances):
+            ones[:] = 1
+        for zeros in parameters.means:
+            zeros[:] = 0
+        given = self._assigned() or (self.init if parts.initializer is None else None)
+        if given is not None:
+            try:
+                coefs, intercepts = given
+                parameters.coefs.assign(coefs)
+                parameters.intercepts.assign(intercepts)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"init must be a name, an Initializer or (coefs, intercepts): {error}") from None
+            if not np.isfinite(parameters.vector).all():
+                raise ValueError("init=(coefs, intercepts) must be finite.")
+            return parameters
+        # a draw may depend on the activation; the last layer has that of the one before
+        last = parts.hidden[-1] if parts.hidden else ACTIVATIONS.resolve(self.activation or "identity")
+        activations = [*parts.hidden, last]
+        for weights, biases, activation in zip(parameters.coefs, parameters.intercepts, activations, strict=True):
+            weights[...], biases[...] = parts.initializer.draw(rng, *weights.shape, activation)
+        return parameters
+
+    def _stops_early(self, n_samples, given, incremental):
+        if self.early_stopping == "auto":
+            return given.X_val is not None or (n_samples > _MANY_SAMPLES and not incremental)
+        return self.early_stopping
+
+    def _hold_out(self, samples, parts, given, rng, stops_early):
+        """Indices of the training samples, None for all, and the function that judges by others; None without."""
+        rows = validation = None
+        if given.groups is not None and not hasattr(self.validation_fraction, "split"):
+            raise ValueError(
+                "groups needs a splitter as validation_fraction that keeps them together, such as GroupShuffleSplit(); "
+                f"got validation_fraction={self.validation_fraction!r}."
+            )
+        if parts.optimizer.kernel is None:
+            if given.X_val is not None or given.y_val is not None:
+                raise ValueError("X_val and y_val are not legal with solver='lbfgs', which has no epochs to validate.")
+            return rows, validation
+        if given.X_val is not None:
+            validation = self._given_samples(given)
+            if len(validation.Y) < 2:
+                raise ValueError("X_val must have two samples at least.")
+        elif given.y_val is not None or given.sample_weight_val is not None:
+            raise ValueError("y_val and sample_weight_val go with X_val, which is missing.")
+        elif stops_early:
+            rows, held_out = hold_out(self.validation_fraction, self._targets, samples, rng)
+            validation = samples.left(held_out)
+        return rows, None if validation is None else self._judge(validation)
+
+    def _given_samples(self, given):
+        if given.y_val is None:
+            raise ValueError("X_val needs y_val.")
+        try:
+            return self._further_samples(given.X_val, given.y_val, given.sample_weight_val)
+        except ValueError as error:
+            raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
+
+    def _judge(self, samples):
+        """The function that scores parameters by such samples."""
+        validation = Validation(self._network, self._loss, self._targets, samples)
+        if self.scoring is not None:
+            try:  # what cannot be computed is an error now rather than after an epoch
+                validation.score_by(self.scoring, self)
+                validation(self._parameters.vector)
+            except (AttributeError, TypeError, ValueError) as error:
+                lacking = missing(self._targets, samples.y)
+                advice = (
+                    f" The validation samples have none of the classes {lacking}; StratifiedShuffleSplit(1) as "
+                    "validation_fraction holds out some of each, or X_val and y_val must have them."
+                )
+                raise ValueError(
+                    f"scoring={self.scoring!r} cannot be computed on the validation samples of a net with "
+                    f"loss={self.loss!r}: {error}{advice if lacking else ''}"
+                ) from error
+        return validation
+
+    def _begin_history(self, continues, plan):
+        if not continues:
+            return History()
+        best_loss, best_score = getattr(self, "best_loss_", None), getattr(self, "best_validation_score_", None)
+        # without early stopping, the weights are not those of the best score
+        other_scores = self._scored_by != self.scoring
+        if best_score is None or other_scores or (plan.stops_early and best_loss is not None):
+            best_score = -np.inf
+        best_loss = np.inf if best_loss is None else best_loss
+        loss_to_beat, score_to_beat = (best_loss, best_score) if plan.complete or other_scores else self._to_beat
+        return History(
+            best_loss=best_loss,
+            loss_to_beat=loss_to_beat,
+            score_to_beat=score_to_beat,
+            loss=self.loss_,
+            best_score=best_score,
+            stalled=0 if plan.complete or other_scores else self._no_improvement_count,
+            n_samples=self.t_,
+        )
+
+    def _begin_state(self, dtype, rng, plan, n_samples, continues, incremental):
+        optimizer = plan.optimizer.identity
+        goes_on = continues and incremental and hasattr(self, "_optimizer")
+        if goes_on and self._optimizer.optimizer == optimizer:
+            state = self._optimizer.writable()
+        else:
+            steps_per_epoch = -(-n_samples // plan.batch_size)
+            state = State(
+                rng=rng,
+                optimizer=optimizer,
+                slots=np.zeros(plan.optimizer.n_slots * self._network.n_trained, dtype),
+                clock=clock_of(self.max_iter, steps_per_epoch),
+                learning_rate=plan.learning_rate_init,
+                averages=not continues,
+            )
+        # drawn only when it is needed: scikit-learn's sequence of draws has no such one
+        if any(self._network.dropout) and not state.seed:
+            state.seed = int(state.rng.randint(2**31 - 1)) << 31 | int(state.rng.randint(2**31 - 1))
+        return state
+
+    def _expose_network(self, network, output):
+        self.n_layers_ = len(network.units)
+        self.n_outputs_ = network.units[-1]
+        self.out_activation_ = "exp" if output.names[0] == "exponential" else output.names[0]
+
+    def _expose_history(self, history, plan, continues):
+        self.n_iter_ = history.n_iter
+        self.loss_ = history.loss
+        self.t_ = history.n_samples
+        self._no_improvement_count = history.stalled
+        self._to_beat, self._scored_by = (history.loss_to_beat, history.score_to_beat), self.scoring
+        if plan.optimizer.kernel is None:
+            for name in _CURVES:
+                vars(self).pop(name, None)
+            return
+        earlier = vars(self) if continues else {}
+        # a continued curve is extended in place: copied, many calls of partial_fit would take quadratic time
+        for name in ("loss_curve", "learning_rate_curve", "validation_scores", "validation_loss_curve"):
+            curve = earlier.get(f"{name}_") or []
+            curve = [*curve] if plan.complete else curve  # an error after this must find the old one
+            curve.extend(getattr(history, name))
+            setattr(self, f"{name}_", curve)
+        if not self.validation_scores_:
+            self.validation_scores_ = self.validation_loss_curve_ = None
+        self.best_validation_score_ = history.best_score if self.validation_scores_ else None
+        self.best_loss_ = None if plan.stops_early else history.best_loss
+
+    # --- using the fitted network ---
+
+    def _checked(self, X):
+        if self._is_ready(X):
+            return X
+        check_is_fitted(self)
+        check_sparse(X)
+        dtype = [self._parameters.vector.dtype, *WHOLE_NUMBERS]
+        return validate_data(self, X, dtype=dtype, order="C", accept_sparse="csr", reset=False)
+
+    def _is_ready(self, X):
+        """Whether validate_data would return X as it is: to find out takes it longer than a net to predict a row."""
+        if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0 or not X.flags.c_contiguous:
+            return False
+        known = vars(self)
+        if "_parameters" not in known or "feature_names_in_" in known:
+            return False
+        if X.dtype != known["_parameters"].vector.dtype or X.shape[1] != known.get("n_features_in_"):
+            return False
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite(X.sum()))
+
+    def _outputs(self, X, activate_output, n_hidden=None):
+        X = self._checked(X)
+        with BLASThreads(1):
+            return self._network.predict(X, self._parameters.vector, activate_output, n_hidden)
+
+    def loss_and_gradient(self, X, y, sample_weight=None):
+        """The loss that training minimises, and its gradient, at the present parameters.
+
+        ``est.parameters_ -= learning_rate * gradient`` is one step of gradient descent.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        loss : float
+            The mean loss of the samples plus the penalties. Losses of several outputs are added up, also where
+            ``loss_`` reports their mean.
+        gradient : ndarray of shape (n_parameters,)
+            Its derivative with respect to `parameters_`, in their order.
+        """
+        check_is_fitted(self)
+        samples = self._further_samples(X, y, sample_weight)
+        objective = self._objective(samples, len(samples.Y))
+        with BLASThreads(1):
+            loss, penalty = objective.evaluate(self._parameters.vector)
+        return float(loss + penalty), objective.gradient[: self._network.n_trained]
+
+    # --- types ---
+
+    def _float_types(self, reset):
+        if not reset:
+            return [self._parameters.vector.dtype]
+        return [np.float64, np.float32] if self.dtype is None else [np.dtype(self.dtype)]
+
+    def _input_types(self, reset):
+        """What X may stay as; anything else is converted to the first of them."""
+        return [*self._float_types(reset), *WHOLE_NUMBERS]
+
+    def _network_dtype(self, X):
+        types = self._float_types(reset=True)
+        return np.dtype(X.dtype if X.dtype in types else types[0])
+
+
+def assign(estimator, arguments):
+    """Store the arguments of __init__ unchanged, as scikit-learn's get_params expects."""
+    for name, value in arguments.items():
+        if name not in ("self", "__class__"):
+            setattr(estimator, name, value)
+
+
+def is_first_order(estimator):
+    if estimator.solver == "lbfgs" or isinstance(estimator.solver, LBFGS):
+        raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
+    return True

@@ -1,0 +1,321 @@
+"""Fitted nets of ours as scikit-learn's estimators, and the reverse: they predict the same, and can train on.
+
+What a net predicts must be the same on the other side. What only training reads need not: a parameter for which
+scikit-learn has no such value, as ``solver="rmsprop"`` or `init`, is left at scikit-learn's default there.
+"""
+
+import copy
+from numbers import Real
+
+import numpy as np
+import sklearn
+from sklearn.base import ClassifierMixin, is_classifier
+from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
+from sklearn.utils.validation import check_is_fitted
+
+from sknn_iitb._engine.network import Network, Parameters, aligned
+from sknn_iitb._engine.targets import ClassTargets, NumberTargets
+from sknn_iitb._engine.training import State
+from sknn_iitb._registry import parameter_defaults
+from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb.losses import LOSSES
+from sknn_iitb.optimizers import OPTIMIZERS, SGD, Adam
+from sknn_iitb.schedules import SCHEDULES, clock_of
+
+__all__ = ["counterpart", "from_sklearn", "to_sklearn", "translated"]
+
+# what a parameter that scikit-learn does not have may be without making a difference, where it is more than the default
+_ALIKE = {"loss": ("auto", "log_loss")}
+
+# the loss that scikit-learn's regressor has with an output activation
+_LOSS_OF = {"identity": "squared_error", "exp": "poisson"}
+
+# by the identity of our optimizer: scikit-learn's, the parameters it is built from, where it keeps what are our slots
+_OPTIMIZERS = {
+    SGD().identity: (
+        "SGDOptimizer",
+        ("learning_rate_init", "learning_rate", "momentum", "nesterovs_momentum", "power_t"),
+        ("velocities",),
+    ),
+    Adam().identity: ("AdamOptimizer", ("learning_rate_init", "beta_1", "beta_2", "epsilon"), ("ms", "vs")),
+}
+
+# attributes that have the same name and meaning on both sides
+_ATTRIBUTES = (
+    *("classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_layers_", "out_activation_"),
+    *("n_iter_", "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_"),
+    "_no_improvement_count",
+)
+
+
+def counterpart(cls):
+    """scikit-learn's class for one of ours.
+
+    Parameters
+    ----------
+    cls : type
+    """
+    module = sklearn.neural_network  # loaded here, for it takes a third of the time of a start
+    return module.MLPClassifier if issubclass(cls, ClassifierMixin) else module.MLPRegressor
+
+
+def _copy_attributes(source, target):
+    for name in _ATTRIBUTES:
+        if hasattr(source, name):
+            setattr(target, name, copy.copy(getattr(source, name)))
+
+
+# --- parameters -------------------------------------------------------------------------------------------------
+
+
+def translated(estimator, **settled):
+    """The parameters of one of our estimators in scikit-learn's words.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        One of ours; it need not be fitted.
+    **settled : dict
+        Parameters to take in place of the estimator's.
+
+    Returns
+    -------
+    parameters : dict
+        What scikit-learn's estimator takes; those that it cannot take are not there.
+    refused : dict of str to str
+        The parameters that scikit-learn cannot take, with the reason, which names value and legal values.
+
+    Examples
+    --------
+    >>> from sknn_iitb import MLPRegressor
+    >>> from sknn_iitb.optimizers import SGD, RMSprop
+    >>> parameters, refused = translated(MLPRegressor(solver=SGD(momentum=0.5)))
+    >>> parameters["solver"], parameters["momentum"], refused
+    ('sgd', 0.5, {})
+    >>> sorted(translated(MLPRegressor(solver=RMSprop(), dtype="float32"))[1])
+    ['dtype', 'solver']
+    """
+    theirs = counterpart(type(estimator))
+    given = {**estimator.get_params(deep=False), **settled}
+    del given["n_threads"]  # changes nothing but the time
+    defaults = dict(parameter_defaults(type(estimator)))
+    for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES):
+        family, part = registry.parameter, given[registry.parameter]
+        given[family] = _name(registry, part)
+        if isinstance(part, registry.base) and not _refusal(theirs, family, given[family], defaults):
+            for name, value in part.get_params(deep=False).items():
+                flat = name if name in defaults else f"{family}__{name}"
+                given[flat] = value
+                defaults.setdefault(flat, parameter_defaults(type(part))[name])
+    reasons = {name: _refusal(theirs, name, value, defaults) for name, value in given.items()}
+    refused = {name: reason for name, reason in reasons.items() if reason}
+    known = parameter_defaults(theirs)
+    return {name: value for name, value in given.items() if name in known and name not in refused}, refused
+
+
+def _name(registry, value):
+    """The first name of a part, whether given by a name or as an object; of several if they are the same."""
+    if isinstance(value, (list, tuple)):
+        names = [_name(registry, item) for item in value]
+        return names[0] if names and all(name == names[0] for name in names) else value
+    part = registry[value] if isinstance(value, str) and value in registry else value
+    return next(iter(getattr(part, "names", ())), value)
+
+
+def _refusal(theirs, name, value, defaults):
+    """Why scikit-learn cannot take the value of a parameter; empty if it can."""
+    if name in parameter_defaults(theirs):
+        try:
+            validate_parameter_constraints(
+                theirs._parameter_constraints, {name: value}, f"scikit-learn's {theirs.__name__}"
+            )
+        except InvalidParameterError as error:
+            return str(error)
+        return ""
+    legal = _ALIKE.get(name, (defaults[name],))
+    if isinstance(value, (str, Real, type(None))) and value in legal:
+        return ""
+    return f"scikit-learn's {theirs.__name__} has no parameter {name!r}; legal is {legal[0]!r} alone. Got {value!r}."
+
+
+# --- to scikit-learn --------------------------------------------------------------------------------------------
+
+
+def to_sklearn(estimator):
+    """A fitted net of ours as scikit-learn's estimator.
+
+    It predicts the same, to rounding. `partial_fit` and a warm start go on from there, by the same updates where the
+    solver is sgd or adam. Arrays are copied.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        One of ours, fitted; the net itself where this is called as its method.
+
+    Returns
+    -------
+    estimator : sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
+        A parameter for which scikit-learn has no such value is left at scikit-learn's default there if predictions do
+        not depend on it; a regressor's `loss` becomes the one that scikit-learn has with the same output activation.
+        Batch normalization is multiplied into the weights. Where there is one class only, its `predict_proba` has two
+        columns, as scikit-learn's always has there.
+
+    Raises
+    ------
+    ValueError
+        If scikit-learn has no net that predicts so. It names the parameter, and what is legal.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from sknn_iitb import MLPRegressor
+    >>> X, y = map(scale, load_diabetes(return_X_y=True))
+    >>> net = MLPRegressor(loss="huber", solver="rmsprop", early_stopping=True, random_state=0).fit(X, y)
+    >>> theirs = to_sklearn(net)
+    >>> theirs
+    MLPRegressor(early_stopping=True, random_state=0)
+    >>> bool(abs(theirs.predict(X) - net.predict(X)).max() < 1e-12)
+    True
+    """
+    check_is_fitted(estimator)
+    hidden, output, outputs = estimator._network.hidden, estimator.out_activation_, _outputs(estimator)
+    parameters, refused = translated(estimator, **({"activation": hidden} if hidden else {}))
+    reasons = [refused["activation"]] if hidden and "activation" in refused else []
+    if output not in outputs:
+        reasons.append(
+            f"The output is {output!r}, from output_activation={estimator.output_activation!r} and "
+            f"loss={estimator.loss!r}; legal for such targets is {' or '.join(map(repr, outputs)) or 'none'}."
+        )
+    if reasons:
+        raise ValueError(f"scikit-learn has no net that predicts like this one. {' '.join(reasons)}")
+    theirs = counterpart(type(estimator))(**copy.deepcopy(parameters | outputs[output]))
+    _copy_attributes(estimator, theirs)
+    theirs.coefs_, theirs.intercepts_ = estimator._parameters.folded()
+    theirs._best_coefs, theirs._best_intercepts = estimator._parameters.folded()
+    if is_classifier(theirs):
+        labels = np.eye(len(theirs.classes_), dtype=int) if estimator._targets.multilabel else theirs.classes_
+        theirs._label_binarizer = sklearn.preprocessing.LabelBinarizer().fit(labels)
+    if hasattr(estimator, "_optimizer") and not estimator._parameters.batch_norm:
+        _hand_over_state(estimator._optimizer.copy(), estimator._parameters.units, theirs)
+    return theirs
+
+
+def _outputs(estimator):
+    """The output activations with which scikit-learn predicts alike, and the parameters that choose them there."""
+    if not is_classifier(estimator):
+        values = np.zeros((1, estimator.n_outputs_))
+        alike = estimator._loss.narrow(values) is values  # each output is a prediction
+        return {output: {"loss": loss} for output, loss in _LOSS_OF.items()} if alike else {}
+    if estimator._targets.blocks is not None:  # several classes a column
+        return {}
+    several = len(estimator.classes_) > 2 and not estimator._targets.multilabel
+    return {"softmax" if several else "logistic": {}}
+
+
+def _hand_over_state(state, units, theirs):
+    theirs._random_state = state.rng
+    kind, names, slots = _OPTIMIZERS.get(state.optimizer, (None, (), ()))
+    if kind is None or kind.lower() != f"{theirs.solver}optimizer":
+        return  # the next call of partial_fit makes a new one
+    kind = getattr(sklearn.neural_network._stochastic_optimizers, kind)
+    optimizer = kind([*theirs.coefs_, *theirs.intercepts_], *(getattr(theirs, name) for name in names))
+    for slot, vector in zip(slots, np.split(state.slots, len(slots)), strict=True):
+        memory = Parameters(units, vector)
+        setattr(optimizer, slot, [*memory.coefs, *memory.intercepts])
+    optimizer.learning_rate, optimizer.t = state.learning_rate, state.step
+    theirs._optimizer = optimizer
+
+
+# --- from scikit-learn ------------------------------------------------------------------------------------------
+
+
+def from_sklearn(cls, estimator):
+    """A fitted net of scikit-learn's as our estimator.
+
+    It predicts the same, to rounding, and has the same parameters and attributes. `partial_fit` and a warm start go on
+    from there. scikit-learn does not record rates and validation losses: `learning_rate_curve_` and
+    `validation_loss_curve_` are NaN for the epochs that have been.
+
+    Parameters
+    ----------
+    cls : type
+        Our class; the class itself where this is called as its method.
+    estimator : sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
+        Fitted. Arrays are copied.
+
+    Returns
+    -------
+    estimator : instance of cls
+
+    Raises
+    ------
+    TypeError
+        If the estimator is not scikit-learn's of the same name.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
+    >>> from sknn_iitb import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> theirs = SklearnMLPClassifier(tol=1e-2, random_state=0).fit(X, y)
+    >>> net = from_sklearn(MLPClassifier, theirs)
+    >>> bool((net.predict(X) == theirs.predict(X)).all())
+    True
+    >>> net.partial_fit(X, y).n_iter_
+    1
+    """
+    kind = counterpart(cls)
+    if not isinstance(estimator, kind):
+        raise TypeError(
+            f"{cls.__name__}.from_sklearn takes a fitted sklearn.neural_network.{kind.__name__}, "
+            f"got an instance of {type(estimator)}."
+        )
+    check_is_fitted(estimator)
+    ours = cls(**copy.deepcopy(estimator.get_params(deep=False)))
+    _copy_attributes(estimator, ours)
+    units = len(estimator.coefs_[0]), *map(len, estimator.intercepts_)
+    hidden, output = ACTIVATIONS.resolve(estimator.activation), ACTIVATIONS.resolve(estimator.out_activation_)
+    ours._network = Network(units, [hidden] * (len(units) - 2), output)
+    ours._parameters = Parameters(units, aligned(ours._network.n_parameters, estimator.coefs_[0].dtype))
+    ours._parameters.coefs.assign(estimator.coefs_)
+    ours._parameters.intercepts.assign(estimator.intercepts_)
+    ours._loss = LOSSES.resolve(estimator.loss)
+    if is_classifier(estimator):
+        ours._targets = ClassTargets(ours.classes_, estimator._label_binarizer.y_type_ == "multilabel-indicator")
+    else:
+        ours._targets = NumberTargets(estimator.n_outputs_ == 1, ours._loss)
+    best_loss, best_score = (getattr(estimator, f"best_{name}_", None) for name in ("loss", "validation_score"))
+    ours._scored_by = None
+    ours._no_improvement_count = getattr(estimator, "_no_improvement_count", 0)
+    ours._to_beat = np.inf if best_loss is None else best_loss, -np.inf if best_score is None else best_score
+    if hasattr(estimator, "loss_curve_"):
+        ours.learning_rate_curve_ = [np.nan] * len(estimator.loss_curve_)
+        scores = estimator.validation_scores_
+        ours.validation_loss_curve_ = None if scores is None else [np.nan] * len(scores)
+    if hasattr(estimator, "_optimizer"):
+        ours._optimizer = _take_over_state(estimator)
+    return ours
+
+
+def _take_over_state(theirs):
+    optimizer, dtype = theirs._optimizer, theirs.coefs_[0].dtype
+    identity, (_, _, slots) = next(item for item in _OPTIMIZERS.items() if item[1][0] == type(optimizer).__name__)
+    memory = [array.ravel() for slot in slots for array in getattr(optimizer, slot)]
+    n_epochs = len(theirs.loss_curve_)
+    n_samples = max(1, theirs.t_ // max(1, n_epochs))
+    batch_size = min(200 if theirs.batch_size == "auto" else theirs.batch_size, n_samples)
+    steps_per_epoch = -(-n_samples // batch_size)
+    # adam's own rate has its correction in it
+    rate = theirs.learning_rate_init if theirs.solver == "adam" else optimizer.learning_rate
+    state = State(
+        rng=theirs._random_state,
+        slots=np.concatenate(memory).astype(dtype),  # float64 for float32 data, too
+        clock=clock_of(theirs.max_iter, steps_per_epoch),
+        learning_rate=float(rate),
+        step=getattr(optimizer, "t", n_epochs * steps_per_epoch),
+        divisor=float(theirs.learning_rate_init / rate),
+        optimizer=identity,
+    )
+    return state.copy()

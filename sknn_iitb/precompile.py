@@ -1,0 +1,88 @@
+"""``python -m sknn_iitb.precompile``: compile ahead of time, for container images and clusters.
+
+Otherwise what a net needs is compiled when it is first needed. Either way it is kept where numba's ``NUMBA_CACHE_DIR``
+says, else in the package's own directory or, if that cannot be written, in the user's. It is for processors of the type
+that made it; others compile again, unless ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` are set alike on both. Left out
+are users' functions, and what few need: whole numbers together with dropout of inputs or with sparse X.
+"""
+
+import argparse
+import sys
+import warnings
+from time import perf_counter
+
+import numpy as np
+from scipy import sparse
+
+from sknn_iitb._engine.constraints import ADJUSTMENTS
+from sknn_iitb._jit.cache import cache_directory
+from sknn_iitb._jit.store import failures
+from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb.losses import LOSSES, Quantile
+from sknn_iitb.mlp._base import WHOLE_NUMBERS
+from sknn_iitb.mlp.classifier import MLPClassifier
+from sknn_iitb.mlp.regressor import MLPRegressor
+from sknn_iitb.optimizers import OPTIMIZERS
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
+
+__all__ = ["main", "nets"]
+
+
+def nets():
+    """Nets that have every part between them, each with the samples to fit it to."""
+    X = np.random.RandomState(0).normal(size=(12, 3))
+    pairs, triples = np.arange(12) % 2, np.arange(12) % 3
+    for cls in ACTIVATIONS:
+        if cls.hidden:
+            yield MLPRegressor(activation=cls.names[0]), X, pairs
+    # validation calls a loss by itself
+    validated = {"early_stopping": True, "validation_fraction": 0.25}
+    for cls in LOSSES:
+        for output in cls.regressor_outputs:
+            yield MLPRegressor(loss=cls.names[0], output_activation=output, **validated), X, 1.0 + pairs
+        for output in cls.classifier_outputs:
+            y = triples if output == "softmax" else pairs
+            yield MLPClassifier(loss=cls.names[0], output_activation=output, **validated), X, y
+    for cls in OPTIMIZERS:
+        yield MLPClassifier(solver=cls.names[0]), X, pairs
+    yield MLPRegressor(loss=Quantile([0.1, 0.9]), **validated), X, pairs
+    yield MLPClassifier(batch_norm=True, dropout=[0.1, 0.1]), X, pairs
+    yield MLPClassifier(dropout=0.1, **dict.fromkeys(ADJUSTMENTS.names(), 1.0)), sparse.csr_array(X), pairs
+    wide = sparse.csr_array(X)
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    yield MLPClassifier(), wide, pairs
+    for kind in WHOLE_NUMBERS:
+        yield MLPClassifier(), (100 * X).astype(kind), pairs
+
+
+def main(arguments=None):
+    """Compile for the types that the command line names, and say where the results are."""
+    parser = argparse.ArgumentParser(prog="python -m sknn_iitb.precompile", description="Compile ahead of time.")
+    parser.add_argument("dtypes", nargs="*", metavar="dtype", help="float32, float64; both if none is given")
+    dtypes = parser.parse_args(arguments).dtypes or ["float32", "float64"]
+    if unknown := set(dtypes) - {"float32", "float64"}:
+        parser.error(f"dtype {', '.join(sorted(unknown))} is not one of float32, float64")
+    begin = perf_counter()
+    jobs = [(dtype, *job) for dtype in dtypes for job in nets()]
+    for k, (dtype, net, X, y) in enumerate(jobs, 1):
+        if sys.stderr.isatty() or k == len(jobs):
+            end = "\n" if k == len(jobs) else ""
+            sys.stderr.write(f"\rCompiling: {k} of {len(jobs)} nets, {perf_counter() - begin:.0f} s{end}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nets this small learn nothing
+            net.set_params(dtype=dtype, hidden_layer_sizes=2, max_iter=1).fit(X, y).predict(X)
+    if "float32" in dtypes:  # theirs
+        X = np.random.RandomState(0).normal(size=(12, 3))
+        for net in (TabularMLPClassifier(max_iter=1), TabularMLPRegressor(max_iter=1, metric="mae", quantiles=[0.5])):
+            net.set_params(n_estimators=1).fit(X, np.arange(12) % 2).predict(X)
+    if failures:
+        *_, reason = failures.values()
+        print(f"{len(failures)} compiled functions could not be stored: {reason}", file=sys.stderr)
+        return 1
+    directory = cache_directory()
+    print(f"In {directory}." if directory else "No cache directory can be written: nothing has been kept.")
+    return 0 if directory else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
