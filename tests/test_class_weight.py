@@ -164,7 +164,8 @@ def test_samples_to_validate_on_are_weighted_like_those_of_training(flowers):
     net = _net(early_stopping=True)
     by_class = clone(net).set_params(class_weight=OF_FLOWERS).fit(X[train], y[train], X_val=X[val], y_val=y[val])
     weight = _sample_weight(OF_FLOWERS, y)
-    by_sample = net.fit(X[train], y[train], weight[train], X[val], y[val], weight[val])
+    validation = {"X_val": X[val], "y_val": y[val], "sample_weight_val": weight[val]}
+    by_sample = net.fit(X[train], y[train], weight[train], **validation)
     np.testing.assert_array_equal(by_class.parameters_, by_sample.parameters_)
     assert by_class.validation_loss_curve_ == by_sample.validation_loss_curve_
 

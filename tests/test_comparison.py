@@ -140,10 +140,17 @@ CASES = {
     "poisson": ("counts", MLPRegressor(**SMALL, loss="poisson"), lambda y: y - 2, None, '`loss="poisson"` requires'),
     "clipping": (
         "cancer",
-        MLPClassifier(hidden_layer_sizes=5, max_iter=3, solver="sgd", learning_rate_init=50.0),
+        MLPClassifier(hidden_layer_sizes=5, max_iter=3, solver="sgd", learning_rate_init=2.0, random_state=3),
         _sure_and_wrong,
         None,
         "Cross entropy is not clipped",
+    ),
+    "explosion": (
+        "cancer",
+        MLPClassifier(hidden_layer_sizes=5, max_iter=5, solver="sgd", learning_rate_init=100.0, random_state=0),
+        None,
+        None,
+        "A loss that explodes",
     ),
 }
 

@@ -64,6 +64,7 @@ DIFFERENCES = {
     "Samples of weight 0 are left out before anything else": lambda case: (case.weight == 0).any(),
     "Negative weights are an error.": lambda case: (case.weight < 0).any(),
     "A training that diverges stops within one epoch.": _diverges,
+    "A loss that explodes is divergence": lambda case: "The loss has risen" in str(case.runs.ours.error),
     "A validation score of NaN is no improvement.": _scores_are_nan,
     "An adaptive rate looks at the losses since it was last lowered.": lambda case: (
         case.net.learning_rate == "adaptive"
