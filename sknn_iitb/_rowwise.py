@@ -1,6 +1,6 @@
 """Losses that tie the outputs of a row together, as softmax does: loops over a batch.
 
-``blocks`` says where the outputs begin that belong together: several targets have a softmax each. Losses of softmax
+``groups`` says where the outputs begin that belong together: several targets have a softmax each. Losses of softmax
 take raw scores.
 """
 
@@ -12,15 +12,15 @@ from sknn_iitb._jit.math import exp
 __all__ = ["gaussian", "quantiles", "softmax_focal", "softmax_log_loss", "softmax_squared_error"]
 
 
-def exponentials(score, out, blocks):
-    """Write e**(z - the largest z of its block) into `out`."""
+def exponentials(score, out, groups):
+    """Write e**(z - the largest z of its group) into `out`."""
     for i in range(score.shape[0]):
-        for b in range(blocks.size - 1):
-            largest = score[i, blocks[b]]
-            for j in range(blocks[b] + 1, blocks[b + 1]):
+        for b in range(groups.size - 1):
+            largest = score[i, groups[b]]
+            for j in range(groups[b] + 1, groups[b + 1]):
                 if score[i, j] > largest:
                     largest = score[i, j]
-            for j in range(blocks[b], blocks[b + 1]):
+            for j in range(groups[b], groups[b + 1]):
                 out[i, j] = score[i, j] - largest
     flat = part(out, 0, out.size)  # rows are short: exp is vector code only over all of them
     for i in range(flat.size):
@@ -30,36 +30,36 @@ def exponentials(score, out, blocks):
 exponentials = inlined(exponentials)
 
 
-def softmax_log_loss(score, target, weight, gradient, hyper, blocks):
-    exponentials(score, gradient, blocks)
+def softmax_log_loss(score, target, weight, gradient, hyper, groups):
+    exponentials(score, gradient, groups)
     total = 0.0
     for i in range(score.shape[0]):
         z, y, g = row(score, i), row(target, i), row(gradient, i)
-        for b in range(blocks.size - 1):
+        for b in range(groups.size - 1):
             mass, in_target, below = z.dtype.type(0), z.dtype.type(0), z.dtype.type(0)
-            largest = z[blocks[b]]
-            for j in range(blocks[b] + 1, blocks[b + 1]):
+            largest = z[groups[b]]
+            for j in range(groups[b] + 1, groups[b + 1]):
                 if z[j] > largest:
                     largest = z[j]
-            for j in range(blocks[b], blocks[b + 1]):
+            for j in range(groups[b], groups[b + 1]):
                 mass += g[j]
                 in_target += y[j]
                 below += y[j] * (largest - z[j])
             # sum_j y_j (log sum_k e**z_k - z_j), both relative to the largest z: scores may be large
             total += weight[i, 0] * (in_target * np.log(mass) + below)
             inverse = weight[i, 0] / mass
-            for j in range(blocks[b], blocks[b + 1]):
+            for j in range(groups[b], groups[b + 1]):
                 g[j] = g[j] * inverse - weight[i, 0] * y[j]
     return total
 
 
-def softmax_squared_error(score, target, weight, gradient, hyper, blocks):
+def softmax_squared_error(score, target, weight, gradient, hyper, groups):
     half = score.dtype.type(0.5)
-    exponentials(score, gradient, blocks)
+    exponentials(score, gradient, groups)
     total = 0.0
     for i in range(score.shape[0]):
-        for b in range(blocks.size - 1):
-            y, g = target[i, blocks[b] : blocks[b + 1]], gradient[i, blocks[b] : blocks[b + 1]]
+        for b in range(groups.size - 1):
+            y, g = target[i, groups[b] : groups[b + 1]], gradient[i, groups[b] : groups[b + 1]]
             mass = g.sum()
             row, inner = y.dtype.type(0), y.dtype.type(0)
             for j in range(g.size):
@@ -74,14 +74,14 @@ def softmax_squared_error(score, target, weight, gradient, hyper, blocks):
     return total
 
 
-def softmax_focal(score, target, weight, gradient, hyper, blocks):
-    exponentials(score, gradient, blocks)
+def softmax_focal(score, target, weight, gradient, hyper, groups):
+    exponentials(score, gradient, groups)
     zero, one, focus = score.dtype.type(0), score.dtype.type(1), hyper[0]
     total = 0.0
     for i in range(score.shape[0]):
-        for b in range(blocks.size - 1):
-            z, y = score[i, blocks[b] : blocks[b + 1]], target[i, blocks[b] : blocks[b + 1]]
-            g = gradient[i, blocks[b] : blocks[b + 1]]
+        for b in range(groups.size - 1):
+            z, y = score[i, groups[b] : groups[b + 1]], target[i, groups[b] : groups[b + 1]]
+            g = gradient[i, groups[b] : groups[b + 1]]
             mass, largest = g.sum(), z.max()
             log_mass = np.log(mass)
             row, inner = zero, zero
@@ -106,7 +106,7 @@ def softmax_focal(score, target, weight, gradient, hyper, blocks):
     return total
 
 
-def quantiles(value, target, weight, gradient, hyper, blocks):
+def quantiles(value, target, weight, gradient, hyper, groups):
     total = 0.0
     for i in range(value.shape[0]):
         for j in range(value.shape[1]):
@@ -118,7 +118,7 @@ def quantiles(value, target, weight, gradient, hyper, blocks):
     return total
 
 
-def gaussian(value, target, weight, gradient, hyper, blocks):
+def gaussian(value, target, weight, gradient, hyper, groups):
     n = value.shape[1] // 2
     half, floor = value.dtype.type(0.5), hyper[0]
     total = 0.0

@@ -50,7 +50,7 @@ class Loss(Part):
     fused : dict of str to function
         The same for the raw score in place of the value, by the name of the output activation that it contains.
     rowwise : dict of str to function
-        ``loop(score, target, weight, gradient, hyper, blocks)`` over matrices, by the name of the output activation.
+        ``loop(score, target, weight, gradient, hyper, groups)`` over matrices, by the name of the output activation.
     classifier_outputs, regressor_outputs : tuple of str
         The legal ``output_activation`` for each kind of estimator, the default first; empty if it cannot be used there.
     mean_over_outputs : bool
@@ -103,7 +103,7 @@ def pointwise(function, n_arguments):
 
     parameters_in = first(n_arguments - 2)
 
-    def batch_loss(value, target, weight, gradient, hyper, blocks):
+    def batch_loss(value, target, weight, gradient, hyper, groups):
         n = value.size
         v, y, w, g = part(value, 0, n), part(target, 0, n), part(weight, 0, n), part(gradient, 0, n)
         parameters = parameters_in(hyper)

@@ -260,7 +260,7 @@ def batch_norm_backward(delta, centred, variance, share):
 # --- nets --------------------------------------------------------------------------------------------------------
 
 # units: inputs, neurons in each hidden layer, outputs; hidden: an activation for each hidden layer
-Net = namedtuple("Net", "units hidden output loss alpha l1 batch_norm blocks", defaults=[0.0, False, None])
+Net = namedtuple("Net", "units hidden output loss alpha l1 batch_norm output_groups", defaults=[0.0, False, None])
 
 # of each layer its weighted sums and its input; of each hidden layer its slope; with batch normalization of each
 # hidden layer the weighted sums less their mean, and their mean and variance
@@ -332,7 +332,7 @@ def loss_and_gradient(net, theta, X, Y, weight=None, mean_weight=None, masks=Non
     divisor = len(X) * (np.mean(weight) if mean_weight is None else mean_weight)
     coefs, _, scales, _, _ = unpack(net, theta)
     passed = forward(net, theta, X, weight, masks)
-    losses, delta = loss_of_scores(net.loss, net.output, passed.sums[-1], Y, net.blocks)
+    losses, delta = loss_of_scores(net.loss, net.output, passed.sums[-1], Y, net.output_groups)
     delta = delta * weight[:, None] / divisor
     coef_gradients, intercept_gradients, scale_gradients = [], [], []
     for k in reversed(range(len(coefs))):
@@ -350,10 +350,10 @@ def loss_and_gradient(net, theta, X, Y, weight=None, mean_weight=None, masks=Non
     return weight @ losses / divisor, penalty, np.concatenate([part.ravel() for part in parts])
 
 
-def train(net, theta, X, Y, weight, optimizer, batches, rates, adjustments=(), dropout=None, seed=0):
+def train(net, theta, X, Y, weight, optimizer, batches, rates, constraints=(), dropout=None, seed=0):
     """One step for each batch, an array of row numbers; the parameters, and the sums of rows times loss and penalty.
 
-    `adjustments` are pairs of an adjustment and its bound; step t, counted from 0, draws its masks by ``seed + t``.
+    `constraints` are pairs of an constraint and its bound; step t, counted from 0, draws its masks by ``seed + t``.
     """
     n_trained = count_trained(net)
     decay = (np.arange(n_trained) < count_coefs(net)).astype(float)
@@ -364,22 +364,22 @@ def train(net, theta, X, Y, weight, optimizer, batches, rates, adjustments=(), d
         of_step = None if dropout is None else masks(net, dropout, seed + t - 1, rows)
         loss, penalty, gradient = loss_and_gradient(net, theta, x, Y[rows], batch_weight, mean_weight, of_step)
         sum_loss, sum_penalty = sum_loss + len(rows) * loss, sum_penalty + len(rows) * penalty
-        for adjustment, bound in adjustments:
-            if adjustment.names[0] in OF_GRADIENT:
-                gradient = OF_GRADIENT[adjustment.names[0]](gradient, bound)
+        for constraint, bound in constraints:
+            if constraint.names[0] in OF_GRADIENT:
+                gradient = OF_GRADIENT[constraint.names[0]](gradient, bound)
         trained, running = theta[:n_trained], theta[n_trained:]
         if net.batch_norm:
             share = max(0.1, 1 / t) * len(rows) / max(map(len, batches))  # a short batch counts by its rows
             running = running + share * (moments(net, theta, x, batch_weight, of_step) - running)
         theta = np.concatenate([update(optimizer, trained, gradient, memory, rate, decay, t), running])
-        for adjustment, bound in adjustments:
-            if adjustment.names[0] in OF_WEIGHTS:
+        for constraint, bound in constraints:
+            if constraint.names[0] in OF_WEIGHTS:
                 for W in unpack(net, theta)[0]:
-                    W[...] = OF_WEIGHTS[adjustment.names[0]](W, bound)
+                    W[...] = OF_WEIGHTS[constraint.names[0]](W, bound)
     return theta, sum_loss, sum_penalty
 
 
-# --- adjustments: of the gradient before an update, of each weight matrix after it -------------------------------
+# --- constraints: of the gradient before an update, of each weight matrix after it -------------------------------
 
 
 def clip_value(gradient, bound):

@@ -27,7 +27,7 @@ def random_data(net, dtype, seed, n_rows, weighted=False):
     intercepts = [rng.normal(size=n) for n in net.units[1:]]
     X = rng.normal(size=(n_rows, net.units[0]))
     if isinstance(net.output, Softmax):
-        sizes = np.diff([0, net.units[-1]] if net.blocks is None else net.blocks)
+        sizes = np.diff([0, net.units[-1]] if net.output_groups is None else net.output_groups)
         Y = np.hstack([np.eye(n)[rng.integers(0, n, n_rows)] for n in sizes])
     else:
         Y = rng.integers(0, 2, (n_rows, net.units[-1]))
@@ -51,7 +51,7 @@ def build(net, X, Y, weight, max_rows=None, rows=None, dropout=None):
     """The objective of a naive net; `dropout` has the rates of the inputs and of each hidden layer."""
     network, max_rows = network_of(net, dropout), max_rows or len(Y)
     return Objective(
-        network, net.loss, X, Y, weight, net.alpha, max_rows, rows, net.l1, net.blocks, dropout is not None
+        network, net.loss, X, Y, weight, net.alpha, max_rows, rows, net.l1, net.output_groups, dropout is not None
     )
 
 
@@ -61,11 +61,11 @@ def new_state(objective, optimizer, seed=0):
     return State(rng=None, slots=slots, clock=Clock(1, 1), learning_rate=0.0, seed=seed)
 
 
-def run(objective, theta, order, rates, batch_size, optimizer, adjustments=(), state=None):
-    """Take a step for each rate; `adjustments` are pairs of an adjustment and its bound."""
+def run(objective, theta, order, rates, batch_size, optimizer, constraints=(), state=None):
+    """Take a step for each rate; `constraints` are pairs of an constraint and its bound."""
     state = new_state(objective, optimizer) if state is None else state
-    plan = SimpleNamespace(optimizer=optimizer, adjustments=adjustments)
-    return objective.train(theta, order, rates, batch_size, state, plan)
+    objective.begin(state, SimpleNamespace(optimizer=optimizer, constraints=constraints, batch_size=batch_size))
+    return objective.train(theta, order, rates, state.step)
 
 
 def differences(function, theta, h=1e-4):

@@ -1,4 +1,4 @@
-"""Adjustments: against NumPy, at the ends of the number range, and at their place in a step."""
+"""Constraints: against NumPy, at the ends of the number range, and at their place in a step."""
 
 import naive
 import numpy as np
@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from nets import build, examples, random_data, run
 
-from sknn_iitb._engine.constraints import ADJUSTMENTS, ClipNorm, ClipValue, MaxNorm
+from sknn_iitb._engine.constraints import CONSTRAINTS, ClipNorm, ClipValue, MaxNorm
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb.activations import Identity, Tanh
 from sknn_iitb.losses import SquaredError
 from sknn_iitb.optimizers import SGD
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
-CLIPS = [cls() for cls in ADJUSTMENTS if not cls.afterwards]
-clips = pytest.mark.parametrize("clip", CLIPS, ids=lambda adjustment: adjustment.names[0])
+CLIPS = [cls() for cls in CONSTRAINTS if not cls.afterwards]
+clips = pytest.mark.parametrize("clip", CLIPS, ids=lambda constraint: constraint.names[0])
 
 # numbers of all sizes, whose squares overflow and underflow in float32
 numbers = st.one_of(st.floats(-10, 10, width=32), st.floats(allow_nan=False, allow_infinity=False, width=32))
@@ -24,12 +24,12 @@ vectors = st.integers(1, 70).flatmap(lambda n: arrays.arrays(np.float32, n, elem
 bounds = st.floats(2.0**-20, 2.0**20, width=32)
 
 
-def adjusted(adjustment, bound, vector, matrices=((0, 1, 1),)):
+def adjusted(constraint, bound, vector, matrices=((0, 1, 1),)):
     """What becomes of `vector`: of the gradient, or of the parameters."""
     theta, gradient = np.zeros_like(vector), np.zeros_like(vector)
-    changed = theta if adjustment.afterwards else gradient
+    changed = theta if constraint.afterwards else gradient
     changed[:] = vector
-    kernel = compiled("adjustment", adjustment.function, vector.dtype, from_python=True).function
+    kernel = compiled("constraint", constraint.function, vector.dtype, from_python=True).function
     kernel(theta, gradient, np.array(matrices, np.int64), vector.dtype.type(bound))
     return changed
 
@@ -126,11 +126,11 @@ def test_max_norm_leaves_what_is_too_long_to_be_measured_or_no_number(dtype):
 NET = naive.Net((4, 6, 3), [Tanh()], Identity(), SquaredError(), alpha=0.1)
 
 
-def steps(dtype, adjustments, n_steps):
+def steps(dtype, constraints, n_steps):
     """Parameters before and after steps by plain descent at the rate 1/2."""
     theta, X, Y, weight = random_data(NET, dtype, 0, 20, weighted=True)
     objective, before = build(NET, 30 * X, 30 * Y, weight, 4), theta.copy()
-    run(objective, theta, np.arange(20), np.full(n_steps, 0.5), 4, SGD(momentum=0.0), adjustments)
+    run(objective, theta, np.arange(20), np.full(n_steps, 0.5), 4, SGD(momentum=0.0), constraints)
     return before, theta
 
 
@@ -155,4 +155,4 @@ def test_after_each_step_no_neuron_is_beyond_its_max_norm(n_steps, dtype):
 
 
 def test_values_are_clipped_before_the_norm():
-    assert ADJUSTMENTS.names() == ["clip_value", "clip_norm", "max_norm"]
+    assert CONSTRAINTS.names() == ["clip_value", "clip_norm", "max_norm"]

@@ -10,11 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from nets import assert_close, build, exact, examples, network_of, new_state, random_data, run
 
-from sknn_iitb._engine import kernels
 from sknn_iitb._engine import network as network_module
 from sknn_iitb._engine import objective as objective_module
 from sknn_iitb._engine.constraints import ClipNorm, ClipValue, MaxNorm
 from sknn_iitb._jit import intrinsics
+from sknn_iitb._jit.records import pack
 from sknn_iitb.activations import ACTIVATIONS, GELU, Logistic, ReLU, Softmax, Softplus, Step, Tanh
 from sknn_iitb.losses import LogLoss, Perceptron, SquaredError
 from sknn_iitb.optimizers import OPTIMIZERS, SGD, Adam
@@ -57,7 +57,7 @@ def test_predict_is_the_naive_nets(dtype, net, n_rows, piece, seed):
     assume_no_kink(net, theta, X)
     score = naive.forward(net, *exact(theta, X)).sums[-1]
     network = network_of(net)
-    with patch.object(network_module, "PIECE", piece):
+    with patch.object(network_module, "CHUNK", piece):
         assert_close(network.predict(X, theta, activate_output=False), score, dtype)
         if not isinstance(net.output, Softmax):
             value, _ = naive.activate(net.output, score)
@@ -67,7 +67,7 @@ def test_predict_is_the_naive_nets(dtype, net, n_rows, piece, seed):
 def check_gradient(dtype, net, n_rows, piece, weighted, seed):
     theta, X, Y, weight = random_data(net, dtype, seed, n_rows, weighted)
     assume_no_kink(net, theta, X)
-    with patch.object(objective_module, "PIECE", piece):
+    with patch.object(objective_module, "CHUNK", piece):
         objective = build(net, X, Y, weight)
     loss, penalty = objective.evaluate(theta)
     expected = naive.loss_and_gradient(net, *exact(theta, X, Y, weight))
@@ -112,7 +112,7 @@ def test_an_epoch_of_descent_is_the_naive_nets(dtype, net, n_rows, piece, batch_
     order = rng.permutation(n_rows)
     batches = [order[start : start + batch_size] for start in range(0, n_rows, batch_size)]
     rates = rng.uniform(0.001, 0.02, len(batches))
-    with patch.object(objective_module, "PIECE", piece):
+    with patch.object(objective_module, "CHUNK", piece):
         objective = build(net, X, Y, weight, min(batch_size, n_rows))
     expected, *sums = naive.train(net, *exact(theta, X, Y, weight), optimizer, batches, rates)
     found = run(objective, theta, order, rates, batch_size, optimizer)
@@ -153,17 +153,17 @@ def test_an_epoch_of_each_optimizer_is_the_naive_nets(optimizer):
 @pytest.mark.nojit
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
 def test_an_epoch_with_all_that_a_step_may_consist_of_is_the_naive_nets(dtype, tolerance):
-    net = NET._replace(units=(4, 6, 5, 5), hidden=[Tanh(), GELU()], batch_norm=True, blocks=[0, 2, 5])
+    net = NET._replace(units=(4, 6, 5, 5), hidden=[Tanh(), GELU()], batch_norm=True, output_groups=[0, 2, 5])
     theta, X, Y, weight = random_data(net, dtype, 0, 23, weighted=True)
     optimizer, dropout, seed = OPTIMIZERS.resolve("adamw"), [0.2, 0.3, 0.4], 2**40 + 7
     # bounds that matter
-    adjustments = [(ClipValue(), 0.1), (ClipNorm(), 0.3), (MaxNorm(), 1.0)]
+    constraints = [(ClipValue(), 0.1), (ClipNorm(), 0.3), (MaxNorm(), 1.0)]
     order, rates = np.random.default_rng(0).permutation(23), np.array([0.05, 0.04, 0.03])
     objective = build(net, X, Y, weight, 8, dropout=dropout)
     expected, *sums = naive.train(
-        net, *exact(theta, X, Y, weight), optimizer, np.split(order, [8, 16]), rates, adjustments, dropout, seed
+        net, *exact(theta, X, Y, weight), optimizer, np.split(order, [8, 16]), rates, constraints, dropout, seed
     )
-    found = run(objective, theta, order, rates, 8, optimizer, adjustments, new_state(objective, optimizer, seed))
+    found = run(objective, theta, order, rates, 8, optimizer, constraints, new_state(objective, optimizer, seed))
     np.testing.assert_allclose(theta, expected, rtol=tolerance, atol=tolerance)
     np.testing.assert_allclose(found, sums, rtol=tolerance)
 
@@ -249,16 +249,20 @@ def test_step_with_the_perceptron_loss_is_rosenblatts_rule(dtype):
     assert_close(theta, w, dtype)
 
 
-def test_a_frame_takes_only_arrays_of_the_types_that_the_kernel_reads():
+@pytest.mark.parametrize("record", ["_problem", "_memory", "_update"])
+def test_records_are_packed_only_from_arrays_of_the_types_that_kernels_read(record):
     theta, X, Y, weight = random_data(NET, "float64", 0, 23, weighted=True)
     objective = build(NET, X, Y, weight, 23)
     run(objective, theta, np.arange(23), np.full(1, 0.1), 23, SGD())
-    arrays = objective._arrays
-    for name, kind in kernels.FRAME.items():
-        with pytest.raises(TypeError, match=f"{name} must be of {np.dtype(kind or float)} in C order"):
-            kernels.frame({**arrays, name: arrays[name].astype(np.int16)}, theta.dtype)
+    values = getattr(objective, record)
+    names = [name for name, value in values._asdict().items() if isinstance(value, np.ndarray)]
+    assert names
+    for name in names:
+        wrong = values._replace(**{name: getattr(values, name).astype(np.int16)})
+        with pytest.raises(TypeError, match=f"{name} must be .* in C order, got int16"):
+            pack([wrong], theta.dtype)
     with pytest.raises(TypeError, match="Y must be"):
-        kernels.frame({**arrays, "Y": np.asfortranarray(Y)}, theta.dtype)
+        pack([objective._problem._replace(Y=np.asfortranarray(Y))], theta.dtype)
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT or not intrinsics.IS_X86, reason="of that processor's compiled code")

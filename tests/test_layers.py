@@ -14,8 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from sknn_iitb import MLPRegressor
 from sknn_iitb._engine import layers
 from sknn_iitb._engine import objective as objective_module
-from sknn_iitb._engine.network import Described
+from sknn_iitb._engine.network import CompiledNetwork
 from sknn_iitb._jit.compilation import compiled
+from sknn_iitb._jit.signatures import Batch, Layer
 from sknn_iitb.activations import ACTIVATIONS, GELU, ReLU, Softmax, Softplus, Step, Tanh
 from sknn_iitb.losses import LogLoss, SquaredError
 from sknn_iitb.optimizers import SGD
@@ -28,15 +29,17 @@ weights = pytest.mark.parametrize("weighted", [False, True], ids=["equal-weights
 def passed(layer, value, theta, gradient=None, weight=None, rows=None, key=0):
     """What a layer that works in place makes of `value`, and what it keeps."""
     n_rows, dtype = len(value), value.dtype
-    described = Described([layer], dtype)
+    net = CompiledNetwork([layer], dtype).net
     gradient = np.zeros_like(theta) if gradient is None else gradient
     weight = np.ones(n_rows, dtype) if weight is None else weight.astype(dtype)
-    rows = np.arange(n_rows) if rows is None else rows
-    value, kept = value.copy(), np.empty((n_rows, layer.n_kept), dtype)
+    rows = np.arange(n_rows) if rows is None else np.array(rows)
+    rows.flags.writeable = False
+    value, cache = value.copy(), np.empty((n_rows, layer.cache_size), dtype)
     kernel = compiled("layer_forward", layer.forward, dtype, from_python=True).function
     nothing = np.empty((n_rows, 0), dtype)
-    kernel(nothing, rows, weight, theta, gradient, value, kept, described.table[0], described.hypers[0], key)
-    return value, kept
+    record = Layer(layer.n_in, layer.n_out, 0, net.own[0], net.hyper[0])
+    kernel(nothing, value, cache, record, theta, Batch(rows, weight, gradient, key))
+    return value, cache
 
 
 # --- batch normalization ----------------------------------------------------------------------------------------
@@ -122,7 +125,7 @@ def test_under_batch_norm_whole_weights_are_repeated_rows(dtype):
 def test_under_batch_norm_a_batch_longer_than_a_piece_is_one_batch(dtype):
     theta, X, Y, weight = random_data(NORMALISED, dtype, 0, 20, weighted=True)
     whole = build(NORMALISED, X, Y, weight)
-    with patch.object(objective_module, "PIECE", 3):
+    with patch.object(objective_module, "CHUNK", 3):
         pieces = build(NORMALISED, X, Y, weight)
     assert pieces.evaluate(theta) == whole.evaluate(theta)
     np.testing.assert_array_equal(pieces.gradient, whole.gradient)
@@ -290,10 +293,10 @@ def test_gradient_under_dropout_is_the_derivative_by_finite_differences():
     np.testing.assert_allclose(gradient, derivative, rtol=1e-6, atol=1e-10)
 
 
-def an_epoch(net, order, piece=objective_module.PIECE, calls=(5,), seed=3 * 2**33 + 1):
+def an_epoch(net, order, piece=objective_module.CHUNK, calls=(5,), seed=3 * 2**33 + 1):
     """Parameters after five steps, taken in as many calls as `calls` says, in pieces of that many rows."""
     theta, X, Y, weight = random_data(net, "float64", 0, 50, weighted=True)
-    with patch.object(objective_module, "PIECE", piece):
+    with patch.object(objective_module, "CHUNK", piece):
         objective = build(net, X, Y, weight, 10, dropout=RATES)
     state = new_state(objective, SGD(), seed)
     for n in calls:

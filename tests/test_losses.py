@@ -81,7 +81,7 @@ def of_scores(loss, output, score, y, weight=None, blocks=None):
     score, y = np.atleast_2d(score), np.atleast_2d(y).astype(score.dtype)
     n = score.shape[1]
     theta = np.concatenate([np.eye(n).ravel(), np.zeros(n)]).astype(score.dtype)
-    objective = Objective(Network((n, n), [], output), loss, score, y, weight, 0.0, len(score), blocks=blocks)
+    objective = Objective(Network((n, n), [], output), loss, score, y, weight, 0.0, len(score), output_groups=blocks)
     return objective.reported(*objective.evaluate(theta)), objective.gradient[n * n :]
 
 
@@ -164,7 +164,7 @@ def test_gradient_of_several_softmax_is_the_derivative_by_finite_differences(los
     _, Y = several_softmax(rng, 6, "float64")
     network = Network((2, 3, Y.shape[1]), [Tanh()], Softmax())
     X, weight = rng.normal(size=(6, 2)), rng.uniform(0.5, 2, 6)
-    objective = Objective(network, loss, X, Y, weight, 0.3, 6, blocks=BLOCKS)
+    objective = Objective(network, loss, X, Y, weight, 0.3, 6, output_groups=BLOCKS)
     check_differences(objective, rng.normal(size=network.n_parameters))
 
 

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from sknn_iitb._engine import objective as objective_module
 from sknn_iitb._engine import rows as table_module
-from sknn_iitb._engine.rows import DenseTable
+from sknn_iitb._engine.rows import DenseRows
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb.activations import Softmax, Tanh
 from sknn_iitb.losses import LogLoss
@@ -63,7 +63,7 @@ def test_numbers_of_any_type_are_converted_as_numpy_does(kind, dtype):
         X[0, :2] = least, most
     else:
         X = rng.normal(size=(20, 70)).astype(kind)
-    table, rows = DenseTable(X, dtype), rng.integers(0, 20, 33)
+    table, rows = DenseRows(X, dtype), rng.integers(0, 20, 33)
     x = np.full((33, 70), np.nan, dtype)
     compiled("load", table_module._loader(kind, False), dtype, from_python=True).function(
         table.source, rows, x, np.dtype(dtype).type(0), 0
@@ -76,7 +76,7 @@ def test_numbers_of_any_type_are_converted_as_numpy_does(kind, dtype):
 @dtypes
 def test_training_and_prediction_are_those_of_the_converted_table(kind, dtype):
     X = small_numbers(kind)
-    with patch.object(table_module, "_BLOCK", 7):  # converted in several blocks to predict
+    with patch.object(table_module, "_CHUNK", 7):  # converted in several blocks to predict
         assert_same(results(X, dtype), results(X.astype(dtype), dtype))
 
 
@@ -95,7 +95,7 @@ def test_a_read_only_memmap_is_read_where_it_lies(tmp_path, kind):
     X = small_numbers(kind)
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
-    assert DenseTable(mapped, np.float64).source[0] == mapped.ctypes.data
+    assert DenseRows(mapped, np.float64).source[0] == mapped.ctypes.data
     assert_same(results(mapped, "float64"), results(X, "float64"))
 
 
@@ -198,7 +198,7 @@ def test_entries_of_any_type_are_converted(kind, dtype):
 def test_random_sparse_tables_are_the_dense_ones(shape, density, piece, batch_norm, seed):
     X = sparse.random(*shape, density=density, random_state=seed, format="csr")
     net = NET._replace(units=(shape[1], 5, 4, 3), batch_norm=batch_norm)
-    with patch.object(objective_module, "PIECE", piece):
+    with patch.object(objective_module, "CHUNK", piece):
         pairs = zip(results(X, "float64", net=net), results(X.toarray(), "float64", net=net), strict=True)
     for actual, wanted in pairs:
         # a column that is almost constant is divided by 0.003

@@ -29,7 +29,7 @@ from sknn_iitb.tabular import (
     TabularMLPClassifier,
     TabularMLPRegressor,
 )
-from sknn_iitb.tabular.layers import Pieces
+from sknn_iitb.tabular.layers import Bins
 from sknn_iitb.tabular.network import TabularNetwork
 from sknn_iitb.tabular.splits import distinct
 
@@ -434,7 +434,7 @@ def test_pieces_name_a_wrong_number(n_bins):
 
 
 def _pieces(X, n_bins=3):
-    return Pieces.between(PiecewiseLinearEncoder(n_bins).fit(X).edges_)
+    return Bins.between(PiecewiseLinearEncoder(n_bins).fit(X).edges_)
 
 
 @pytest.mark.nojit
@@ -447,7 +447,7 @@ def test_gradient_is_that_of_finite_differences(output, loss, n_outputs, cut, n_
     X = rng.normal(size=(20, 4))
     units = [16 if cut else 4, 5, 5, n_outputs]
     pieces = _pieces(X) if cut else None
-    network = TabularNetwork(units, [ACTIVATIONS["mish"]()] * 2, ACTIVATIONS[output](), pieces=pieces)
+    network = TabularNetwork(units, [ACTIVATIONS["mish"]()] * 2, ACTIVATIONS[output](), bins=pieces)
     X = X[:n_rows]  # with few rows pieces are computed one by one
     Y = np.eye(n_outputs)[rng.randint(n_outputs, size=n_rows)] if n_outputs > 1 else rng.normal(size=(n_rows, 1))
     theta = network.draw(rng, np.float64) + rng.normal(0, 0.1, network.n_parameters)
@@ -483,7 +483,7 @@ def test_a_net_that_sees_pieces_is_one_behind_the_encoder(dtype):
     table = np.hstack([X, encoder.transform(X[:, [0, 1, 2, 4]])])
     activations = [ACTIVATIONS["selu"]()], ACTIVATIONS["softmax"]()
     plain = TabularNetwork([5 + 24, 7, 2], *activations)
-    cut = TabularNetwork([5 + 24, 7, 2], *activations, pieces=_pieces(X, 6))
+    cut = TabularNetwork([5 + 24, 7, 2], *activations, bins=_pieces(X, 6))
     theta = plain.draw(rng, dtype) + rng.normal(0, 0.3, plain.n_parameters).astype(dtype)
     tolerance = 1e-4 if dtype == "float32" else 1e-12
     expected = plain.predict(table, theta, False)
@@ -496,7 +496,7 @@ def test_a_net_that_sees_pieces_is_one_behind_the_encoder(dtype):
 
 def test_blocks_cover_all_parameters_once():
     network = TabularNetwork([4, 5, 6, 2], [ACTIVATIONS["relu"]()] * 2, ACTIVATIONS["softmax"]())
-    ranges = [block for block, _ in network.blocks(decays=False)]
+    ranges = [block for block, _ in network.parameter_groups(decays=False)]
     assert ranges[0][0] == 0
     assert ranges[-1][1] == network.n_parameters == 4 + 4 * 5 + 5 * 6 + 6 * 2 + 5 + 6 + 2
     assert all(a[1] == b[0] for a, b in pairwise(ranges))

@@ -599,6 +599,6 @@ def test_many_rows_that_are_left_where_they_are_give_the_same_scores(cancer, mon
     net = MLPClassifier(hidden_layer_sizes=5, max_iter=4, early_stopping=True, random_state=0, **parameters)
     scores, losses = net.fit(X, y).validation_scores_, net.validation_loss_curve_
     monkeypatch.setattr(validation, "_COPIED", 0)
-    monkeypatch.setattr(rows_module, "_BLOCK", 20)
+    monkeypatch.setattr(rows_module, "_CHUNK", 20)
     np.testing.assert_array_equal(net.fit(X, y).validation_scores_, scores)
     np.testing.assert_allclose(net.validation_loss_curve_, losses, rtol=1e-6)

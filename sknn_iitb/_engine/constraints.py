@@ -1,6 +1,6 @@
-"""Adjustments: what is done to the gradient before an update, and to the weights after it.
+"""Constraints: what is done to the gradient before an update, and to the weights after it.
 
-An adjustment is a function ``f(theta, gradient, matrices, bound)``, which changes one of the two vectors in place;
+An constraint is a function ``f(theta, gradient, matrices, bound)``, which changes one of the two vectors in place;
 `matrices` has a row (offset, fan_in, fan_out) for each weight matrix in theta. Its class enters itself under the
 estimators' parameter that gives the bound; None leaves it out.
 """
@@ -12,11 +12,11 @@ import numpy as np
 from sknn_iitb._jit.intrinsics import block, part
 from sknn_iitb._registry import Registry
 
-__all__ = ["ADJUSTMENTS", "Adjustment", "ClipNorm", "ClipValue", "MaxNorm"]
+__all__ = ["CONSTRAINTS", "ClipNorm", "ClipValue", "Constraint", "MaxNorm"]
 
 
-class Adjustment:
-    """Base of the adjustments.
+class Constraint:
+    """Base of the constraints.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Adjustment:
 
 
 # in the order in which they act
-ADJUSTMENTS = Registry("adjustment", Adjustment)
+CONSTRAINTS = Registry("constraint", Constraint)
 
 
 def clip_value(theta, gradient, matrices, bound):
@@ -41,8 +41,8 @@ def clip_value(theta, gradient, matrices, bound):
         gradient[i] = min(max(gradient[i], -bound), bound)
 
 
-@ADJUSTMENTS.add
-class ClipValue(Adjustment):
+@CONSTRAINTS.add
+class ClipValue(Constraint):
     """Each component of the gradient is kept within +-bound."""
 
     names = ("clip_value",)
@@ -60,8 +60,8 @@ def clip_norm(theta, gradient, matrices, bound):
             gradient[i] *= bound / norm
 
 
-@ADJUSTMENTS.add
-class ClipNorm(Adjustment):
+@CONSTRAINTS.add
+class ClipNorm(Constraint):
     """A gradient that is longer than the bound is shortened to it (Pascanu et al., arXiv:1211.5063)."""
 
     names = ("clip_norm",)
@@ -84,8 +84,8 @@ def max_norm(theta, gradient, matrices, bound):
                 weights[i, j] *= squares[j]
 
 
-@ADJUSTMENTS.add
-class MaxNorm(Adjustment):
+@CONSTRAINTS.add
+class MaxNorm(Constraint):
     """A neuron whose incoming weights are longer than the bound gets them shortened to it (Srivastava et al., 2014)."""
 
     names = ("max_norm",)

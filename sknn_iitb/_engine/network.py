@@ -15,12 +15,14 @@ import numpy as np
 from sknn_iitb._engine import kernels, layers
 from sknn_iitb._engine.rows import table_of
 from sknn_iitb._jit.compilation import compiled
+from sknn_iitb._jit.records import pack
+from sknn_iitb._jit.signatures import Net
 from sknn_iitb.activations import Activation, Identity, elementwise
 
-__all__ = ["Described", "Network", "Parameters", "aligned", "native"]
+__all__ = ["CompiledNetwork", "Network", "Parameters", "aligned", "native"]
 
 # rows of a batch that go through the layers at a time; products are large enough, and values still in the cache
-PIECE = 1024
+CHUNK = 1024
 # floating-point operations of a prediction between two looks for Ctrl-C
 _WORK_PER_CALL = 5e9
 
@@ -61,11 +63,11 @@ class Network:
         self.output = output
         self.dropout = tuple(dropout or [0.0] * (1 + len(self.hidden)))
         self.batch_norm = bool(batch_norm)
-        self._described = {}  # chains for prediction, for a call of one row should not have to describe one
+        self._compiled = {}  # chains for prediction, for a call of one row should not have to describe one
 
     def __getstate__(self):
         # addresses are for this process only
-        return {**vars(self), "_described": {}}
+        return {**vars(self), "_compiled": {}}
 
     @cached_property
     def n_coefs(self):
@@ -88,7 +90,7 @@ class Network:
         offsets = accumulate([0, *sizes[:-1]])
         return np.array([(offset, *shape) for offset, shape in zip(offsets, pairwise(self.units), strict=True)])
 
-    def blocks(self, decays):
+    def parameter_groups(self, decays):
         """Parts of the parameters, (start, stop), with factors of the rate and of the optimizer's own decay, if any."""
         if not decays:
             return [((0, self.n_trained), (1.0, 1.0))]
@@ -99,7 +101,7 @@ class Network:
 
         Parameters
         ----------
-        table : DenseTable or SparseTable
+        table : DenseRows or SparseRows
         activate_output : bool
             Whether the last layer applies its activation, or ends with the raw score.
         training : bool
@@ -153,61 +155,83 @@ class Network:
         """
         table = table_of(X, theta.dtype)
         key = theta.dtype, activate_output, n_hidden
-        described = self._described.get(key) if table.described_once else None
-        if described is None:
-            described = Described(self._up_to(n_hidden, table, activate_output), theta.dtype)
+        network = self._compiled.get(key) if table.described_once else None
+        if network is None:
+            network = CompiledNetwork(self._up_to(n_hidden, table, activate_output), theta.dtype)
             if table.described_once:
-                self._described[key] = described
-        out = np.empty((X.shape[0], described.n_out), theta.dtype)
-        piece = min(PIECE, len(out))
-        work = aligned(piece * (described.n_values + described.n_kept), theta.dtype)
-        program = np.array([compiled("forward", kernels.forward, theta.dtype).address, piece], np.int64)
+                self._compiled[key] = network
+        out = np.empty((X.shape[0], network.n_out), theta.dtype)
+        chunk_rows = min(CHUNK, len(out))
+        work = aligned(chunk_rows * network.n_numbers, theta.dtype)
         kernel = compiled("predict", kernels.predict, theta.dtype, from_python=True).function
-        # some pieces at a time, that Ctrl-C is heard: about 100 ms
-        at_once = piece * max(1, int(_WORK_PER_CALL / (2 * piece * self.n_parameters + 1)))
-        for rows, matrix, numbers in table.blocks():
+        # some chunks at a time, that Ctrl-C is heard: about 100 ms
+        at_once = chunk_rows * max(1, int(_WORK_PER_CALL / (2 * chunk_rows * self.n_parameters + 1)))
+        for rows, matrix, indices in table.chunks():
             for start in range(0, len(matrix), at_once):
                 few = slice(start, start + at_once)
-                arguments = matrix[few], numbers[few], theta, work, out[rows][few], described.table, described.hypers
-                kernel(*arguments, program)
+                kernel(network.packed, matrix[few], indices[few], theta, work, out[rows][few])
         return out
 
 
-class Described:
-    """A chain as the kernels read it. It holds addresses, so it is for this process only.
+class CompiledNetwork:
+    """A chain of layers as the kernels read it. It holds addresses, so it is for this process only.
 
     Parameters
     ----------
-    chain : sequence of Layer
+    chain : sequence of LayerSpec
     dtype : dtype
 
     Attributes
     ----------
-    table : ndarray of int64, shape (n_layers, n_columns)
-    hypers : ndarray of shape (n_layers, n_hyper)
-    n_values, n_kept : int
-        Numbers that a row needs in all for the layers' values, and for what they keep.
+    net : Net
+        The record.
+    n_numbers : int
+        How many numbers a row needs for the layers' values and caches.
     n_out : int
         Numbers in a row of the last layer's values.
     """
 
     def __init__(self, chain, dtype):
-        self.table = np.zeros((len(chain), layers.N_COLUMNS), np.int64)
-        self.hypers = np.zeros((len(chain), max(len(layer.hyper) for layer in chain)), dtype)
-        self.n_values = self.n_kept = 0
         self.n_out = chain[-1].n_out
-        for row, hyper, layer in zip(self.table, self.hypers, chain, strict=True):
-            forward = compiled("layer_forward", layer.forward, dtype).address
-            backward = layer.backward and compiled("layer_backward", layer.backward, dtype).address
-            value = self.n_values - layer.n_out * layer.in_place
-            own = [_address(entry, dtype) for entry in layer.own]
-            row[: layers.OWN + len(own)] = (
-                *(forward, backward or 0, layer.n_in, layer.n_out, value, self.n_kept, layer.n_kept),
-                *own,
-            )
-            hyper[: len(layer.hyper)] = layer.hyper
-            self.n_values += layer.n_out * (not layer.in_place)
-            self.n_kept += layer.n_kept
+        own = [[_address(entry, dtype) for entry in layer.own] for layer in chain]
+        # a layer that works in place has the value of the layer below
+        stops = list(accumulate(0 if layer.in_place else layer.n_out for layer in chain))
+        caches = list(accumulate((layer.cache_size for layer in chain), initial=0))
+        self.net = Net(
+            forward_pass=compiled("forward", kernels.forward, dtype).address,
+            backward_pass=compiled("backward", kernels.backward, dtype).address if chain[-1].backward else 0,
+            n_values=stops[-1],
+            n_cached=caches[-1],
+            forward=_integers(compiled("layer_forward", layer.forward, dtype).address for layer in chain),
+            backward=_integers(
+                compiled("layer_backward", layer.backward, dtype).address if layer.backward else 0 for layer in chain
+            ),
+            n_in=_integers(layer.n_in for layer in chain),
+            n_out=_integers(layer.n_out for layer in chain),
+            value_start=_integers(stop - layer.n_out for stop, layer in zip(stops, chain, strict=True)),
+            cache_start=_integers(caches[:-1]),
+            cache_size=_integers(layer.cache_size for layer in chain),
+            own=_padded(own, np.int64),
+            hyper=_padded([layer.hyper for layer in chain], dtype),
+        )
+        self.n_numbers = self.net.n_values + self.net.n_cached
+
+    @cached_property
+    def packed(self):
+        """The table for kernels that only predict."""
+        return pack([self.net], self.net.hyper.dtype)
+
+
+def _integers(values):
+    return np.array(list(values), np.int64)
+
+
+def _padded(rows, dtype):
+    """Rows of different lengths as a matrix."""
+    matrix = np.zeros((len(rows), max(map(len, rows))), dtype)
+    for row, values in zip(matrix, rows, strict=True):
+        row[: len(values)] = values
+    return matrix
 
 
 def _address(entry, dtype):

@@ -6,10 +6,12 @@ from concurrent.futures import Future, wait
 import numpy as np
 
 from sknn_iitb._engine import kernels
-from sknn_iitb._engine.network import PIECE, Described, aligned
+from sknn_iitb._engine.network import CHUNK, CompiledNetwork, aligned
 from sknn_iitb._engine.rows import table_of
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.intrinsics import reset_denormals
+from sknn_iitb._jit.records import pack
+from sknn_iitb._jit.signatures import Memory, Problem, Update
 
 __all__ = ["Objective"]
 
@@ -19,14 +21,8 @@ _WORK_PER_CALL, _WORK_PER_UPDATE, _WORK_BESIDES = 5e9, 60, 2e5
 # from where on a call, which is one huge batch then, is made in a thread that Ctrl-C can stop: about 200 ms
 _WORK_TO_STOP = 1e10
 
-# in `program`, before the kernel has begun
+# of the processor's mode, before the kernel has begun
 _UNKNOWN = -1
-
-# the arrays that the gradient's kernel takes after the samples and the parameters
-_OF_GRADIENT = (
-    *("gradient", "spare", "work", "totals", "layers", "hypers", "loss_hyper", "blocks"),
-    *("program", "strengths"),
-)
 
 
 class Objective:
@@ -49,7 +45,7 @@ class Objective:
         The samples to train on; None for all.
     l1 : float
         Strength of the L1 penalty, l1 / (rows * mean weight) times the sum of the absolute weights.
-    blocks : sequence of int or None
+    output_groups : sequence of int or None
         Where the outputs begin that belong together, and their number in the end; None if all do.
     dropout : bool
         Whether inputs and neurons are left out.
@@ -66,7 +62,7 @@ class Objective:
         max_rows,
         rows=None,
         l1=0.0,
-        blocks=None,
+        output_groups=None,
         dropout=False,
     ):
         dtype = Y.dtype
@@ -79,71 +75,101 @@ class Objective:
 
         loop, template, on_scores = loss.loop(network.output.names[0])
         self._table = table_of(X, dtype)  # holds the memory that the kernels know by its address
+        n_loaded, n_outputs = self._table.n_loaded, network.units[-1]
         chain = network.layers(self._table, activate_output=not on_scores, training=True, dropout=dropout)
-        described = Described(list(chain), dtype)
+        self._compiled = CompiledNetwork(list(chain), dtype)
         rate = network.dropout[0] if dropout else 0.0
-        # the moments of batch normalization are those of a batch, not of a piece
-        piece = max_rows if network.batch_norm else min(PIECE, max_rows)
-        self._program = program = np.zeros(12, np.int64)
-        program[kernels.FORWARD_PASS] = compiled("forward", kernels.forward, dtype).address
-        program[kernels.BACKWARD_PASS] = compiled("backward", kernels.backward, dtype).address
-        program[kernels.LOSS] = compiled("loss", loop, dtype, template).address
-        self._gradient_kernel, program[kernels.GRADIENT] = compiled(
-            "gradient", kernels.gradient, dtype, from_python=True
+        # the moments of batch normalization are those of a batch, not of a chunk
+        chunk_rows = max_rows if network.batch_norm else min(CHUNK, max_rows)
+        has_chunks = max(max_rows, self.n_samples) > chunk_rows
+        self._gradient_kernel, gradient_address = compiled("gradient", kernels.gradient, dtype, from_python=True)
+        self._problem = Problem(
+            gradient=gradient_address,
+            load=self._table.loader(rate),
+            n_loaded=n_loaded,
+            source=self._table.source,
+            Y=Y,
+            weight=weight,
+            loss=compiled("loss", loop, dtype, template).address,
+            loss_hyper=loss.hyper_array(dtype),
+            output_groups=np.array([0, n_outputs] if output_groups is None else output_groups, np.int64),
+            l2=alpha / mean_weight,
+            l1=l1 / mean_weight,
+            n_penalized=network.n_coefs,
+            input_dropout=rate,
+            chunk_rows=chunk_rows,
         )
-        program[kernels.LOAD] = self._table.loader(rate)
-        program[kernels.N_LOADED] = self._table.n_loaded
-        program[kernels.N_COEFS] = network.n_coefs
-        program[kernels.N_TRAINED] = network.n_trained
-        program[kernels.PIECE_ROWS] = piece
         self.gradient = aligned(network.n_parameters, dtype)
-        self._totals = np.zeros(4)
-        n_work = kernels.work_size(self._table.n_loaded, network.units[-1], described.n_values, described.n_kept, piece)
-        has_pieces = max(max_rows, self.n_samples) > piece
-        # by the names that the kernels have for them
-        self._arrays = {
-            "source": self._table.source,
-            "Y": Y,
-            "weight": weight,
-            "gradient": self.gradient,
-            "spare": aligned(network.n_parameters * has_pieces, dtype),
-            "work": aligned(n_work, dtype),
-            "totals": self._totals,
-            "layers": described.table,
-            "hypers": described.hypers,
-            "loss_hyper": loss.hyper_array(dtype),
-            "blocks": np.array([0, network.units[-1]] if blocks is None else blocks, np.int64),
-            "program": program,
-            "strengths": np.array([alpha / mean_weight, l1 / mean_weight, rate, 0.0]),
-        }
+        results, signals = np.zeros((4, 1)), np.zeros((2, 1), np.int64)
+        self._memory = Memory(
+            self.gradient,
+            aligned(network.n_parameters * has_chunks, dtype),
+            aligned(kernels.work_size(n_loaded, n_outputs, self._compiled.n_numbers, chunk_rows), dtype),
+            *results,
+            *signals,
+        )
+        self._packed = pack([self._compiled.net, self._problem, self._memory], dtype)
 
     def evaluate(self, theta):
-        """Compute the gradient on all samples into ``self.gradient``; return the loss and the penalty, as minimised."""
+        """Compute the gradient on all samples into ``self.gradient``; return the loss and the penalty, as minimized."""
         order = self.order(None)
-        source, Y, weight = (self._arrays[name] for name in ("source", "Y", "weight"))
-        memory = (self._arrays[name] for name in _OF_GRADIENT)
-        self._call(self._gradient_kernel, len(order), (source, Y, weight, order, theta, *memory, 0))
-        return self._totals[kernels.BATCH_LOSS], self._totals[kernels.BATCH_PENALTY]
+        self._call(self._gradient_kernel, len(order), (self._packed, theta, order, 0))
+        return self._memory.loss[0], self._memory.penalty[0]
 
-    def train(self, theta, order, rates, batch_size, state, plan):
-        """Take ``len(rates)`` steps over the samples `order`; return the loss and the penalty, summed over them."""
-        if self._arrays.get("slots") is not state.slots:
-            self._prepare(theta.dtype, state, plan)
-        arguments = self._frame, theta, order, rates, batch_size, state.step, state.seed
-        self._program[kernels.CONTROL] = _UNKNOWN
+    def begin(self, state, plan):
+        """Compile what only training by a first-order optimizer needs, for one run of :meth:`train`."""
+        dtype, constraints = self.gradient.dtype, {False: [], True: []}
+        for constraint, bound in plan.constraints:
+            address = compiled("constraint", constraint.function, dtype).address
+            constraints[constraint.afterwards].append((address, bound))
+        (before, bound_before), (after, bound_after) = (
+            zip(*pairs, strict=True) if pairs else ((), ()) for pairs in constraints.values()
+        )
+        groups = list(self.network.parameter_groups(plan.optimizer.decays))
+        bounds, factors = np.array([group[0] for group in groups], np.int64), np.array([group[1] for group in groups])
+        self._update = Update(
+            optimizer=compiled("optimizer", plan.optimizer.kernel, dtype).address,
+            optimizer_state=state.slots,
+            hyper=plan.optimizer.hyper_array(np.float64),
+            group_start=bounds[:, 0].copy(),
+            group_stop=bounds[:, 1].copy(),
+            rate_factor=factors[:, 0].copy(),
+            decay_factor=factors[:, 1].copy(),
+            matrices=self.network.matrices(),
+            before=np.array(before, np.int64),
+            bound_before=np.array(bound_before, np.float64),
+            after=np.array(after, np.int64),
+            bound_after=np.array(bound_after, np.float64),
+            n_trained=self.network.n_trained,
+            averages=int(state.averages),
+            batch_rows=plan.batch_size,
+            seed=state.seed,
+        )
+        self._packed_update = np.vstack([self._packed, pack([self._update], dtype)])
+        self._train_kernel = compiled("train", kernels.train, dtype, from_python=True).function
+
+    def train(self, theta, order, learning_rates, step):
+        """Take a step for each learning rate over the samples `order`, the first having the number `step`.
+
+        Returns
+        -------
+        loss, penalty : float
+            Summed over the samples.
+        """
+        self._memory.denormals[0] = _UNKNOWN
         try:
-            self._call(self._train_kernel, len(order), arguments)
+            self._call(self._train_kernel, len(order), (self._packed_update, theta, order, learning_rates, step))
         except BaseException:  # from a user's function
-            if (before := self._program[kernels.CONTROL]) != _UNKNOWN:
+            if (before := self._memory.denormals[0]) != _UNKNOWN:
                 reset_denormals(before)
             raise
-        if self._program[kernels.STOP]:
+        if self._memory.stop[0]:
             raise KeyboardInterrupt
-        return self._totals[kernels.SUM_LOSS], self._totals[kernels.SUM_PENALTY]
+        return self._memory.loss_sum[0], self._memory.penalty_sum[0]
 
     def interrupt(self):
         """End :meth:`train`, which may be running in another thread, with KeyboardInterrupt before its next step."""
-        self._program[kernels.STOP] = 1
+        self._memory.stop[0] = 1
 
     def _work(self, n_rows):
         """Floating-point operations of the products for so many rows."""
@@ -162,7 +188,7 @@ class Objective:
             except BaseException as error:
                 done.set_exception(error)
 
-        # after Ctrl-C it ends with its piece of the batch and changes no parameter; `self` keeps its memory until then
+        # after Ctrl-C it ends with its chunk of the batch and changes no parameter; `self` keeps its memory until then
         try:  # an interrupt may arrive while the thread starts
             threading.Thread(target=complete, args=(self,), daemon=True).start()
             # not without a timeout, which Windows would wait for to the end
@@ -172,24 +198,6 @@ class Objective:
             self.interrupt()
             raise
         done.result()
-
-    def _prepare(self, dtype, state, plan):
-        """Compile what only training by a first-order optimizer needs, for one run."""
-        ranges, factors = zip(*self.network.blocks(plan.optimizer.decays), strict=True)
-        adjust = [(compiled("adjustment", a.function, dtype).address, a.afterwards) for a, _ in plan.adjustments]
-        self._arrays["program"][kernels.UPDATE] = compiled("optimizer", plan.optimizer.kernel, dtype).address
-        self._arrays["strengths"][kernels.AVERAGE] = state.averages
-        self._arrays |= {
-            "slots": state.slots,
-            "update_hyper": plan.optimizer.hyper_array(np.float64),
-            "ranges": np.array(ranges, np.int64),
-            "factors": np.array(factors, np.float64),
-            "matrices": self.network.matrices(),
-            "adjustments": np.array(adjust, np.int64).reshape(-1, 2),
-            "bounds": np.array([bound for _, bound in plan.adjustments], np.float64),
-        }
-        self._frame = kernels.frame(self._arrays, dtype)
-        self._train_kernel = compiled("train", kernels.train, dtype, from_python=True).function
 
     def order(self, permutation):
         """The samples to train on, permuted."""

@@ -11,15 +11,15 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
-from sknn_iitb._engine.layers import dense, sparse_dense, thin_out
+from sknn_iitb._engine.layers import dense, drop_inputs, sparse_dense
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.identity import made_here
 from sknn_iitb._jit.intrinsics import address, array_at, block, prefetch
 
-__all__ = ["DenseTable", "Rows", "SparseTable", "check_sparse", "table_of"]
+__all__ = ["DenseRows", "Rows", "SparseRows", "check_sparse", "table_of"]
 
 # rows that are converted at a time for a prediction
-_BLOCK = 16384
+_CHUNK = 16384
 
 # rows between asking for one and copying it
 _AHEAD = 8
@@ -38,8 +38,8 @@ class Rows(namedtuple("Rows", "X numbers")):
 
 
 @cache
-def _loader(kind, thinned):
-    """The function that copies rows of a C-ordered matrix of that type, and `thinned` drops some of the numbers."""
+def _loader(kind, drops):
+    """The function that copies rows of a C-ordered matrix of that type, and `drops` drops some of the numbers."""
     numbers_at = array_at(kind)
     line = 64 // kind.itemsize
 
@@ -54,13 +54,13 @@ def _loader(kind, thinned):
                 prefetch(X, ahead, j)
             for j in range(n_in):
                 x[i, j] = X[row, j]
-        if thinned:
-            thin_out(x, rows, rate, key)
+        if drops:
+            drop_inputs(x, rows, rate, key)
 
-    return made_here(load, f"load_{kind}{'_thinned' * thinned}")
+    return made_here(load, f"load_{kind}{'_drops' * drops}")
 
 
-class DenseTable:
+class DenseRows:
     """A matrix of numbers.
 
     Parameters
@@ -96,18 +96,18 @@ class DenseTable:
         """The layer that takes the samples in; the loader has left out `rate` of the inputs, by dropout."""
         return dense(n_in, n_out, weights)
 
-    def blocks(self):
-        """Yield X in blocks of rows of the network's type: where they go, the rows, and numbers of rows not given."""
+    def chunks(self):
+        """Yield X in chunks of rows of the network's type: where they go, the rows, and indices of rows not given."""
         none = np.zeros(0, np.int64)
         if self._X.dtype == self._dtype and self._numbers is None:
             yield slice(None), self._X, none
             return
-        for rows in gen_batches(len(self._X if self._numbers is None else self._numbers), _BLOCK):
+        for rows in gen_batches(len(self._X if self._numbers is None else self._numbers), _CHUNK):
             which = rows if self._numbers is None else self._numbers[rows]
             yield rows, self._X[which].astype(self._dtype, copy=False), none
 
 
-class SparseTable:
+class SparseRows:
     """A sparse matrix in CSR form, whose entries the first layer reads where they lie.
 
     Parameters
@@ -119,7 +119,7 @@ class SparseTable:
     Attributes
     ----------
     n_loaded, source, described_once
-        As for :class:`DenseTable`: nothing is copied, and the first layer reads this very matrix.
+        As for :class:`DenseRows`: nothing is copied, and the first layer reads this very matrix.
     """
 
     described_once = False
@@ -139,11 +139,11 @@ class SparseTable:
     def first_layer(self, n_in, n_out, weights, rate):
         """The layer that takes the samples in, and leaves out `rate` of the entries, by dropout."""
         arrays = self._data, self._indices, self._indptr
-        columns = (*map(address, arrays), self._n_rows, len(self._data))
-        return sparse_dense(n_in, n_out, weights, self._indices.dtype, self._data.dtype, columns, rate)
+        csr = (*map(address, arrays), self._n_rows, len(self._data))
+        return sparse_dense(n_in, n_out, weights, self._indices.dtype, self._data.dtype, csr, rate)
 
-    def blocks(self):
-        """Yield all rows at once: where they go, no matrix, and the numbers of the rows."""
+    def chunks(self):
+        """Yield all rows at once: where they go, no matrix, and the indices of the rows."""
         yield slice(None), np.empty((self._n_rows, 0), self._dtype), np.arange(self._n_rows)
 
 
@@ -166,4 +166,4 @@ def check_sparse(X):
 
 def table_of(X, dtype):
     """The table for X, dense or in CSR form."""
-    return (SparseTable if sparse.issparse(X) else DenseTable)(X, dtype)
+    return (SparseRows if sparse.issparse(X) else DenseRows)(X, dtype)

@@ -26,7 +26,7 @@ class ClassTargets:
     """
 
     uses_values = False  # raw scores are enough to choose
-    blocks = None  # all outputs belong together
+    output_groups = None  # all outputs belong together
 
     def __init__(self, classes, multilabel):
         self.classes = classes
@@ -178,7 +178,7 @@ class SeveralClassTargets:
     def __init__(self, classes):
         self.classes = classes
         self.n_columns = len(classes)
-        self.blocks = np.cumsum([0, *map(len, classes)])
+        self.output_groups = np.cumsum([0, *map(len, classes)])
 
     @classmethod
     def from_y(cls, y, classes=None):
@@ -213,8 +213,8 @@ class SeveralClassTargets:
             ClassTargets(classes, False)._index(column) for classes, column in zip(self.classes, y.T, strict=True)
         ]
         low = 0 if output == "softmax" else -1
-        matrix = np.full((len(y), self.blocks[-1]), low, dtype)
-        for start, column in zip(self.blocks[:-1], columns, strict=True):
+        matrix = np.full((len(y), self.output_groups[-1]), low, dtype)
+        for start, column in zip(self.output_groups[:-1], columns, strict=True):
             matrix[np.arange(len(y)), start + column] = 1
         return matrix
 
@@ -222,7 +222,7 @@ class SeveralClassTargets:
         """Targets whose certainty is less by `amount`, which goes to all classes of a column alike."""
         if output != "softmax":
             return (1 - amount) * Y
-        sizes = np.diff(self.blocks)
+        sizes = np.diff(self.output_groups)
         return (1 - amount) * Y + (amount / np.repeat(sizes, sizes)).astype(Y.dtype)
 
     def columns(self, y):
@@ -233,7 +233,7 @@ class SeveralClassTargets:
         """What a validation split is stratified by: nothing, so None."""
 
     def _each(self, score):
-        return np.split(score, self.blocks[1:-1], axis=1)
+        return np.split(score, self.output_groups[1:-1], axis=1)
 
     def decode(self, score):
         """Labels from raw scores, (n_samples, n_columns)."""
@@ -340,7 +340,7 @@ class NumberTargets:
     """
 
     uses_values = True
-    blocks = None
+    output_groups = None
 
     def __init__(self, single, loss):
         self.single = single

@@ -32,7 +32,7 @@ INTERRUPTED = "Training interrupted by user."
 
 Plan = namedtuple(
     "Plan",
-    "optimizer schedule adjustments learning_rate_init batch_size shuffle n_epochs complete stops_early tol "
+    "optimizer schedule constraints learning_rate_init batch_size shuffle n_epochs complete stops_early tol "
     "n_iter_no_change verbose advise warns n_threads",
     defaults=[True, 1],
 )
@@ -136,6 +136,7 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
             return
         if state.current is not None and np.array_equal(theta, state.best):  # else the user has changed them
             theta[:] = state.current
+    objective.begin(state, plan)
     factors = _factors(objective.n_samples, state, plan)
     stride = objective.batches_per_call(plan.batch_size)
     try:
@@ -198,7 +199,7 @@ def _run_epoch(objective, theta, rates, stride, state, history, plan):
         for first in range(0, len(rates), stride):
             rows = order[first * batch_size : (first + stride) * batch_size]
             now = rates[first : first + stride]
-            sums = objective.train(theta, rows, now, batch_size, state, plan)
+            sums = objective.train(theta, rows, now, state.step)
             loss, penalty = loss + sums[0], penalty + sums[1]
             n_done += len(rows)
             state.step += len(now)

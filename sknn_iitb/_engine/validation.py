@@ -114,7 +114,7 @@ class Validation:
             np.repeat(share.astype(Y.dtype)[:, None], Y.shape[1], axis=1),
             np.empty_like(Y),
             loss.hyper_array(Y.dtype),
-            np.array([0, Y.shape[1]] if targets.blocks is None else targets.blocks, np.int64),
+            np.array([0, Y.shape[1]] if targets.output_groups is None else targets.output_groups, np.int64),
         )
         self._divisor = Y.shape[1] if loss.mean_over_outputs else 1
         self._score, self._scoring = self._default, None

@@ -22,6 +22,7 @@ from numba.extending import intrinsic
 from sknn_iitb._jit.cache import DiskCache
 from sknn_iitb._jit.identity import helpers, identity, name_in_package
 from sknn_iitb._jit.patience import clock, uninterrupted
+from sknn_iitb._jit.signatures import SIGNATURES
 
 __all__ = ["SIGNATURES", "call", "compiled", "n_required"]
 
@@ -30,48 +31,6 @@ _OPTIONS = {
     "nogil": True,
     "error_model": "numpy",
     "fastmath": {"reassoc", "nsz", "contract", "arcp", "afn"},
-}
-
-
-def _array(dtype, ndim, readonly=False):
-    return types.Array(dtype, ndim, "C", readonly=readonly)
-
-
-def _signatures(f):
-    """The signature of every family for the float type `f`. The first float array of a family has that type."""
-    vector, matrix = _array(f, 1), _array(f, 2)
-    const_vector, const_matrix = _array(f, 1, readonly=True), _array(f, 2, readonly=True)
-    hyper = _array(types.float64, 1, readonly=True)
-    index, table = _array(types.int64, 1, readonly=True), _array(types.int64, 2, readonly=True)
-    real, integer, nothing = types.float64, types.int64, types.void
-    # source, Y, weight, order; theta; gradient, spare, work, totals, layers, hypers, loss_hyper, blocks, program,
-    # strengths, key
-    batch = index, const_matrix, const_vector, index
-    state = vector, vector, vector, _array(real, 1), table, const_matrix, const_vector, index, index, hyper, integer
-    # x, rows, weight, theta, gradient; what differs; layer, hyper, key
-    through = const_matrix, index, const_vector, const_vector, vector
-    layer = index, const_vector, integer
-    return {
-        # parts
-        "activation": nothing(matrix, const_vector, matrix, const_vector),
-        "layer_forward": nothing(*through, matrix, matrix, *layer),
-        "layer_backward": nothing(*through, matrix, matrix, matrix, *layer),
-        "load": nothing(index, index, matrix, f, integer),
-        "loss": real(const_matrix, const_matrix, const_matrix, matrix, const_vector, index),
-        "adjustment": nothing(vector, vector, table, f),
-        "optimizer": nothing(vector, const_vector, matrix, hyper, f, f, integer),
-        # the loops of _engine/kernels.py
-        "forward": nothing(*through, vector, vector, table, const_matrix, integer),
-        "backward": nothing(*through, matrix, vector, vector, table, const_matrix, integer),
-        "gradient": nothing(*batch, const_vector, *state),
-        "train": nothing(table, vector, index, hyper, integer, integer, integer),
-        "predict": nothing(const_matrix, index, const_vector, vector, matrix, table, const_matrix, index),
-    }
-
-
-SIGNATURES = {
-    np.dtype("float32"): _signatures(types.float32),
-    np.dtype("float64"): _signatures(types.float64),
 }
 
 Compiled = namedtuple("Compiled", ["function", "address"])
@@ -211,6 +170,19 @@ def _refresh(function):
 # --- calls by address ------------------------------------------------------------------------------------------
 
 
+def _float_of(arguments):
+    """The network's type: that of the first array of floats, or of the first one in a record."""
+    for each in arguments:
+        if isinstance(each, types.BaseTuple):
+            arrays = [kind for kind in each if isinstance(kind, types.Array)]
+        else:
+            arrays = [each] if isinstance(each, types.Array) else []
+        for kind in arrays:
+            if isinstance(kind.dtype, types.Float):
+                return kind.dtype.name
+    return "float64"
+
+
 def _caller(family):
     """A function ``call(address, arguments)`` for kernels: calls a compiled member of `family`."""
     if config.DISABLE_JIT:
@@ -218,8 +190,7 @@ def _caller(family):
 
     @intrinsic
     def call(typing_context, address, arguments):
-        floats = [t.dtype.name for t in arguments if isinstance(t, types.Array) and isinstance(t.dtype, types.Float)]
-        signature = SIGNATURES[np.dtype(floats[0] if floats else "float64")][family]
+        signature = SIGNATURES[np.dtype(_float_of(arguments))][family]
         if len(arguments) != len(signature.args) or not all(
             typing_context.can_convert(given, wanted) is not None
             for given, wanted in zip(arguments, signature.args, strict=True)

@@ -13,22 +13,22 @@ __all__ = [
     "SHIFTER",
     "address",
     "array_at",
+    "array_over",
     "block",
     "elementary",
     "first",
     "flush_denormals",
     "inlined",
+    "known_array",
     "matmul",
     "matmul_nt",
     "matmul_tn",
-    "matrix_in",
     "part",
     "power_of_two",
     "prefetch",
     "reset_denormals",
     "restore_denormals",
     "row",
-    "vector_in",
 ]
 
 
@@ -40,7 +40,13 @@ _FOR_KERNELS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 inlined = numba.njit(**_EXACT, **_FOR_KERNELS)
 
 
-_FIRST = (lambda a: (), lambda a: (a[0],), lambda a: (a[0], a[1]), lambda a: (a[0], a[1], a[2]))
+_FIRST = {
+    0: lambda a: (),
+    1: lambda a: (a[0],),
+    2: lambda a: (a[0], a[1]),
+    3: lambda a: (a[0], a[1], a[2]),
+    6: lambda a: (a[0], a[1], a[2], a[3], a[4], a[5]),
+}
 
 
 def first(n):
@@ -185,14 +191,14 @@ def array_at(dtype):
         result = types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
 
         def codegen(context, builder, signature, values):
-            return _as_array(context, builder, result, builder.inttoptr(values[0], cgutils.voidptr_t), values[1:])
+            return array_over(context, builder, result, builder.inttoptr(values[0], cgutils.voidptr_t), values[1:])
 
         return result(types.int64, types.int64), codegen
 
     return array_at
 
 
-def _as_array(context, builder, kind, data, shape):
+def array_over(context, builder, kind, data, shape):
     """An array of type `kind`, C-ordered, over memory that somebody else keeps alive."""
     itemsize = context.get_abi_sizeof(context.get_data_type(kind.dtype))
     array = context.make_array(kind)(context, builder)
@@ -202,36 +208,9 @@ def _as_array(context, builder, kind, data, shape):
     return array._getvalue()
 
 
-def _array_in(n_dimensions):
-    """An intrinsic ``f(frame, k, like)``: the array whose address, rows and columns are row k of `frame`.
-
-    Made at once, for a kernel made of calls of :func:`array_at` takes seconds to compile.
-    """
-
-    @intrinsic
-    def array_in(typing_context, frame, k, like):
-        result = types.Array(like.dtype, n_dimensions, "C")
-
-        def codegen(context, builder, signature, values):
-            table = context.make_array(frame)(context, builder, values[0])
-            row = builder.gep(table.data, [builder.mul(values[1], values[1].type(3))])
-            number, *shape = (builder.load(builder.gep(row, [values[1].type(i)])) for i in range(1 + n_dimensions))
-            return _as_array(context, builder, result, builder.inttoptr(number, cgutils.voidptr_t), shape)
-
-        return result(frame, k, like), codegen
-
-    return array_in
-
-
-def _known_array(n_dimensions):
-    def array_in(frame, k, like):
-        number, *shape = frame[k, : 1 + n_dimensions]
-        return _arrays[number][: np.prod(shape)].reshape(shape)
-
-    return array_in
-
-
-vector_in, matrix_in = map(_known_array if config.DISABLE_JIT else _array_in, (1, 2))
+def known_array(number):
+    """Without the JIT: the array that lies at an address, as a vector."""
+    return _arrays[number]
 
 
 def _view(array, n_dimensions):
@@ -240,7 +219,7 @@ def _view(array, n_dimensions):
 
     def codegen(context, builder, signature, values):
         data = context.make_array(array)(context, builder, values[0]).data
-        return _as_array(context, builder, result, builder.gep(data, [values[1]]), values[2:])
+        return array_over(context, builder, result, builder.gep(data, [values[1]]), values[2:])
 
     return result(array, *[types.int64] * (1 + n_dimensions)), codegen
 

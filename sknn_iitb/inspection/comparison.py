@@ -196,7 +196,7 @@ def compare_with_sklearn(estimator, X, y, sample_weight=None):
     theirs = counterpart(type(ours))(**parameters)
     if np.ndim(y) == 2 and np.shape(y)[1] == 1:
         y = column_or_1d(y, warn=True)  # as both would
-    if is_classifier(ours) and ClassTargets.from_y(y if issparse(y) else np.asarray(y)).blocks is not None:
+    if is_classifier(ours) and ClassTargets.from_y(y if issparse(y) else np.asarray(y)).output_groups is not None:
         raise ValueError(
             f"There is nothing to compare with. scikit-learn's {type(theirs).__name__} takes no y with several columns "
             "of classes; legal are labels in one column, or a matrix of 0 and 1."

@@ -198,7 +198,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         return Plan(
             optimizer=parts.optimizer,
             schedule=parts.schedule,
-            adjustments=parts.adjustments,
+            constraints=parts.constraints,
             learning_rate_init=self.learning_rate_init,
             batch_size=batch_size,
             shuffle=self.shuffle,
@@ -227,7 +227,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         return Objective(
             *(self._network, self._loss, samples.X, Y, samples.weight, self.alpha, max_rows, rows),
             l1=self.l1,
-            blocks=self._targets.blocks,
+            output_groups=self._targets.output_groups,
             dropout=dropout,
         )
 

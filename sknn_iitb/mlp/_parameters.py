@@ -7,7 +7,7 @@ import numpy as np
 import sklearn
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
-from sknn_iitb._engine.constraints import ADJUSTMENTS
+from sknn_iitb._engine.constraints import CONSTRAINTS
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._registry import one_of, parameter_defaults
 from sknn_iitb.activations import ACTIVATIONS
@@ -18,8 +18,8 @@ from sknn_iitb.schedules import SCHEDULES
 
 __all__ = ["ParametersMixin", "Parts"]
 
-Parts = namedtuple("Parts", "hidden output loss optimizer schedule initializer adjustments")
-Parts.__doc__ = """What the parameters choose; `adjustments` are pairs of an adjustment and its bound."""
+Parts = namedtuple("Parts", "hidden output loss optimizer schedule initializer constraints")
+Parts.__doc__ = """What the parameters choose; `constraints` are pairs of an constraint and its bound."""
 
 _REGISTRIES = {registry.parameter: registry for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS)}
 
@@ -35,7 +35,7 @@ _FLAT = {
 }
 
 # what acts on the steps of a first-order solver, and is not part of the function that lbfgs minimises
-_FIRST_ORDER_ONLY = ("dropout", "l1", *ADJUSTMENTS.names())
+_FIRST_ORDER_ONLY = ("dropout", "l1", *CONSTRAINTS.names())
 
 
 def _example(parameter, chosen):
@@ -81,7 +81,7 @@ class ParametersMixin:
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "batch_norm": ["boolean"],
         "l1": [Interval(Real, 0, None, closed="left")],
-        **{name: [Interval(Real, 0, None, closed="neither"), None] for name in ADJUSTMENTS.names()},
+        **{name: [Interval(Real, 0, None, closed="neither"), None] for name in CONSTRAINTS.names()},
         "scoring": [str, callable, None],
         "n_threads": [Interval(Integral, 1, None, closed="left")],
         "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
@@ -143,7 +143,7 @@ class ParametersMixin:
             optimizer=optimizer,
             schedule=SCHEDULES.resolve(self.learning_rate, self._flat("learning_rate")),
             initializer=None if isinstance(self.init, (tuple, list)) else INITIALIZERS.resolve(self.init),
-            adjustments=[(a, getattr(self, a.names[0])) for a in ADJUSTMENTS if getattr(self, a.names[0]) is not None],
+            constraints=[(a, getattr(self, a.names[0])) for a in CONSTRAINTS if getattr(self, a.names[0]) is not None],
         )
 
     def _flat(self, parameter):

@@ -207,7 +207,7 @@ def _outputs(estimator):
         values = np.zeros((1, estimator.n_outputs_))
         alike = estimator._loss.narrow(values) is values  # each output is a prediction
         return {output: {"loss": loss} for output, loss in _LOSS_OF.items()} if alike else {}
-    if estimator._targets.blocks is not None:  # several classes a column
+    if estimator._targets.output_groups is not None:  # several classes a column
         return {}
     several = len(estimator.classes_) > 2 and not estimator._targets.multilabel
     return {"softmax" if several else "logistic": {}}

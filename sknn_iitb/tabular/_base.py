@@ -28,7 +28,7 @@ from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
 from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular.columns import as_numpy
 from sknn_iitb.tabular.encoder import TableEncoder
-from sknn_iitb.tabular.layers import Pieces
+from sknn_iitb.tabular.layers import Bins
 from sknn_iitb.tabular.members import Goal, Progress, Recipe, train, train_further
 from sknn_iitb.tabular.preprocessing import MAX_BINS, PiecewiseLinearEncoder
 from sknn_iitb.tabular.splits import merged, splits
@@ -146,7 +146,7 @@ class BaseTabularMLP(BaseEstimator):
             strata, grouped = self._strata(samples.Y), groups is not None
             parts = splits(recipe.n_estimators, self.validation_fraction, samples, strata, rng, grouped)
         seeds = rng.randint(2**31 - 1, size=recipe.n_estimators)
-        pieces = self._pieces(samples)
+        bins = self._bins(samples)
         n_epochs = recipe.n_estimators * recipe.max_iter
         report = reporter(self.verbose, len(goals) * n_epochs)
         trained = {}
@@ -156,7 +156,7 @@ class BaseTabularMLP(BaseEstimator):
                 progress = Progress(report, deadline, k * n_epochs)
                 learned, known = (each and each._replace(Y=goal.loss.widen(each.Y)) for each in (samples, judged))
                 trained[name] = train(
-                    learned, known, goal, recipe, pieces, self._plain_every, parts, seeds, progress, self.n_jobs
+                    learned, known, goal, recipe, bins, self._plain_every, parts, seeds, progress, self.n_jobs
                 )
                 if progress.interrupted:
                     break
@@ -221,12 +221,12 @@ class BaseTabularMLP(BaseEstimator):
             label_smoothing=self._smoothing(),
         )
 
-    def _pieces(self, samples):
+    def _bins(self, samples):
         n_numbers = np.count_nonzero(~self.encoder_.is_categorical_)
         if self.n_bins is None or n_numbers == 0:
             return None
         encoder = PiecewiseLinearEncoder(self.n_bins).fit(samples.X[:, :n_numbers], sample_weight=samples.weight)
-        return Pieces.between(encoder.edges_)
+        return Bins.between(encoder.edges_)
 
     def _samples(self, Z, y, weight, groups=None, training=False):
         Y = self._numbers(y)  # raises if y does not fit the targets of `fit`

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sknn_iitb._engine.network import PIECE
+from sknn_iitb._engine.network import CHUNK
 from sknn_iitb._engine.rows import check_sparse
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb.tabular.columns import as_numpy, columns_of, is_frame, names_of, rows_of
@@ -22,7 +22,7 @@ _MAX_LEVELS = 100
 _LARGEST = float(np.finfo(np.float32).max)
 # the size up to which a sparse table is made dense
 _MAX_DENSE_BYTES = 2**30
-# Entries of a batch, 16 MB as float32. It consists of whole pieces of a prediction, which come out as without
+# Entries of a batch, 16 MB as float32. It consists of whole chunks of a prediction, which come out as without
 # batches. With more than 4,096 columns it has fewer rows, and predictions may differ by rounding.
 _CELLS, _FEW_ROWS = 2**22, 256
 
@@ -166,7 +166,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     def _batches(self, X):
         n_cells = max(X.shape[1], len(self.origins_))
-        n_rows = _CELLS // n_cells // PIECE * PIECE or max(_CELLS // n_cells // _FEW_ROWS, 1) * _FEW_ROWS
+        n_rows = _CELLS // n_cells // CHUNK * CHUNK or max(_CELLS // n_cells // _FEW_ROWS, 1) * _FEW_ROWS
         chosen = np.flatnonzero(self.is_categorical_)
         known, seen = np.zeros(len(chosen), bool), np.zeros(len(chosen), bool)
         for rows in gen_batches(X.shape[0], n_rows):

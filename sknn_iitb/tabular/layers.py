@@ -4,23 +4,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknn_iitb._engine.layers import N_IN, OWN, Layer
+from sknn_iitb._engine.layers import LayerSpec
 from sknn_iitb._jit.intrinsics import address, array_at, block, inlined, matmul, matmul_tn, part
 
-__all__ = ["Pieces", "first_dense"]
-
-WEIGHTS, FACTORS, COLUMNS, N_PIECES = range(OWN, OWN + 4)
+__all__ = ["Bins", "first_dense"]
 
 
-class Pieces(NamedTuple):
-    """Pieces of the ranges of columns, as :class:`PiecewiseLinearEncoder` has them.
+class Bins(NamedTuple):
+    """Bins of the ranges of columns, as :class:`PiecewiseLinearEncoder` has them.
 
-    One is ``2 clip((x[column] - start) * slope, 0, 1) - 1``.
+    The value of a bin is ``2 clip((x[column] - start) * slope, 0, 1) - 1``.
 
     Parameters
     ----------
-    column : ndarray of int64, shape (n_pieces,)
-    start, slope : ndarray of shape (n_pieces,)
+    column : ndarray of int64, shape (n_bins,)
+    start, slope : ndarray of shape (n_bins,)
     """
 
     column: np.ndarray
@@ -29,7 +27,7 @@ class Pieces(NamedTuple):
 
     @classmethod
     def between(cls, edges):
-        """Those between the edges of each column, or None if there are none; a single piece is the column itself."""
+        """Those between the edges of each column, or None if there are none; a single bin is the column itself."""
         several = [(j, ends) for j, ends in enumerate(edges) if len(ends) > 2]
         if not several:
             return None
@@ -43,10 +41,10 @@ _columns_at = array_at(np.dtype(np.int64))
 _NO_COLUMNS = np.zeros(1, np.int64)
 
 
-def end_of_column(columns, first, n_pieces):
-    """Where the pieces end that are of the same column as the first."""
+def end_of_column(columns, first, n_bins):
+    """Where the bins end that are of the same column as the first."""
     stop = first + 1
-    while stop < n_pieces and columns[stop] == columns[first]:
+    while stop < n_bins and columns[stop] == columns[first]:
         stop += 1
     return stop
 
@@ -54,21 +52,21 @@ def end_of_column(columns, first, n_pieces):
 end_of_column = inlined(end_of_column)
 
 
-def piece_of(number, hyper, first, stop):
-    """The piece of a column that a number lies in; all before it are 1, and all after it -1."""
-    piece = first
-    for p in range(first + 1, stop):
-        piece += number > hyper[p]
-    return piece
+def bin_of(number, hyper, first, stop):
+    """The bin of a column that a number lies in; all before it are 1, and all after it -1."""
+    found = first
+    for b in range(first + 1, stop):
+        found += number > hyper[b]
+    return found
 
 
-piece_of = inlined(piece_of)
+bin_of = inlined(bin_of)
 
 
-def height(number, hyper, piece, n_pieces):
-    """The value of a piece."""
+def height(number, hyper, which, n_bins):
+    """The value of a bin."""
     one = hyper.dtype.type(1)
-    share = (number - hyper[piece]) * hyper[n_pieces + piece]
+    share = (number - hyper[which]) * hyper[n_bins + which]
     share = share if share < one else one
     return share + share - one if share > 0 else -one
 
@@ -76,85 +74,85 @@ def height(number, hyper, piece, n_pieces):
 height = inlined(height)
 
 
-def first_dense_forward(x, rows, weight, theta, gradient, value, kept, layer, hyper, key):
-    n_rows, n_columns, n_out = value.shape[0], layer[N_IN], value.shape[1]
-    n_pieces = layer[N_PIECES]
-    factors, columns = part(theta, layer[FACTORS], n_columns + n_pieces), _columns_at(layer[COLUMNS], n_pieces)
-    weights = block(theta, layer[WEIGHTS], n_columns + n_pieces, n_out)
-    scaled = block(kept, 0, n_rows, n_columns)
+def first_dense_forward(x, value, cache, layer, theta, batch):
+    weights_start, factors_start, column_address, n_bins = layer.own[0], layer.own[1], layer.own[2], layer.own[3]
+    n_rows, n_columns, n_out, hyper = value.shape[0], layer.n_in, value.shape[1], layer.hyper
+    factors, columns = part(theta, factors_start, n_columns + n_bins), _columns_at(column_address, n_bins)
+    weights = block(theta, weights_start, n_columns + n_bins, n_out)
+    scaled = block(cache, 0, n_rows, n_columns)
     for i in range(n_rows):
         for j in range(n_columns):
             scaled[i, j] = factors[j] * x[i, j]
-    matmul(scaled, block(theta, layer[WEIGHTS], n_columns, n_out), value)
+    matmul(scaled, block(theta, weights_start, n_columns, n_out), value)
     first = 0
-    while first < n_pieces:
-        stop = end_of_column(columns, first, n_pieces)
+    while first < n_bins:
+        stop = end_of_column(columns, first, n_bins)
         if n_rows < n_out:
             for i in range(n_rows):
-                for p in range(first, stop):
-                    share = factors[n_columns + p] * height(x[i, columns[first]], hyper, p, n_pieces)
+                for b in range(first, stop):
+                    share = factors[n_columns + b] * height(x[i, columns[first]], hyper, b, n_bins)
                     for k in range(n_out):
-                        value[i, k] += share * weights[n_columns + p, k]
+                        value[i, k] += share * weights[n_columns + b, k]
         else:
-            # what all pieces but the one that a number lies in add up to
-            others = block(kept, n_rows * n_columns, stop - first, n_out)
+            # what all bins but the one that a number lies in add up to
+            others = block(cache, n_rows * n_columns, stop - first, n_out)
             others[0] = 0
-            for p in range(first + 1, stop):
-                before, now = factors[n_columns + p - 1], factors[n_columns + p]
+            for b in range(first + 1, stop):
+                before, now = factors[n_columns + b - 1], factors[n_columns + b]
                 for k in range(n_out):
-                    others[0, k] -= now * weights[n_columns + p, k]
-                    others[p - first, k] = before * weights[n_columns + p - 1, k] + now * weights[n_columns + p, k]
-            for p in range(1, stop - first):
+                    others[0, k] -= now * weights[n_columns + b, k]
+                    others[b - first, k] = before * weights[n_columns + b - 1, k] + now * weights[n_columns + b, k]
+            for b in range(1, stop - first):
                 for k in range(n_out):
-                    others[p, k] += others[p - 1, k]
+                    others[b, k] += others[b - 1, k]
             for i in range(n_rows):
                 number = x[i, columns[first]]
-                piece = piece_of(number, hyper, first, stop)
-                share = factors[n_columns + piece] * height(number, hyper, piece, n_pieces)
+                which = bin_of(number, hyper, first, stop)
+                share = factors[n_columns + which] * height(number, hyper, which, n_bins)
                 for k in range(n_out):
-                    value[i, k] += others[piece - first, k] + share * weights[n_columns + piece, k]
+                    value[i, k] += others[which - first, k] + share * weights[n_columns + which, k]
         first = stop
 
 
-def first_dense_backward(x, rows, weight, theta, gradient, delta, kept, x_delta, layer, hyper, key):
-    n_rows, n_columns, n_out = delta.shape[0], layer[N_IN], delta.shape[1]
-    n_pieces = layer[N_PIECES]
-    n_in = n_columns + n_pieces
-    factors, columns = part(theta, layer[FACTORS], n_in), _columns_at(layer[COLUMNS], n_pieces)
-    weights, slopes = block(theta, layer[WEIGHTS], n_in, n_out), block(gradient, layer[WEIGHTS], n_in, n_out)
+def first_dense_backward(x, delta, cache, layer, theta, batch):
+    weights_start, factors_start, column_address, n_bins = layer.own[0], layer.own[1], layer.own[2], layer.own[3]
+    n_rows, n_columns, n_out, hyper = delta.shape[0], layer.n_in, delta.shape[1], layer.hyper
+    n_in = n_columns + n_bins
+    factors, columns = part(theta, factors_start, n_in), _columns_at(column_address, n_bins)
+    weights, slopes = block(theta, weights_start, n_in, n_out), block(batch.gradient, weights_start, n_in, n_out)
     # first the slopes of s W
-    matmul_tn(x, delta, block(gradient, layer[WEIGHTS], n_columns, n_out))
+    matmul_tn(x, delta, block(batch.gradient, weights_start, n_columns, n_out))
     slopes[n_columns:] = 0
     first = 0
-    while first < n_pieces:
-        stop = end_of_column(columns, first, n_pieces)
+    while first < n_bins:
+        stop = end_of_column(columns, first, n_bins)
         if n_rows < n_out:
             for i in range(n_rows):
-                for p in range(first, stop):
-                    share = height(x[i, columns[first]], hyper, p, n_pieces)
+                for b in range(first, stop):
+                    share = height(x[i, columns[first]], hyper, b, n_bins)
                     for k in range(n_out):
-                        slopes[n_columns + p, k] += share * delta[i, k]
+                        slopes[n_columns + b, k] += share * delta[i, k]
         else:
-            # the sums of delta over the numbers that lie in each piece
-            sums = block(kept, n_rows * n_columns, stop - first, n_out)
+            # the sums of delta over the numbers that lie in each bin
+            sums = block(cache, n_rows * n_columns, stop - first, n_out)
             sums[:] = 0
             for i in range(n_rows):
                 number = x[i, columns[first]]
-                piece = piece_of(number, hyper, first, stop)
-                share = height(number, hyper, piece, n_pieces)
+                which = bin_of(number, hyper, first, stop)
+                share = height(number, hyper, which, n_bins)
                 for k in range(n_out):
-                    sums[piece - first, k] += delta[i, k]
-                    slopes[n_columns + piece, k] += share * delta[i, k]
+                    sums[which - first, k] += delta[i, k]
+                    slopes[n_columns + which, k] += share * delta[i, k]
             last = stop - first - 1
-            for p in range(1, last + 1):
+            for b in range(1, last + 1):
                 for k in range(n_out):
-                    sums[p, k] += sums[p - 1, k]
-            for p in range(last + 1):
+                    sums[b, k] += sums[b - 1, k]
+            for b in range(last + 1):
                 for k in range(n_out):
-                    above = sums[last, k] - sums[p, k]
-                    slopes[n_columns + first + p, k] += above - (sums[p - 1, k] if p > 0 else above * 0)
+                    above = sums[last, k] - sums[b, k]
+                    slopes[n_columns + first + b, k] += above - (sums[b - 1, k] if b > 0 else above * 0)
         first = stop
-    of_factors = part(gradient, layer[FACTORS], n_in)
+    of_factors = part(batch.gradient, factors_start, n_in)
     for p in range(n_in):
         total = theta.dtype.type(0)
         for k in range(n_out):
@@ -163,36 +161,36 @@ def first_dense_backward(x, rows, weight, theta, gradient, delta, kept, x_delta,
         of_factors[p] = total
 
 
-def first_dense(n_in, n_out, factors, weights, pieces=None):
-    """``(s [x, pieces of x]) W``: a factor for each column and each piece, and the weighted sums of the first layer.
+def first_dense(n_in, n_out, factors, weights, bins=None):
+    """``(s [x, bins of x]) W``: a factor for each column and each bin, and the weighted sums of the first layer.
 
-    dL/d(s W) = [x, pieces of x]' delta = G, dL/dW = s G, dL/ds = the sums over the neurons of W G. The weights of a
+    dL/d(s W) = [x, bins of x]' delta = G, dL/dW = s G, dL/ds = the sums over the neurons of W G. The weights of a
     column could learn what s does, but a single number learns faster how much a column matters.
 
-    A number lies in one piece of its column, and all others are 1 or -1. So of a column a row needs one sum over the
-    other pieces, which all rows share, and one piece: the pieces cost two multiplications a column and neuron, however
+    A number lies in one bin of its column, and all others are 1 or -1. So of a column a row needs one sum over the
+    other bins, which all rows share, and one bin: the bins cost two multiplications per column and neuron, however
     many they are, and the table need not have them as columns.
 
     Parameters
     ----------
     n_in : int
-        Columns and pieces.
+        Columns and bins.
     n_out : int
         Neurons.
     factors, weights : int
         Where in the parameters s and W begin.
-    pieces : Pieces, optional
+    bins : Bins, optional
         The caller keeps them: what is known is their address.
     """
-    columns, starts, slopes = pieces or (_NO_COLUMNS, (), ())
+    columns, starts, slopes = bins or (_NO_COLUMNS, (), ())
     n_columns = n_in - len(starts)
     longest = np.bincount(columns).max() if len(starts) else 0
-    return Layer(
+    return LayerSpec(
         first_dense_forward,
         first_dense_backward,
         n_columns,
         n_out,
-        n_kept=n_columns + longest,
+        cache_size=n_columns + longest,
         own=(weights, factors, address(columns), len(starts)),
         hyper=(*starts, *slopes),
     )

@@ -102,7 +102,7 @@ class Progress:
                 objective.interrupt()
 
 
-def train(samples, given, goal, recipe, pieces, every, parts, seeds, progress, n_jobs=None):
+def train(samples, given, goal, recipe, bins, every, parts, seeds, progress, n_jobs=None):
     """Train all members.
 
     Parameters
@@ -113,7 +113,7 @@ def train(samples, given, goal, recipe, pieces, every, parts, seeds, progress, n
         What to judge by instead of the second halves of `parts`.
     goal : Goal
     recipe : Recipe
-    pieces : Pieces or None
+    bins : Bins or None
         What some of the members see besides the columns.
     every : int
         Of so many members the second sees only the columns.
@@ -136,7 +136,7 @@ def train(samples, given, goal, recipe, pieces, every, parts, seeds, progress, n
             return None
         rows, held_out = parts[k]
         judged = samples.take(held_out) if given is None else given
-        network = _network(samples, goal, recipe, None if k % every == 1 else pieces)
+        network = _network(samples, goal, recipe, None if k % every == 1 else bins)
         return _train_member(network, samples.take(rows), judged, goal, recipe, seeds[k], progress)
 
     members = _in_threads(member, range(len(parts)), progress, n_jobs)
@@ -214,10 +214,10 @@ def train_further(members, samples, goal, recipe, seeds, progress, n_jobs=None):
     return [old if new is None else new for old, new in zip(members, found, strict=True)]
 
 
-def _network(samples, goal, recipe, pieces):
-    n_pieces = 0 if pieces is None else len(pieces.column)
-    units = (samples.X.shape[1] + n_pieces, *recipe.hidden, samples.Y.shape[1])
-    return TabularNetwork(units, [recipe.activation] * len(recipe.hidden), goal.output, recipe.dropout, pieces)
+def _network(samples, goal, recipe, bins):
+    n_bins = 0 if bins is None else len(bins.column)
+    units = (samples.X.shape[1] + n_bins, *recipe.hidden, samples.Y.shape[1])
+    return TabularNetwork(units, [recipe.activation] * len(recipe.hidden), goal.output, recipe.dropout, bins)
 
 
 def _prepared(network, samples, goal, recipe):
@@ -231,7 +231,7 @@ def _prepared(network, samples, goal, recipe):
     plan = Plan(
         optimizer=recipe.optimizer,
         schedule=recipe.schedule,
-        adjustments=(),
+        constraints=(),
         learning_rate_init=recipe.learning_rate_init,
         batch_size=batch_size,
         shuffle=True,

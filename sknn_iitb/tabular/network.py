@@ -1,4 +1,4 @@
-"""The net for tables: a factor for each column and piece, then dense layers, in blocks with rates of their own."""
+"""The net for tables: a factor for each column and bin, then dense layers, in blocks with rates of their own."""
 
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -18,29 +18,29 @@ _SCALING_RATE, _BIAS_RATE = 6.0, 0.1
 class TabularNetwork(Network):
     """A chain of layers for columns of about the same scale.
 
-    The flat vector has the factors of the columns and of the pieces of their ranges, then the weights of all layers,
+    The flat vector has the factors of the columns and of the bins of their ranges, then the weights of all layers,
     then the biases of all layers.
 
     Parameters
     ----------
     units : sequence of int
-        Number of columns and pieces, of neurons in each hidden layer, and of outputs.
+        Number of columns and bins, of neurons in each hidden layer, and of outputs.
     hidden : sequence of Activation
         One for each hidden layer.
     output : Activation
         The activation of the last layer.
     dropout : float, default=0.0
         The share of the neurons of each hidden layer that is left out in training.
-    pieces : Pieces, optional
-        Of the ranges of which columns the net sees pieces, besides the columns.
+    bins : Bins, optional
+        Of the ranges of which columns the net sees bins, besides the columns.
     """
 
     # penalties are not for these weights: the optimizer's own decay is
     n_coefs = 0
 
-    def __init__(self, units, hidden, output, dropout=0.0, pieces=None):
+    def __init__(self, units, hidden, output, dropout=0.0, bins=None):
         super().__init__(units, hidden, output, [0.0] + [dropout] * len(hidden))
-        self.pieces = pieces
+        self.bins = bins
 
     @cached_property
     def n_trained(self):
@@ -62,7 +62,7 @@ class TabularNetwork(Network):
         """(offset, fan_in, fan_out) of each weight matrix, of shape (n_layers, 3)."""
         return np.array([(start, *shape) for start, shape in zip(self._starts, pairwise(self.units), strict=False)])
 
-    def blocks(self, decays):
+    def parameter_groups(self, decays):
         """Parts of the parameters, (start, stop), with factors of the rate and of the optimizer's own decay.
 
         In the "neural tangent" form a layer is W x / sqrt(fan_in) + b, with weights of variance 1 (Jacot et al.,
@@ -81,7 +81,7 @@ class TabularNetwork(Network):
         n_layers = len(self.units) - 1
         for k, (n_in, n_out) in enumerate(pairwise(self.units)):
             weights, bias = self._starts[k], self._starts[n_layers + k]
-            yield layers.dense(n_in, n_out, weights) if k else first_dense(n_in, n_out, 0, weights, self.pieces)
+            yield layers.dense(n_in, n_out, weights) if k else first_dense(n_in, n_out, 0, weights, self.bins)
             if k == len(self.hidden):
                 yield layers.bias(n_out, bias)
                 return

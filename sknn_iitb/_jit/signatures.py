@@ -1,0 +1,158 @@
+"""The signature of every family of compiled functions, and the records that kernels pass to each other."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+
+from sknn_iitb._jit.records import (
+    INDEX_MATRIX,
+    INDICES,
+    INTEGER,
+    MATRIX,
+    READONLY_INDICES,
+    REAL,
+    REALS,
+    VECTOR,
+    numba_type,
+)
+
+__all__ = ["SIGNATURES", "Batch", "Layer", "Memory", "Net", "Problem", "Update"]
+
+
+class Net(NamedTuple):
+    """A chain of layers: functions by their addresses, and an entry of each array for each layer.
+
+    `value_start` and `cache_start` count numbers per row: where a layer's value and cache begin among those of all.
+    """
+
+    forward_pass: INTEGER
+    backward_pass: INTEGER
+    n_values: INTEGER
+    n_cached: INTEGER
+    forward: INDICES
+    backward: INDICES
+    n_in: INDICES
+    n_out: INDICES
+    value_start: INDICES
+    cache_start: INDICES
+    cache_size: INDICES
+    own: INDEX_MATRIX
+    hyper: MATRIX
+
+
+class Layer(NamedTuple):
+    """One layer: its widths, whether its input is the network's, and what is its own."""
+
+    n_in: INTEGER
+    n_out: INTEGER
+    is_first: INTEGER
+    own: INDICES
+    hyper: VECTOR
+
+
+class Batch(NamedTuple):
+    """Rows of the training set with their shares in the loss; where their gradient goes; the key to randomness."""
+
+    rows: READONLY_INDICES
+    weight: VECTOR
+    gradient: VECTOR
+    key: INTEGER
+
+
+class Problem(NamedTuple):
+    """What is minimized: the loss of the training set plus penalties on the first `n_penalized` parameters.
+
+    `gradient`, `load` and `loss` are addresses of functions; `load` is 0 where there is nothing to copy.
+    """
+
+    gradient: INTEGER
+    load: INTEGER
+    n_loaded: INTEGER
+    source: INDICES
+    Y: MATRIX
+    weight: VECTOR
+    loss: INTEGER
+    loss_hyper: VECTOR
+    output_groups: INDICES
+    l2: REAL
+    l1: REAL
+    n_penalized: INTEGER
+    input_dropout: REAL
+    chunk_rows: INTEGER
+
+
+class Memory(NamedTuple):
+    """What a run writes. Loss and penalty are those of the last batch, the sums those of all batches of a call.
+
+    `stop` may become 1 from outside, which ends a batch unfinished. `denormals` is the processor's mode before the run.
+    """
+
+    gradient: VECTOR
+    spare: VECTOR
+    work: VECTOR
+    loss: REALS
+    penalty: REALS
+    loss_sum: REALS
+    penalty_sum: REALS
+    stop: INDICES
+    denormals: INDICES
+
+
+class Update(NamedTuple):
+    """What follows a gradient: constraints, the optimizer for each group of parameters, constraints."""
+
+    optimizer: INTEGER
+    optimizer_state: VECTOR
+    hyper: REALS
+    group_start: INDICES
+    group_stop: INDICES
+    rate_factor: REALS
+    decay_factor: REALS
+    matrices: INDEX_MATRIX
+    before: INDICES
+    bound_before: REALS
+    after: INDICES
+    bound_after: REALS
+    n_trained: INTEGER
+    averages: INTEGER
+    batch_rows: INTEGER
+    seed: INTEGER
+
+
+def _array(dtype, ndim, readonly=False):
+    return types.Array(dtype, ndim, "C", readonly=readonly)
+
+
+def _signatures(f):
+    """The signature of every family for the float type `f`."""
+    vector, matrix = _array(f, 1), _array(f, 2)
+    const_vector, const_matrix = _array(f, 1, readonly=True), _array(f, 2, readonly=True)
+    hyper = _array(types.float64, 1, readonly=True)
+    index, table = _array(types.int64, 1, readonly=True), _array(types.int64, 2, readonly=True)
+    real, integer, nothing = types.float64, types.int64, types.void
+    layer, batch = numba_type(Layer, f), numba_type(Batch, f)
+    return {
+        # components
+        "activation": nothing(matrix, const_vector, matrix, const_vector),
+        "loss": real(const_matrix, const_matrix, const_matrix, matrix, const_vector, index),
+        "constraint": nothing(vector, vector, table, f),
+        "optimizer": nothing(vector, const_vector, matrix, hyper, f, f, integer),
+        # a layer: x, value or delta, cache
+        "layer_forward": nothing(const_matrix, matrix, matrix, layer, const_vector, batch),
+        "layer_backward": nothing(matrix, matrix, matrix, layer, const_vector, batch),
+        # source, rows, x, rate, key
+        "load": nothing(index, index, matrix, f, integer),
+        # the loops of _engine/kernels.py, where the table holds the packed records
+        "forward": nothing(const_matrix, vector, table, const_vector, batch),
+        "backward": nothing(matrix, matrix, vector, table, const_vector, batch),
+        "gradient": nothing(table, const_vector, index, integer),
+        "train": nothing(table, vector, index, hyper, integer),
+        "predict": nothing(table, const_matrix, index, const_vector, vector, matrix),
+    }
+
+
+SIGNATURES = {
+    np.dtype("float32"): _signatures(types.float32),
+    np.dtype("float64"): _signatures(types.float64),
+}
