@@ -110,14 +110,14 @@ def test_unseen_and_missing_levels_of_two_are_halfway():
 def test_equal_values_are_one_level():
     fitted = pd.DataFrame({"a": pd.Series([True, False, True, None], dtype=object)})
     encoder = TableEncoder(categorical_features=["a"]).fit(fitted)
-    for true in (1, 1.0, np.float32(1), np.int8(1), np.True_, decimal.decimal.Decimal("1.00"), "1", "True"):
+    for true in (1, 1.0, np.float32(1), np.int8(1), np.True_, decimal.Decimal("1.00"), "1", "True"):
         X = pd.DataFrame({"a": pd.Series([true, False, true, None], dtype=object)})
         np.testing.assert_array_equal(encoder.transform(X), encoder.transform(fitted))
     large = pd.DataFrame({"a": [2**60, 2**60 + 1]})
     for X in (large, large.to_numpy()):
         assert len(np.unique(TableEncoder(categorical_features=[0]).fit_transform(X))) == 2
     halves = TableEncoder(categorical_features=["a"]).fit(pd.DataFrame({"a": [0.5, 2.0]}))
-    X = pd.DataFrame({"a": [decimal.decimal.Decimal("0.50"), np.float32(0.5)]})
+    X = pd.DataFrame({"a": [decimal.Decimal("0.50"), np.float32(0.5)]})
     assert len(np.unique(halves.transform(X))) == 1
 
 
@@ -208,7 +208,7 @@ def _typed(library, kind, values):
         return [module.DataFrame({"a": module.Series(values).cast(kind)})]
     kind = eval(f"module.{kind}" if "(" in kind else f"module.{kind}()", {"module": module})
     if "decimal" in str(kind):
-        values = [None if value is None else decimal.decimal.Decimal(value) for value in values]
+        values = [None if value is None else decimal.Decimal(value) for value in values]
     column = module.array(values, kind) if None in values else module.array(values).cast(kind)
     return [module.table({"a": column}), pd.DataFrame({"a": pd.Series(column, dtype=pd.ArrowDtype(kind))})]
 
@@ -236,7 +236,7 @@ def test_missing_numbers_of_every_type_are_missing(library, kind):
 @pytest.mark.parametrize(
     "values",
     [
-        [decimal.decimal.Decimal("1.5"), decimal.decimal.Decimal("NaN"), decimal.decimal.Decimal(4)],
+        [decimal.Decimal("1.5"), decimal.Decimal("NaN"), decimal.Decimal(4)],
         [1.5, None, 4],
         [1.5, pd.NA, np.float32(4)],
         [1.5, pd.NaT, 4],
