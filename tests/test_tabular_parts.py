@@ -188,7 +188,7 @@ WHEN = datetime.datetime(2020, 1, 2)
 NUMBERS = {
     "pandas": ["int8", "uint64", "float32", "Int16", "Float64", "Sparse[float64]"],
     "pyarrow": ["int16", "uint8", "float16", "float32", "float64", "decimal128(5, 2)", "decimal256(5, 2)"],
-    "polars": ["Int8", "UInt64", "Int128", "Float32", "decimal.Decimal(10, 2)"],
+    "polars": ["Int8", "UInt64", "Int128", "Float32", "Decimal(10, 2)"],
 }
 TIMES = {
     "pandas": ["datetime64[ns]", "datetime64[s, UTC]", "timedelta64[ns]", "period[D]"],
@@ -342,11 +342,11 @@ def test_a_table_of_pyarrow_gives_what_pandas_gives(table):
 
 def test_tables_without_columns_and_cells_with_lists_have_an_error_of_their_own():
     frames = [pd.DataFrame(index=range(3)), pd.DataFrame({"a": [[1], [2], [3]]}), pd.DataFrame({"a": ["x", {}, "y"]})]
-    messages = ["0 feature", "Column 'a' has a list in a cell", "Column 'a' has a dict in a cell"]
+    messages = ["0 feature", "Column 'a' has a cell of type list", "Column 'a' has a cell of type dict"]
     for X, message in zip(frames, messages, strict=True):
         with pytest.raises(ValueError, match=re.escape(message)):
             TableEncoder().fit(X)
-    with pytest.raises(ValueError, match="'a' has a list in a cell"):
+    with pytest.raises(ValueError, match="'a' has a cell of type list"):
         TableEncoder().fit(pd.DataFrame({"a": ["x", "y"]})).transform(pd.DataFrame({"a": [[1], [2]]}))
 
 

@@ -207,7 +207,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """The frame, ndarray or CSR matrix."""
         X = as_numpy(X)
         check_before_conversion(X)
-        if is_frame(X) and not hasattr(X, "shape"):
+        if hasattr(X, "collect") and not hasattr(X, "shape"):
             raise ValueError(f"X is a {type(X).__name__}, which has no rows yet; call its collect method first.")
         if is_frame(X):
             names = [*map(str, names_of(X))]
