@@ -116,21 +116,21 @@ class Objective:
         self._call(self._gradient_kernel, len(order), (self._packed, theta, order, 0))
         return self._memory.loss[0], self._memory.penalty[0]
 
-    def begin(self, state, plan):
+    def begin(self, state, config):
         """Compile what only training by a first-order optimizer needs, for one run of :meth:`train`."""
         dtype, constraints = self.gradient.dtype, {False: [], True: []}
-        for constraint, bound in plan.constraints:
+        for constraint, bound in config.constraints:
             address = compiled("constraint", constraint.function, dtype).address
             constraints[constraint.afterwards].append((address, bound))
         (before, bound_before), (after, bound_after) = (
             zip(*pairs, strict=True) if pairs else ((), ()) for pairs in constraints.values()
         )
-        groups = list(self.network.parameter_groups(plan.optimizer.decays))
+        groups = list(self.network.parameter_groups(config.optimizer.decays))
         bounds, factors = np.array([group[0] for group in groups], np.int64), np.array([group[1] for group in groups])
         self._update = Update(
-            optimizer=compiled("optimizer", plan.optimizer.kernel, dtype).address,
+            optimizer=compiled("optimizer", config.optimizer.kernel, dtype).address,
             optimizer_state=state.slots,
-            hyper=plan.optimizer.hyper_array(np.float64),
+            hyper=config.optimizer.hyper_array(np.float64),
             group_start=bounds[:, 0].copy(),
             group_stop=bounds[:, 1].copy(),
             rate_factor=factors[:, 0].copy(),
@@ -142,7 +142,7 @@ class Objective:
             bound_after=np.array(bound_after, np.float64),
             n_trained=self.network.n_trained,
             averages=int(state.averages),
-            batch_rows=plan.batch_size,
+            batch_rows=config.batch_size,
             seed=state.seed,
         )
         self._packed_update = np.vstack([self._packed, pack([self._update], dtype)])

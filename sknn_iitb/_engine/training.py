@@ -15,7 +15,7 @@ from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb.schedules import Clock, clock_of
 
-__all__ = ["INTERRUPTED", "History", "Plan", "State", "descend", "minimize"]
+__all__ = ["INTERRUPTED", "History", "State", "TrainingConfig", "descend", "minimize"]
 
 _SCIPY_FTOL = 1e7 * np.finfo(float).eps  # its default
 
@@ -30,13 +30,13 @@ _EXPLOSION, _NO_SUCCESS = 1e9, 10.0
 
 INTERRUPTED = "Training interrupted by user."
 
-Plan = namedtuple(
-    "Plan",
+TrainingConfig = namedtuple(
+    "TrainingConfig",
     "optimizer schedule constraints learning_rate_init batch_size shuffle n_epochs complete stops_early tol "
     "n_iter_no_change verbose advise warns n_threads",
     defaults=[True, 1],
 )
-Plan.__doc__ = """What the user has asked of the run.
+TrainingConfig.__doc__ = """What the user has asked of the run.
 
 `complete` is False where one epoch of many is run by itself; `advise` is called for a sentence on what may be wrong
 with the data where training has failed; `warns` says whether to warn of an interrupt, and of a training that has not
@@ -63,15 +63,15 @@ class State:
     current: np.ndarray | None = None
 
     @classmethod
-    def before(cls, plan, objective, rng, max_iter):
+    def before(cls, config, objective, rng, max_iter):
         """The state of a run before its first step; `max_iter` epochs are planned."""
-        steps_per_epoch = -(-objective.n_samples // plan.batch_size)
+        steps_per_epoch = -(-objective.n_samples // config.batch_size)
         return cls(
             rng=rng,
-            optimizer=plan.optimizer.identity,
-            slots=np.zeros(plan.optimizer.n_slots * objective.network.n_trained, objective.gradient.dtype),
+            optimizer=config.optimizer.identity,
+            slots=np.zeros(config.optimizer.n_slots * objective.network.n_trained, objective.gradient.dtype),
             clock=clock_of(max_iter, steps_per_epoch),
-            learning_rate=plan.learning_rate_init,
+            learning_rate=config.learning_rate_init,
         )
 
     def writable(self):
@@ -117,7 +117,7 @@ class History:
     interrupted: bool = False
 
 
-def descend(objective, theta, state, history, plan, validate=None, observers=()):
+def descend(objective, theta, state, history, config, validate=None, observers=()):
     """Train by a first-order optimizer.
 
     Parameters
@@ -129,7 +129,7 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
         Changed in place.
     history : History
         Changed in place.
-    plan : Plan
+    config : TrainingConfig
     validate : callable, optional
         ``validate(theta)`` returns score and loss on held-out samples.
     observers : sequence, optional
@@ -141,71 +141,71 @@ def descend(objective, theta, state, history, plan, validate=None, observers=())
         If the loss or a parameter becomes infinite or NaN, or the loss explodes, and there is no best epoch.
     """
     # epochs of an earlier run count as well: the parameters that come in are its best
-    best = theta.copy() if plan.stops_early and np.isfinite(history.best_score) else None
-    if not plan.complete and best is not None:
+    best = theta.copy() if config.stops_early and np.isfinite(history.best_score) else None
+    if not config.complete and best is not None:
         if state.current is None:  # what went before was a fit, which has had its own patience
             history.stalled = 0
-        if history.stalled > plan.n_iter_no_change:  # has stopped
+        if history.stalled > config.n_iter_no_change:  # has stopped
             return
         if state.current is not None and np.array_equal(theta, state.best):  # else the user has changed them
             theta[:] = state.current
-    objective.begin(state, plan)
-    factors = _factors(objective.n_samples, state, plan)
-    stride = objective.batches_per_call(plan.batch_size)
+    objective.begin(state, config)
+    factors = _factors(objective.n_samples, state, config)
+    stride = objective.batches_per_call(config.batch_size)
     try:
-        with BLASThreads(plan.n_threads), closing(reporter(plan.verbose, plan.n_epochs)) as report:
-            for _ in range(plan.n_epochs):
+        with BLASThreads(config.n_threads), closing(reporter(config.verbose, config.n_epochs)) as report:
+            for _ in range(config.n_epochs):
                 for observer in observers:
                     observer.begin()
-                rates = plan.learning_rate_init / state.divisor * next(factors)
-                _run_epoch(objective, theta, rates, stride, state, history, plan)
+                rates = config.learning_rate_init / state.divisor * next(factors)
+                _run_epoch(objective, theta, rates, stride, state, history, config)
                 score, loss = (None, None) if validate is None else validate(theta)
                 if not math.isfinite(history.loss) or _rise(history) > _EXPLOSION:
                     report.close()
-                    _diverge(history, best, rates.max(), plan)
+                    _diverge(history, best, rates.max(), config)
                     break
-                if _judge(history, score, loss, plan):
+                if _judge(history, score, loss, config):
                     best = theta.copy()
                 report.epoch(history, score)
-                state.divisor = plan.schedule.after_epoch(state.divisor, history.n_samples, history.stalled)
-                state.learning_rate = plan.learning_rate_init / state.divisor
+                state.divisor = config.schedule.after_epoch(state.divisor, history.n_samples, history.stalled)
+                state.learning_rate = config.learning_rate_init / state.divisor
                 if any([observer.end(history) for observer in observers]):  # noqa: C419  each is to know
                     break
-                if history.stalled > plan.n_iter_no_change and _stop(state, history, plan, report):
+                if history.stalled > config.n_iter_no_change and _stop(state, history, config, report):
                     report.close()
-                    _doubt(history, plan)
+                    _doubt(history, config)
                     break
             else:
-                if plan.complete and plan.warns and not plan.schedule.ends:
+                if config.complete and config.warns and not config.schedule.ends:
                     report.close()
                     warn(
-                        f"Stochastic Optimizer: Maximum iterations ({plan.n_epochs}) "
-                        f"reached and the optimization hasn't converged yet.{plan.advise()}",
+                        f"Stochastic Optimizer: Maximum iterations ({config.n_epochs}) "
+                        f"reached and the optimization hasn't converged yet.{config.advise()}",
                         ConvergenceWarning,
                     )
     except KeyboardInterrupt:
         history.interrupted = True
-        if plan.warns:
+        if config.warns:
             warn(INTERRUPTED)
     if best is not None:
-        state.best, state.current = (None, None) if plan.complete else (best, theta.copy())
+        state.best, state.current = (None, None) if config.complete else (best, theta.copy())
         theta[:] = best
 
 
-def _factors(n_samples, state, plan):
+def _factors(n_samples, state, config):
     """Yield the schedule's factors of one epoch after the other, computed for many updates at a time."""
-    n_batches = -(-n_samples // plan.batch_size)
-    n_ahead = min(plan.n_epochs, max(1, 1024 // n_batches))
+    n_batches = -(-n_samples // config.batch_size)
+    n_ahead = min(config.n_epochs, max(1, 1024 // n_batches))
     while True:
         # past the planned end, under partial_fit, the last factor holds
         steps = np.minimum(np.arange(state.step, state.step + n_ahead * n_batches), state.clock.n_steps - 1)
-        yield from plan.schedule.factors(steps, state.clock).reshape(n_ahead, n_batches)
+        yield from config.schedule.factors(steps, state.clock).reshape(n_ahead, n_batches)
 
 
-def _run_epoch(objective, theta, rates, stride, state, history, plan):
+def _run_epoch(objective, theta, rates, stride, state, history, config):
     """Use every sample once, `stride` batches at a time; record the loss."""
-    n, batch_size = objective.n_samples, plan.batch_size
-    order = objective.order(_next_order(state, n) if plan.shuffle else None)
+    n, batch_size = objective.n_samples, config.batch_size
+    order = objective.order(_next_order(state, n) if config.shuffle else None)
     loss = penalty = 0.0
     n_done = 0
     try:
@@ -235,17 +235,17 @@ def _next_order(state, n):
     return state.order
 
 
-def _judge(history, score, loss, plan):
+def _judge(history, score, loss, config):
     """Compare the epoch with the best so far, by validation score or loss; True if its parameters are to be kept."""
     if score is not None:
         history.validation_scores.append(score)
         history.validation_loss_curve.append(loss)
-    if plan.stops_early:
+    if config.stops_early:
         # a NaN, of predictions that overflow, is no improvement
-        stalls, keep = not score >= history.score_to_beat + plan.tol, score > history.best_score
+        stalls, keep = not score >= history.score_to_beat + config.tol, score > history.best_score
         history.score_to_beat = score if score > history.score_to_beat else history.score_to_beat
     else:
-        stalls, keep = history.loss > history.loss_to_beat - plan.tol, False
+        stalls, keep = history.loss > history.loss_to_beat - config.tol, False
         history.loss_to_beat = min(history.loss_to_beat, history.loss)
         history.best_loss = min(history.best_loss, history.loss)
     if score is not None and score > history.best_score:
@@ -254,16 +254,16 @@ def _judge(history, score, loss, plan):
     return keep
 
 
-def _stop(state, history, plan, report):
+def _stop(state, history, config, report):
     """Whether to stop, now that training has stalled; if not, go on at the rate that the schedule offers."""
-    what = "Validation score" if plan.stops_early else "Training loss"
-    message = f"{what} did not improve more than tol={plan.tol:f} for {plan.n_iter_no_change} consecutive epochs."
-    divisor = plan.schedule.instead_of_stopping(state.divisor, state.learning_rate)
+    what = "Validation score" if config.stops_early else "Training loss"
+    message = f"{what} did not improve more than tol={config.tol:f} for {config.n_iter_no_change} consecutive epochs."
+    divisor = config.schedule.instead_of_stopping(state.divisor, state.learning_rate)
     if divisor is not None:
-        state.divisor, state.learning_rate, history.stalled = divisor, plan.learning_rate_init / divisor, 0
+        state.divisor, state.learning_rate, history.stalled = divisor, config.learning_rate_init / divisor, 0
         # one lucky epoch must not make all that follow seem to have stalled
         history.loss_to_beat = history.loss
-        if plan.stops_early and math.isfinite(history.validation_scores[-1]):
+        if config.stops_early and math.isfinite(history.validation_scores[-1]):
             history.score_to_beat = history.validation_scores[-1]
         message += f" Setting learning rate to {state.learning_rate:f}"
     report.say(message if divisor is not None else f"{message} Stopping.")
@@ -276,22 +276,22 @@ def _rise(history):
     return history.loss / max(1.0, abs(first)) if math.isfinite(first) else 0.0
 
 
-def _doubt(history, plan):
+def _doubt(history, config):
     """Warn if training has stalled without success: above the first loss, or nearly at once with badly scaled data."""
-    if not plan.complete:
+    if not config.complete:
         return
     at = f"Training stalled after {history.n_iter - history.stalled} epochs"
     if _rise(history) > _NO_SUCCESS:
         warn(
             f"Stochastic Optimizer: {at} with a loss of {history.loss:.3g}, far above that of the first epoch, "
-            f"{history.first_loss:.3g}; try a smaller learning rate.{plan.advise()}",
+            f"{history.first_loss:.3g}; try a smaller learning rate.{config.advise()}",
             ConvergenceWarning,
         )
-    elif history.n_iter <= 2 * plan.n_iter_no_change and (advice := plan.advise()):
+    elif history.n_iter <= 2 * config.n_iter_no_change and (advice := config.advise()):
         warn(f"Stochastic Optimizer: {at}.{advice}", ConvergenceWarning)
 
 
-def _diverge(history, best, rate, plan):
+def _diverge(history, best, rate, config):
     """Say that training has diverged at rates up to `rate`: an error, unless there is an epoch to return to."""
     advice = f"Training diverged at epoch {history.n_iter} with a learning rate of {rate:g}; try a smaller one."
     if math.isfinite(history.loss):
@@ -299,13 +299,13 @@ def _diverge(history, best, rate, plan):
     else:
         cause = NON_FINITE
     if best is None:
-        raise ValueError(f"{cause} {advice}{plan.advise()}")
+        raise ValueError(f"{cause} {advice}{config.advise()}")
     history.validation_scores.append(np.nan)
     history.validation_loss_curve.append(np.nan)
-    warn(f"{advice} The best epoch's weights are kept.{plan.advise()}", ConvergenceWarning)
+    warn(f"{advice} The best epoch's weights are kept.{config.advise()}", ConvergenceWarning)
 
 
-def minimize(objective, theta, history, plan, max_fun, observers=()):
+def minimize(objective, theta, history, config, max_fun, observers=()):
     """Train by SciPy's L-BFGS-B, on all samples at once.
 
     Takes what :func:`descend` takes; `max_fun` limits the evaluations of the loss.
@@ -338,15 +338,15 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
 
     options = {
         "maxfun": max_fun,
-        "maxiter": plan.n_epochs,
-        "gtol": plan.tol,
+        "maxiter": config.n_epochs,
+        "gtol": config.tol,
         # SciPy also stops when the loss hardly falls. Near a minimum the loss is quadratic in the gradient, so a tol
         # below scikit-learn's default 1e-4 asks for that to shrink with its square.
-        "ftol": _SCIPY_FTOL * min(1.0, plan.tol / 1e-4) ** 2,
-        "maxcor": plan.optimizer.memory,
+        "ftol": _SCIPY_FTOL * min(1.0, config.tol / 1e-4) ** 2,
+        "maxcor": config.optimizer.memory,
     }
     try:
-        with BLASThreads(plan.n_threads), closing(reporter(plan.verbose, plan.n_epochs)) as report:
+        with BLASThreads(config.n_threads), closing(reporter(config.verbose, config.n_epochs)) as report:
             result = scipy.optimize.minimize(
                 loss_and_gradient,
                 trained.astype(np.float64),
@@ -356,11 +356,11 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
                 options=options,
             )
         best[:] = result.x
-        history.n_iter = min(result.nit, plan.n_epochs)
+        history.n_iter = min(result.nit, config.n_epochs)
         if result.status != 0 and not stopped:
             warn(
                 f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): {result.message}. "
-                f"Increase max_iter or max_fun, or scale the data.{plan.advise()}",
+                f"Increase max_iter or max_fun, or scale the data.{config.advise()}",
                 ConvergenceWarning,
             )
     except KeyboardInterrupt:
@@ -369,8 +369,8 @@ def minimize(objective, theta, history, plan, max_fun, observers=()):
         moments -= moved  # as below, but an evaluation may take long
         return
     trained[:] = best
-    with BLASThreads(plan.n_threads):
+    with BLASThreads(config.n_threads):
         history.loss = objective.reported(*objective.evaluate(theta))
         moments -= objective.gradient[n_trained:]  # those of all samples, at these weights
     if not (np.isfinite(history.loss) and np.isfinite(theta).all()):
-        raise ValueError(f"{NON_FINITE} (solver='lbfgs', which has no learning rate.){plan.advise()}")
+        raise ValueError(f"{NON_FINITE} (solver='lbfgs', which has no learning rate.){config.advise()}")

@@ -13,7 +13,7 @@ from sknn_iitb._engine.network import Parameters
 from sknn_iitb._engine.rows import Rows
 from sknn_iitb._jit.compilation import compiled
 
-__all__ = ["Given", "Samples", "Validation", "hold_out"]
+__all__ = ["Samples", "Validation", "ValidationData", "hold_out"]
 
 # bytes that held-out rows may have to be copied out of X, which is faster than to look them up in each epoch
 _COPIED = 2**26
@@ -21,8 +21,8 @@ _COPIED = 2**26
 # after how many a scorer that has given nothing but NaN is an error
 _CALLS_TO_JUDGE = 10
 
-Given = namedtuple("Given", "X_val y_val sample_weight_val groups", defaults=[None] * 4)
-Given.__doc__ = """What a user may give `fit` to validate with."""
+ValidationData = namedtuple("ValidationData", "X_val y_val sample_weight_val groups", defaults=[None] * 4)
+ValidationData.__doc__ = """What the user passes to `fit` for validation."""
 
 
 class Samples(namedtuple("Samples", "X Y y weight groups")):

@@ -11,8 +11,8 @@ from sknn_iitb._engine.network import Network, Parameters, aligned
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.targets import missing
-from sknn_iitb._engine.training import History, Plan, State, descend, minimize
-from sknn_iitb._engine.validation import Given, Samples, Validation, hold_out
+from sknn_iitb._engine.training import History, State, TrainingConfig, descend, minimize
+from sknn_iitb._engine.validation import Samples, Validation, ValidationData, hold_out
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._jit.patience import announced
 from sknn_iitb.activations import ACTIVATIONS
@@ -57,7 +57,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
 
     # --- fitting ---
 
-    def _fit(self, X, y, sample_weight, given=None, incremental=False, classes=None):
+    def _fit(self, X, y, sample_weight, validation_data=None, incremental=False, classes=None):
         # first of all, as what it sets must outlast an error. partial_fit calls no callbacks: its caller has the loop
         observers = () if incremental else observers_of(self, X, y, sample_weight)
         before = vars(self).copy()
@@ -70,7 +70,9 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             if continues and incremental:  # where scikit-learn's own check trusts the first call
                 self._validate_params()
             with announced(print if self.verbose else None):
-                self._train(X, y, sample_weight, given or Given(), continues, incremental, classes, observers)
+                self._train(
+                    X, y, sample_weight, validation_data or ValidationData(), continues, incremental, classes, observers
+                )
             for observer in observers:
                 observer.close()
         except BaseException:
@@ -81,9 +83,9 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             raise
         return self
 
-    def _train(self, X, y, sample_weight, given, continues, incremental, classes, observers):
+    def _train(self, X, y, sample_weight, validation_data, continues, incremental, classes, observers):
         parts = self._resolve_parts()
-        if incremental and given.X_val is None and self._stops_early(0, given, incremental):
+        if incremental and validation_data.X_val is None and self._stops_early(0, validation_data, incremental):
             raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
         if not (incremental or self.warm_start):
             vars(self).pop("_by_hand", None)
@@ -97,7 +99,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         parts = self._choose_output(parts, targets)
         dtype = self._parameters.vector.dtype if continues else self._network_dtype(X)
         samples = self._samples(
-            *(X, y, sample_weight, given.groups, targets, parts.loss, parts.output, dtype, incremental)
+            *(X, y, sample_weight, validation_data.groups, targets, parts.loss, parts.output, dtype, incremental)
         )
 
         rng = self._optimizer.rng if incremental and continues and hasattr(self, "_optimizer") else None
@@ -107,26 +109,26 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         # from here on the net can be used, by a scorer or a callback
         self._network, self._parameters, self._targets, self._loss = network, parameters, targets, parts.loss
         self._expose_network(network, parts.output)
-        stops_early = self._stops_early(len(samples.Y), given, incremental)
-        rows, validation = self._hold_out(samples, parts, given, rng, stops_early)
+        stops_early = self._stops_early(len(samples.Y), validation_data, incremental)
+        rows, validation = self._hold_out(samples, parts, validation_data, rng, stops_early)
         n_train = len(samples.Y) if rows is None else len(rows)
-        plan = self._plan(parts, samples, n_train, stops_early, incremental)
-        objective = self._objective(samples, plan.batch_size, rows, dropout=any(network.dropout))
-        history = self._begin_history(continues, plan)
+        config = self._training_config(parts, samples, n_train, stops_early, incremental)
+        objective = self._objective(samples, config.batch_size, rows, dropout=any(network.dropout))
+        history = self._begin_history(continues, config)
         for observer in observers:
-            observer.expose = lambda fitted, history: fitted._expose_history(history, plan, continues)
+            observer.expose = lambda fitted, history: fitted._expose_history(history, config, continues)
         if parts.optimizer.kernel is not None:
-            state = self._begin_state(rng, plan, objective, continues, incremental)
-            descend(objective, parameters.vector, state, history, plan, validation, observers)
-            if validation is not None and plan.complete and not history.interrupted:
+            state = self._begin_state(rng, config, objective, continues, incremental)
+            descend(objective, parameters.vector, state, history, config, validation, observers)
+            if validation is not None and config.complete and not history.interrupted:
                 validation.check()
             state.order = state.order if incremental else None
             self._optimizer = state
         else:
-            minimize(objective, parameters.vector, history, plan, self.max_fun, observers)
+            minimize(objective, parameters.vector, history, config, self.max_fun, observers)
             vars(self).pop("_optimizer", None)
         vars(self).pop("_by_hand", None)
-        self._expose_history(history, plan, continues)
+        self._expose_history(history, config, continues)
         if incremental and validation is not None:
             validation.check_scores(self.validation_scores_)
 
@@ -190,11 +192,11 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             )
         return network
 
-    def _plan(self, parts, samples, n_train, stops_early, incremental):
+    def _training_config(self, parts, samples, n_train, stops_early, incremental):
         batch_size = self._batch_size(n_train, parts.optimizer)
         if self.batch_norm and batch_size < 2:
             raise ValueError("batch_norm=True needs batches of two samples at least; set another batch_size.")
-        return Plan(
+        return TrainingConfig(
             optimizer=parts.optimizer,
             schedule=parts.schedule,
             constraints=parts.constraints,
@@ -255,41 +257,43 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             weights[...], biases[...] = parts.initializer.draw(rng, *weights.shape, activation)
         return parameters
 
-    def _stops_early(self, n_samples, given, incremental):
+    def _stops_early(self, n_samples, validation_data, incremental):
         if self.early_stopping == "auto":
-            return given.X_val is not None or (n_samples > _MANY_SAMPLES and not incremental)
+            return validation_data.X_val is not None or (n_samples > _MANY_SAMPLES and not incremental)
         return self.early_stopping
 
-    def _hold_out(self, samples, parts, given, rng, stops_early):
+    def _hold_out(self, samples, parts, validation_data, rng, stops_early):
         """Indices of the training samples, None for all, and the function that judges by others; None without."""
         rows = validation = None
-        if given.groups is not None and given.X_val is not None:
+        if validation_data.groups is not None and validation_data.X_val is not None:
             raise ValueError("groups has no effect with X_val, which is the validation set.")
-        if given.groups is not None and not hasattr(self.validation_fraction, "split"):
+        if validation_data.groups is not None and not hasattr(self.validation_fraction, "split"):
             raise ValueError(
                 "groups needs a splitter as validation_fraction that keeps them together, such as GroupShuffleSplit(); "
                 f"got validation_fraction={self.validation_fraction!r}."
             )
         if parts.optimizer.kernel is None:
-            if given.X_val is not None or given.y_val is not None:
+            if validation_data.X_val is not None or validation_data.y_val is not None:
                 raise ValueError("X_val and y_val are not legal with solver='lbfgs', which has no epochs to validate.")
             return rows, validation
-        if given.X_val is not None:
-            validation = self._given_samples(given)
+        if validation_data.X_val is not None:
+            validation = self._validation_samples(validation_data)
             if len(validation.Y) < 2:
                 raise ValueError("X_val must have two samples at least.")
-        elif given.y_val is not None or given.sample_weight_val is not None:
+        elif validation_data.y_val is not None or validation_data.sample_weight_val is not None:
             raise ValueError("y_val and sample_weight_val go with X_val, which is missing.")
         elif stops_early:
             rows, held_out = hold_out(self.validation_fraction, self._targets, samples, rng)
             validation = samples.left(held_out)
         return rows, None if validation is None else self._judge(validation)
 
-    def _given_samples(self, given):
-        if given.y_val is None:
+    def _validation_samples(self, validation_data):
+        if validation_data.y_val is None:
             raise ValueError("X_val needs y_val.")
         try:
-            return self._further_samples(given.X_val, given.y_val, given.sample_weight_val)
+            return self._further_samples(
+                validation_data.X_val, validation_data.y_val, validation_data.sample_weight_val
+            )
         except ValueError as error:
             raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
 
@@ -312,33 +316,33 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
                 ) from error
         return validation
 
-    def _begin_history(self, continues, plan):
+    def _begin_history(self, continues, config):
         if not continues:
             return History()
         best_loss, best_score = getattr(self, "best_loss_", None), getattr(self, "best_validation_score_", None)
         # without early stopping, the weights are not those of the best score
         other_scores = self._scored_by != self.scoring
-        if best_score is None or other_scores or (plan.stops_early and best_loss is not None):
+        if best_score is None or other_scores or (config.stops_early and best_loss is not None):
             best_score = -np.inf
         best_loss = np.inf if best_loss is None else best_loss
-        loss_to_beat, score_to_beat = (best_loss, best_score) if plan.complete or other_scores else self._to_beat
+        loss_to_beat, score_to_beat = (best_loss, best_score) if config.complete or other_scores else self._to_beat
         return History(
             best_loss=best_loss,
             loss_to_beat=loss_to_beat,
             score_to_beat=score_to_beat,
             loss=self.loss_,
             best_score=best_score,
-            stalled=0 if plan.complete or other_scores else self._no_improvement_count,
+            stalled=0 if config.complete or other_scores else self._no_improvement_count,
             n_samples=self.t_,
             first_loss=next(iter(getattr(self, "loss_curve_", ())), None),
         )
 
-    def _begin_state(self, rng, plan, objective, continues, incremental):
+    def _begin_state(self, rng, config, objective, continues, incremental):
         goes_on = continues and incremental and hasattr(self, "_optimizer")
-        if goes_on and self._optimizer.optimizer == plan.optimizer.identity:
+        if goes_on and self._optimizer.optimizer == config.optimizer.identity:
             state = self._optimizer.writable()
         else:
-            state = State.before(plan, objective, rng, self.max_iter)
+            state = State.before(config, objective, rng, self.max_iter)
             state.averages = not continues
         # drawn only when it is needed: scikit-learn's sequence of draws has no such one
         if any(self._network.dropout) and not state.seed:
@@ -350,13 +354,13 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         self.n_outputs_ = network.units[-1]
         self.out_activation_ = "exp" if output.names[0] == "exponential" else output.names[0]
 
-    def _expose_history(self, history, plan, continues):
+    def _expose_history(self, history, config, continues):
         self.n_iter_ = history.n_iter
         self.loss_ = history.loss
         self.t_ = history.n_samples
         self._no_improvement_count = history.stalled
         self._to_beat, self._scored_by = (history.loss_to_beat, history.score_to_beat), self.scoring
-        if plan.optimizer.kernel is None:
+        if config.optimizer.kernel is None:
             for name in _CURVES:
                 vars(self).pop(name, None)
             return
@@ -364,13 +368,13 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         # a continued curve is extended in place: copied, many calls of partial_fit would take quadratic time
         for name in ("loss_curve", "learning_rate_curve", "validation_scores", "validation_loss_curve"):
             curve = earlier.get(f"{name}_") or []
-            curve = [*curve] if plan.complete else curve  # an error after this must find the old one
+            curve = [*curve] if config.complete else curve  # an error after this must find the old one
             curve.extend(getattr(history, name))
             setattr(self, f"{name}_", curve)
         if not self.validation_scores_:
             self.validation_scores_ = self.validation_loss_curve_ = None
         self.best_validation_score_ = history.best_score if self.validation_scores_ else None
-        self.best_loss_ = None if plan.stops_early else history.best_loss
+        self.best_loss_ = None if config.stops_early else history.best_loss
 
     # --- using the fitted network ---
 

@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from sknn_iitb._engine.targets import ClassTargets, SeveralClassTargets, label_weights, weigh
-from sknn_iitb._engine.validation import Given
+from sknn_iitb._engine.validation import ValidationData
 from sknn_iitb._registry import one_of
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.mlp._base import BaseMLP, assign, is_first_order
@@ -154,7 +154,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ValueError
             If parameters or data are not legal, or training diverges. The estimator is then as it was before.
         """
-        return self._fit(X, y, sample_weight, Given(X_val, y_val, sample_weight_val, groups))
+        return self._fit(X, y, sample_weight, ValidationData(X_val, y_val, sample_weight_val, groups))
 
     @available_if(is_first_order)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -187,8 +187,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ValueError
             As :meth:`fit`, and for a label that was not announced.
         """
-        given = Given(X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, given, incremental=True, classes=classes)
+        validation_data = ValidationData(X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation_data, incremental=True, classes=classes)
 
     def _validate(self, X, y, reset):
         types = self._input_types(reset)

@@ -5,7 +5,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from sknn_iitb._engine.targets import NumberTargets
-from sknn_iitb._engine.validation import Given
+from sknn_iitb._engine.validation import ValidationData
 from sknn_iitb.losses import LOSSES, Gaussian
 from sknn_iitb.mlp._base import BaseMLP, assign, is_first_order
 from sknn_iitb.mlp._docstrings import documented
@@ -130,7 +130,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ValueError
             If parameters or data are not legal, or training diverges. The estimator is then as it was before.
         """
-        return self._fit(X, y, sample_weight, Given(X_val, y_val, sample_weight_val, groups))
+        return self._fit(X, y, sample_weight, ValidationData(X_val, y_val, sample_weight_val, groups))
 
     @available_if(is_first_order)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -161,7 +161,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ValueError
             As :meth:`fit`.
         """
-        return self._fit(X, y, sample_weight, Given(X_val, y_val, sample_weight_val), incremental=True)
+        return self._fit(X, y, sample_weight, ValidationData(X_val, y_val, sample_weight_val), incremental=True)
 
     def _validate(self, X, y, reset):
         checks = {"multi_output": True, "y_numeric": True, "accept_sparse": "csr", "order": "C", "reset": reset}

@@ -114,8 +114,8 @@ class BaseTabularMLP(BaseEstimator):
         ValueError
             If a parameter or the data cannot be used. The estimator stays as it was.
         """
-        given = tuple(map(as_numpy, (X_val, y_val, sample_weight_val)))
-        return self._or_as_before(self._fit, X, y, sample_weight, given, groups)
+        validation_data = tuple(map(as_numpy, (X_val, y_val, sample_weight_val)))
+        return self._or_as_before(self._fit, X, y, sample_weight, validation_data, groups)
 
     def _or_as_before(self, function, *arguments):
         """Call a training function; after an error the estimator is as it was."""
@@ -128,7 +128,7 @@ class BaseTabularMLP(BaseEstimator):
             vars(self).update(before)
             raise
 
-    def _fit(self, X, y, sample_weight, given, groups, classes=None):
+    def _fit(self, X, y, sample_weight, validation_data, groups, classes=None):
         began = perf_counter()
         rng = check_random_state(self.random_state)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
@@ -150,12 +150,12 @@ class BaseTabularMLP(BaseEstimator):
         self.encoder_, self._targets = encoder, self._targets_of(y, classes)
         samples = self._samples(Z, y, weight, groups, training=True)
         del Z  # the samples are a copy, merged
-        judged = self._judged(given)
-        if judged is not None and groups is not None:
+        validation_set = self._validation_set(validation_data)
+        if validation_set is not None and groups is not None:
             raise ValueError("groups has no effect with X_val, which is the validation set.")
         goals, recipe = self._goals(), self._recipe(len(samples.Y))
         everything = np.arange(len(samples.Y))
-        if judged is not None:
+        if validation_set is not None:
             parts = [(everything, everything[:0])] * recipe.n_estimators
         else:
             strata, grouped = self._strata(samples.Y), groups is not None
@@ -169,7 +169,9 @@ class BaseTabularMLP(BaseEstimator):
             for k, (name, goal) in enumerate(goals.items()):
                 deadline = None if self.max_time is None else began + self.max_time * (k + 1) / len(goals)
                 progress = Progress(report, deadline, k * n_epochs)
-                learned, known = (each and each._replace(Y=goal.loss.widen(each.Y)) for each in (samples, judged))
+                learned, known = (
+                    each and each._replace(Y=goal.loss.widen(each.Y)) for each in (samples, validation_set)
+                )
                 trained[name] = train(
                     learned, known, goal, recipe, bins, self._plain_every, parts, seeds, progress, self.n_jobs
                 )
@@ -258,8 +260,8 @@ class BaseTabularMLP(BaseEstimator):
             samples = merged(samples, self.validation_fraction)
         return samples._replace(Y=self._scaled(samples.Y, samples.weight, training))
 
-    def _judged(self, given):
-        X_val, y_val, weight_val = given
+    def _validation_set(self, validation_data):
+        X_val, y_val, weight_val = validation_data
         if X_val is None:
             if y_val is not None or weight_val is not None:
                 raise ValueError("y_val and sample_weight_val go with X_val, which is missing.")

@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 
 from sknn_iitb._engine.network import native
 from sknn_iitb._engine.objective import Objective
-from sknn_iitb._engine.training import History, Plan, State, descend
+from sknn_iitb._engine.training import History, State, TrainingConfig, descend
 from sknn_iitb.schedules import Constant
 from sknn_iitb.tabular.network import TabularNetwork
 
@@ -102,14 +102,14 @@ class Progress:
                 objective.interrupt()
 
 
-def train(samples, given, goal, recipe, bins, every, parts, seeds, progress, n_jobs=None):
+def train(samples, validation_set, goal, recipe, bins, every, parts, seeds, progress, n_jobs=None):
     """Train all members.
 
     Parameters
     ----------
     samples : Samples
         X is the encoded table, in float32.
-    given : Samples or None
+    validation_set : Samples or None
         What to judge by instead of the second halves of `parts`.
     goal : Goal
     recipe : Recipe
@@ -135,9 +135,9 @@ def train(samples, given, goal, recipe, bins, every, parts, seeds, progress, n_j
         if progress.is_over() and (k > 0 or progress.interrupted):
             return None
         rows, held_out = parts[k]
-        judged = samples.take(held_out) if given is None else given
+        held_out_set = samples.take(held_out) if validation_set is None else validation_set
         network = _network(samples, goal, recipe, None if k % every == 1 else bins)
-        return _train_member(network, samples.take(rows), judged, goal, recipe, seeds[k], progress)
+        return _train_member(network, samples.take(rows), held_out_set, goal, recipe, seeds[k], progress)
 
     members = _in_threads(member, range(len(parts)), progress, n_jobs)
     return [member for member in members if member is not None]
@@ -198,16 +198,16 @@ def train_further(members, samples, goal, recipe, seeds, progress, n_jobs=None):
         member, seed = members[k], seeds[k]
         if progress.interrupted:
             return member
-        objective, plan = _prepared(member.network, samples, goal, recipe)
+        objective, config = _prepared(member.network, samples, goal, recipe)
         rate = _FINAL_RATE * recipe.learning_rate_init
-        plan = plan._replace(schedule=Constant(), learning_rate_init=rate, n_epochs=1, complete=False)
+        config = config._replace(schedule=Constant(), learning_rate_init=rate, n_epochs=1, complete=False)
         theta, state, history = member.theta.copy(), member.state, History()
-        if state is None or state.optimizer != plan.optimizer.identity:
-            state = _state(np.random.RandomState(seed), plan, objective)
+        if state is None or state.optimizer != config.optimizer.identity:
+            state = _state(np.random.RandomState(seed), config, objective)
         else:
             state = state.copy()
         progress.watch(objective)
-        descend(objective, theta, state, history, plan)
+        descend(objective, theta, state, history, config)
         if history.interrupted:
             progress.interrupt()
         state.order = None  # as many numbers as there are samples
@@ -231,7 +231,7 @@ def _prepared(network, samples, goal, recipe):
     batch_size = min(recipe.batch_size, len(Y))
     drops = recipe.dropout > 0
     objective = Objective(network, goal.loss, samples.X, Y, samples.weight, 0.0, batch_size, dropout=drops)
-    plan = Plan(
+    config = TrainingConfig(
         optimizer=recipe.optimizer,
         schedule=recipe.schedule,
         constraints=(),
@@ -247,45 +247,49 @@ def _prepared(network, samples, goal, recipe):
         verbose=0,
         advise=lambda: "",
     )
-    return objective, plan
+    return objective, config
 
 
-def _state(rng, plan, objective):
-    state = State.before(plan, objective, rng, plan.n_epochs)
+def _state(rng, config, objective):
+    state = State.before(config, objective, rng, config.n_epochs)
     if any(objective.network.dropout):
         state.seed = int(rng.randint(2**31 - 1))
     return state
 
 
-def _train_member(network, samples, judged, goal, recipe, seed, progress):
+def _train_member(network, samples, held_out_set, goal, recipe, seed, progress):
     rng = np.random.RandomState(seed)
     theta = network.draw(rng, samples.Y.dtype)
-    objective, plan = _prepared(network, samples, goal, recipe)
-    plan = plan._replace(stops_early=True)
+    objective, config = _prepared(network, samples, goal, recipe)
+    config = config._replace(stops_early=True)
     n_judged = 0
 
     def validate(theta):
         nonlocal n_judged
         n_judged += 1
-        error = goal.metric.error(goal.targets, network.predict(judged.X, theta, False), judged)
+        error = goal.metric.error(goal.targets, network.predict(held_out_set.X, theta, False), held_out_set)
         return _LATER * n_judged - error, error
 
     history = History()
     progress.watch(objective)
-    descend(objective, theta, _state(rng, plan, objective), history, plan, validate, [progress])
+    descend(objective, theta, _state(rng, config, objective), history, config, validate, [progress])
     if history.interrupted:
         progress.interrupt()
     if not history.validation_scores:
         return None
     temperature = 1.0
     if goal.metric.calibrates:
-        temperature = _temperature(goal.metric, goal.targets, network.predict(judged.X, theta, False), judged)
+        temperature = _temperature(
+            goal.metric, goal.targets, network.predict(held_out_set.X, theta, False), held_out_set
+        )
     return Member(network, theta, temperature, min(history.validation_loss_curve), history.n_iter)
 
 
-def _temperature(metric, targets, score, judged):
+def _temperature(metric, targets, score, held_out_set):
     """What scores are to be divided by for the least error (Guo et al., arXiv:1706.04599)."""
     found = minimize_scalar(
-        lambda logarithm: metric.error(targets, score / np.exp(logarithm), judged), bounds=(-1, 3), method="bounded"
+        lambda logarithm: metric.error(targets, score / np.exp(logarithm), held_out_set),
+        bounds=(-1, 3),
+        method="bounded",
     )
     return float(np.exp(found.x))
