@@ -1,4 +1,8 @@
-"""What a net for tables is to be good at: it chooses the best epoch, and how certain the net is taught to be."""
+"""Metrics of the tabular estimators: they choose the best epoch, the loss and the label smoothing.
+
+They are computed after each epoch of each member. scikit-learn's functions take 15 to 35 times as long on 800 samples:
+3.3 ms instead of .15 for the log loss, .64 instead of .04 for the root mean squared error.
+"""
 
 from collections import namedtuple
 

@@ -59,7 +59,8 @@ def counted(X, sample_weight):
 def _quantiles(x, weight, shares):
     """The least of the sorted numbers that have such shares of the weight up to them; between two, their mean.
 
-    They are those of the repeated numbers where weights are whole, and do not depend on the weights' scale.
+    They are those of the repeated numbers where weights are whole, and do not depend on the weights' scale. Without
+    weights they are NumPy's "averaged_inverted_cdf", which overflows for the largest numbers and rounds in float32.
     """
     last = len(x) - 1
     if np.all(weight == weight[0]):  # no need to sort all of them
