@@ -1,8 +1,8 @@
 """From a raw table to the float32 matrix that a network learns from.
 
-Why not a ColumnTransformer of scikit-learn's encoders: for 40,000 rows of 15 numeric and 4 categorical columns, one with
-imputer, missing indicator, one-hot encoder and the same scaler takes twice the time and twice the memory, since it works
-in float64, and three times as long for one row. And it decides by exact dtype: True, 1 and 1.0 are three categories.
+Why not a ColumnTransformer of scikit-learn's encoders: for 40,000 rows of 15 numeric and 4 categorical columns, one
+with imputer, missing indicator, one-hot encoder and the same scaler takes twice the time and, in float64, twice the
+memory, and three times as long for one row. It also takes True, 1 and 1.0 for three categories.
 """
 
 from functools import partial
