@@ -41,5 +41,5 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "alabaster"
-html_theme_options = {"description": "Neural networks for tables, on a CPU", "page_width": "1060px"}
+html_theme_options = {"description": "Fast neural networks for tabular data", "page_width": "1060px"}
 html_show_sourcelink = False
