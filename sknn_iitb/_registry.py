@@ -66,7 +66,7 @@ class Custom:
             inspect.isgeneratorfunction(self.function) or inspect.iscoroutinefunction(self.function)
         )
         if not is_plain or n_required(self.function) != expected:
-            raise ValueError(f"a function of your own must be a plain Python function {self.form}")
+            raise ValueError(f"a custom function must be a plain Python function {self.form}")
 
 
 class Registry:

@@ -52,6 +52,7 @@ def clock_of(n_epochs, steps_per_epoch):
 
 _FRACTION = [Interval(Real, 0, 1, closed="both")]
 _FACTOR = [Interval(Real, 0, 1, closed="neither")]
+_CYCLES = [Interval(Integral, 1, 1000, closed="both")]
 
 
 class Schedule(Part):
@@ -267,7 +268,7 @@ class CosineRestarts(Schedule):
     names = ("cosine_restarts",)
     ends = True
     _parameter_constraints = {
-        "cycles": [Interval(Integral, 1, None, closed="left")],
+        "cycles": _CYCLES,
         "growth": [Interval(Real, 1, None, closed="left")],
     }
 
@@ -312,7 +313,7 @@ class Coslog(Schedule):
 
     names = ("coslog",)
     ends = True
-    _parameter_constraints = {"cycles": [Interval(Integral, 1, None, closed="left")]}
+    _parameter_constraints = {"cycles": _CYCLES}
 
     def __init__(self, cycles=4):
         self.cycles = cycles

@@ -175,13 +175,13 @@ class Foreign(pickle.Pickler):
 
     def reducer_override(self, obj):
         if type(obj) is np.ndarray and obj.dtype.kind in "iuf" and obj.dtype.isnative and obj.dtype.itemsize > 1:
-            return obj.astype(obj.dtype.newbyteorder()).__reduce__()
+            return obj.astype(obj.dtype.newbyteorder()).__reduce_ex__(5)  # older protocols swap the bytes back
         return NotImplemented
 
 
 def from_a_foreign_machine(net):
     content = io.BytesIO()
-    Foreign(content).dump(net)
+    Foreign(content, protocol=5).dump(net)
     return pickle.loads(content.getvalue())
 
 

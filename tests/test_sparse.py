@@ -365,3 +365,27 @@ def test_checking_a_matrix_leaves_it_as_it_is():
     MLPClassifier((3,), max_iter=2).fit(X, [0, 1])
     assert X.data is data
     assert X.indices is indices
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda X: (X.rows.__setitem__(0, [10**8]), X.data.__setitem__(0, [1.0])),
+        lambda X: (X.rows.__setitem__(0, [-5000]), X.data.__setitem__(0, [1.0])),
+    ],
+    ids=["far", "negative"],
+)
+def test_a_list_of_lists_that_points_outside_the_matrix_is_refused(damage):
+    X = sparse.random(50, 50, 0.1, "lil", random_state=0)
+    net = MLPClassifier((5,), max_iter=2).fit(X, np.arange(50) % 2)
+    damage(X)
+    with pytest.raises(ValueError, match="sparse matrix"):
+        net.predict(X)
+
+
+def test_indices_that_are_floats_are_refused():
+    X = sparse.random(50, 50, 0.1, "csr", random_state=0)
+    net = MLPClassifier((5,), max_iter=2).fit(X, np.arange(50) % 2)
+    X.indices = X.indices.astype(float)
+    with pytest.raises(ValueError, match="not a valid sparse matrix"):
+        net.predict(X)

@@ -457,12 +457,11 @@ def test_arrays_of_another_library_are_converted(dispatches, monkeypatch):
     X, y = load_iris(return_X_y=True)
     with config_context(array_api_dispatch=dispatches):
         for estimator, target in ((TabularMLPClassifier, y), (TabularMLPRegressor, X[:, 0])):
-            arguments = {"sample_weight": np.ones(150), "groups": np.arange(150), "X_val": X, "y_val": target}
-            net = estimator(**QUICK).fit(X, target, **arguments)
-            other = estimator(**QUICK).fit(
-                Tensor(X), Tensor(target), **{name: Tensor(values) for name, values in arguments.items()}
-            )
-            np.testing.assert_array_equal(other.predict(Tensor(X)), net.predict(X))
+            for arguments in ({"groups": np.arange(150)}, {"sample_weight": np.ones(150), "X_val": X, "y_val": target}):
+                net = estimator(**QUICK).fit(X, target, **arguments)
+                tensors = {name: Tensor(values) for name, values in arguments.items()}
+                other = estimator(**QUICK).fit(Tensor(X), Tensor(target), **tensors)
+                np.testing.assert_array_equal(other.predict(Tensor(X)), net.predict(X))
             net.partial_fit(X, target)
             other.partial_fit(Tensor(X), Tensor(target), sample_weight=Tensor(np.ones(150)))
             np.testing.assert_array_equal(other.predict(Tensor(X)), net.predict(X))
@@ -526,10 +525,13 @@ def test_batches_do_not_change_predictions(kind, table, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda X: X.assign(when=pd.Timestamp("2020-01-01")), "Column 'when' holds times. Make numbers of it"),
+        (
+            lambda X: X.assign(when=pd.Timestamp("2020-01-01")),
+            "Column 'when' contains dates or times. Convert it to numbers",
+        ),
         (lambda X: X.assign(income=np.inf), "Column 'income' has infinite values"),
         (lambda X: X.set_axis([*X.columns[:-1], "size"], axis=1), "columns of the same name: 'size'"),
-        (lambda X: X[:1], "Two samples at least"),
+        (lambda X: X[:1], "At least two samples"),
         (lambda X: X[:0], "0 sample"),
     ],
     ids=["times", "infinite", "duplicated names", "one row", "no rows"],
@@ -753,3 +755,35 @@ def test_hyperparameters_that_are_none(parameters, table):
     (name,) = parameters
     with pytest.raises(ValueError, match=name):
         TabularMLPRegressor(**QUICK).set_params(**parameters).fit(X, number)
+
+
+@pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
+@pytest.mark.parametrize(("before", "after"), [("sgd", "adam"), ("adam", "sgd")])
+def test_another_solver_begins_with_a_memory_of_its_own(cls, before, after, cancer):
+    X, y = cancer
+    net = cls(preset="fast", solver=before, max_iter=1, random_state=0).fit(X, y).partial_fit(X, y)
+    net.set_params(solver=after).partial_fit(X, y)
+    members = net.members_
+    assert {member.state.step for member in members} == {-(-len(X) // 256)}
+    n_states = {"sgd": 1, "adam": 2}[after]
+    assert all(member.state.slots.size == n_states * member.theta.size for member in members)
+
+
+@pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (np.zeros((569, 2)), r"groups must be one-dimensional, got shape \(569, 2\)"),
+        (np.array([None, *range(568)], dtype=object), "groups must be labels that can be compared"),
+    ],
+)
+def test_groups_that_are_no_labels(cls, groups, message, cancer):
+    with pytest.raises(ValueError, match=message):
+        cls(preset="fast").fit(*cancer, groups=groups)
+
+
+def test_groups_have_no_effect_with_a_validation_set(cancer):
+    X, y = cancer
+    for net in (TabularMLPClassifier(preset="fast"), MLPClassifier(max_iter=2)):
+        with pytest.raises(ValueError, match="groups has no effect with X_val"):
+            net.fit(X, y, X_val=X, y_val=y, groups=np.arange(len(X)) % 5)

@@ -16,7 +16,7 @@ from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.identity import made_here
 from sknn_iitb._jit.intrinsics import address, array_at, block, prefetch
 
-__all__ = ["DenseRows", "Rows", "SparseRows", "check_sparse", "table_of"]
+__all__ = ["DenseRows", "Rows", "SparseRows", "check_before_conversion", "check_csr", "table_of"]
 
 # rows that are converted at a time for a prediction
 _CHUNK = 16384
@@ -147,19 +147,30 @@ class SparseRows:
         yield slice(None), np.empty((self._n_rows, 0), self._dtype), np.arange(self._n_rows)
 
 
-def check_sparse(X):
-    """Raise ValueError if a sparse X points outside itself, or its arrays do not fit together.
+def check_before_conversion(X):
+    """Raise ValueError if a sparse X, not in CSR form yet, points outside itself: SciPy's conversion trusts it."""
+    if sparse.issparse(X) and X.format in ("csc", "bsr"):
+        _check_compressed(X)
+    elif sparse.issparse(X) and X.format == "coo":
+        _valid(lambda: type(X)((X.data, (X.row, X.col)), shape=X.shape))
 
-    SciPy's compiled code trusts these numbers as ours does, so this comes before anything else.
-    """
-    if not sparse.issparse(X) or X.format not in ("csr", "csc", "bsr", "coo"):
-        return
+
+def check_csr(X):
+    """Raise ValueError if a CSR matrix points outside itself, or its arrays do not fit together: kernels trust it."""
+    if sparse.issparse(X):
+        _check_compressed(X)
+
+
+def _check_compressed(X):
+    if X.indices.dtype.kind != "i" or X.indptr.dtype.kind != "i":
+        raise ValueError("X is not a valid sparse matrix: indices and indptr must be integers.")
+    # a new object over the same arrays, which SciPy checks
+    _valid(lambda: type(X)((X.data, X.indices, X.indptr), shape=X.shape).check_format(full_check=True))
+
+
+def _valid(check):
     try:
-        # a new object over the same arrays, which SciPy checks
-        if X.format == "coo":
-            type(X)((X.data, (X.row, X.col)), shape=X.shape)
-        else:
-            type(X)((X.data, X.indices, X.indptr), shape=X.shape).check_format(full_check=True)
+        check()
     except (TypeError, ValueError) as error:
         raise ValueError(f"X is not a valid sparse matrix: {error}.") from None
 

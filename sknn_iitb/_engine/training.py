@@ -13,7 +13,7 @@ from sknn_iitb._engine.network import native
 from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
-from sknn_iitb.schedules import Clock
+from sknn_iitb.schedules import Clock, clock_of
 
 __all__ = ["INTERRUPTED", "History", "Plan", "State", "descend", "minimize"]
 
@@ -62,6 +62,18 @@ class State:
     best: np.ndarray | None = None
     current: np.ndarray | None = None
 
+    @classmethod
+    def before(cls, plan, objective, rng, max_iter):
+        """The state of a run before its first step; `max_iter` epochs are planned."""
+        steps_per_epoch = -(-objective.n_samples // plan.batch_size)
+        return cls(
+            rng=rng,
+            optimizer=plan.optimizer.identity,
+            slots=np.zeros(plan.optimizer.n_slots * objective.network.n_trained, objective.gradient.dtype),
+            clock=clock_of(max_iter, steps_per_epoch),
+            learning_rate=plan.learning_rate_init,
+        )
+
     def writable(self):
         """Self, or a copy if its arrays are read-only, as those that joblib has memory-mapped are."""
         arrays = (self.slots, self.order)
@@ -96,6 +108,7 @@ class History:
     stalled: int = 0
     n_samples: int = 0
     loss: float = np.nan
+    first_loss: float | None = None
     n_iter: int = 0
     loss_curve: list = field(default_factory=list)
     learning_rate_curve: list = field(default_factory=list)
@@ -208,6 +221,8 @@ def _run_epoch(objective, theta, rates, stride, state, history, plan):
             history.loss = objective.reported(loss / n_done, penalty / n_done)
     history.n_iter += 1
     history.n_samples += n
+    if history.first_loss is None:
+        history.first_loss = history.loss
     history.loss_curve.append(history.loss)
     history.learning_rate_curve.append(float(rates[0]))
 
@@ -257,7 +272,7 @@ def _stop(state, history, plan, report):
 
 def _rise(history):
     """The loss of the last epoch over that of the first, or over 1 if that is more."""
-    first = history.loss_curve[0]
+    first = history.first_loss
     return history.loss / max(1.0, abs(first)) if math.isfinite(first) else 0.0
 
 
@@ -269,7 +284,7 @@ def _doubt(history, plan):
     if _rise(history) > _NO_SUCCESS:
         warn(
             f"Stochastic Optimizer: {at} with a loss of {history.loss:.3g}, far above that of the first epoch, "
-            f"{history.loss_curve[0]:.3g}; try a smaller learning rate.{plan.advise()}",
+            f"{history.first_loss:.3g}; try a smaller learning rate.{plan.advise()}",
             ConvergenceWarning,
         )
     elif history.n_iter <= 2 * plan.n_iter_no_change and (advice := plan.advise()):
@@ -280,7 +295,7 @@ def _diverge(history, best, rate, plan):
     """Say that training has diverged at rates up to `rate`: an error, unless there is an epoch to return to."""
     advice = f"Training diverged at epoch {history.n_iter} with a learning rate of {rate:g}; try a smaller one."
     if math.isfinite(history.loss):
-        cause = f"The loss has risen from {history.loss_curve[0]:.3g} to {history.loss:.3g}."
+        cause = f"The loss has risen from {history.first_loss:.3g} to {history.loss:.3g}."
     else:
         cause = NON_FINITE
     if best is None:

@@ -1,5 +1,6 @@
 """Warnings that name the line of the user's code, however deep in the package they arise."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -10,7 +11,7 @@ import sklearn
 __all__ = ["warn"]
 
 # what stands between the user's line and ours: a decorator of scikit-learn's, a Pipeline, a search
-_SKIPPED = (str(Path(__file__).parents[1]), *(str(Path(module.__file__).parent) for module in (sklearn, joblib)))
+_SKIPPED = tuple(f"{Path(file).parent}{os.sep}" for file in (Path(__file__).parent, sklearn.__file__, joblib.__file__))
 
 
 def warn(message, category=UserWarning):

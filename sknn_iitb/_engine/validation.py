@@ -168,9 +168,17 @@ class Validation:
         return score, loss
 
     def check(self):
-        """Raise ValueError if the scorer has never given anything but NaN: training would ignore it."""
+        """Raise ValueError if the scorer has returned nothing but NaN: training would ignore it."""
         if self._scoring is not None and self._n_calls and not self._n_valid:
-            raise ValueError(
-                f"scoring={self._scoring!r} returned NaN each time it was called ({self._n_calls} times) on the "
-                "validation samples."
-            )
+            self._refuse(self._n_calls)
+
+    def check_scores(self, scores):
+        """The same for the scores of many calls of ``partial_fit``."""
+        if self._scoring is not None and len(scores) >= _CALLS_TO_JUDGE and np.isnan(scores).all():
+            self._refuse(len(scores))
+
+    def _refuse(self, n_calls):
+        raise ValueError(
+            f"scoring={self._scoring!r} returned NaN each time it was called ({n_calls} times) on the validation "
+            "samples."
+        )

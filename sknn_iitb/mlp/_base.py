@@ -9,7 +9,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from sknn_iitb._engine.network import Network, Parameters, aligned
 from sknn_iitb._engine.objective import Objective
-from sknn_iitb._engine.rows import check_sparse
+from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.targets import missing
 from sknn_iitb._engine.training import History, Plan, State, descend, minimize
 from sknn_iitb._engine.validation import Given, Samples, Validation, hold_out
@@ -23,7 +23,6 @@ from sknn_iitb.mlp._parameters import ParametersMixin
 from sknn_iitb.mlp._scaling_advice import advice
 from sknn_iitb.mlp._weights import WeightsMixin
 from sknn_iitb.optimizers import LBFGS
-from sknn_iitb.schedules import clock_of
 
 __all__ = ["WHOLE_NUMBERS", "BaseMLP", "assign", "is_first_order"]
 
@@ -93,8 +92,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
                 f"dtype={self.dtype!r} cannot be set on a network that continues from weights in "
                 f"{self._parameters.vector.dtype}; call fit with warm_start=False."
             )
-        check_sparse(X)
-        X, y = self._validate(X, y, reset=not continues)
+        X, y = self._validate_all(X, y, reset=not continues)
         targets = self._find_targets(y, parts.loss, continues, incremental, classes)
         parts = self._choose_output(parts, targets)
         dtype = self._parameters.vector.dtype if continues else self._network_dtype(X)
@@ -118,7 +116,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         for observer in observers:
             observer.expose = lambda fitted, history: fitted._expose_history(history, plan, continues)
         if parts.optimizer.kernel is not None:
-            state = self._begin_state(dtype, rng, plan, n_train, continues, incremental)
+            state = self._begin_state(rng, plan, objective, continues, incremental)
             descend(objective, parameters.vector, state, history, plan, validation, observers)
             if validation is not None and plan.complete and not history.interrupted:
                 validation.check()
@@ -129,6 +127,8 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             vars(self).pop("_optimizer", None)
         vars(self).pop("_by_hand", None)
         self._expose_history(history, plan, continues)
+        if incremental and validation is not None:
+            validation.check_scores(self.validation_scores_)
 
     def _samples(self, X, y, sample_weight, groups, targets, loss, output, dtype, incremental=False, training=True):
         """The samples that count, as the net learns them."""
@@ -152,8 +152,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
 
     def _further_samples(self, X, y, sample_weight):
         """Samples for the net that is there."""
-        check_sparse(X)
-        X, y = self._validate(X, y, reset=False)
+        X, y = self._validate_all(X, y, reset=False)
         dtype = self._parameters.vector.dtype
         samples = self._samples(
             *(X, y, sample_weight, None, self._targets, self._loss, self._network.output, dtype), training=False
@@ -264,6 +263,8 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
     def _hold_out(self, samples, parts, given, rng, stops_early):
         """Indices of the training samples, None for all, and the function that judges by others; None without."""
         rows = validation = None
+        if given.groups is not None and given.X_val is not None:
+            raise ValueError("groups has no effect with X_val, which is the validation set.")
         if given.groups is not None and not hasattr(self.validation_fraction, "split"):
             raise ValueError(
                 "groups needs a splitter as validation_fraction that keeps them together, such as GroupShuffleSplit(); "
@@ -329,23 +330,16 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             best_score=best_score,
             stalled=0 if plan.complete or other_scores else self._no_improvement_count,
             n_samples=self.t_,
+            first_loss=next(iter(getattr(self, "loss_curve_", ())), None),
         )
 
-    def _begin_state(self, dtype, rng, plan, n_samples, continues, incremental):
-        optimizer = plan.optimizer.identity
+    def _begin_state(self, rng, plan, objective, continues, incremental):
         goes_on = continues and incremental and hasattr(self, "_optimizer")
-        if goes_on and self._optimizer.optimizer == optimizer:
+        if goes_on and self._optimizer.optimizer == plan.optimizer.identity:
             state = self._optimizer.writable()
         else:
-            steps_per_epoch = -(-n_samples // plan.batch_size)
-            state = State(
-                rng=rng,
-                optimizer=optimizer,
-                slots=np.zeros(plan.optimizer.n_slots * self._network.n_trained, dtype),
-                clock=clock_of(self.max_iter, steps_per_epoch),
-                learning_rate=plan.learning_rate_init,
-                averages=not continues,
-            )
+            state = State.before(plan, objective, rng, self.max_iter)
+            state.averages = not continues
         # drawn only when it is needed: scikit-learn's sequence of draws has no such one
         if any(self._network.dropout) and not state.seed:
             state.seed = int(state.rng.randint(2**31 - 1)) << 31 | int(state.rng.randint(2**31 - 1))
@@ -384,9 +378,17 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         if self._is_ready(X):
             return X
         check_is_fitted(self)
-        check_sparse(X)
+        check_before_conversion(X)
         dtype = [self._parameters.vector.dtype, *WHOLE_NUMBERS]
-        return validate_data(self, X, dtype=dtype, order="C", accept_sparse="csr", reset=False)
+        X = validate_data(self, X, dtype=dtype, order="C", accept_sparse="csr", reset=False)
+        check_csr(X)
+        return X
+
+    def _validate_all(self, X, y, reset):
+        check_before_conversion(X)
+        X, y = self._validate(X, y, reset)
+        check_csr(X)
+        return X, y
 
     def _is_ready(self, X):
         """Whether validate_data would return X as it is: to find out takes it longer than a net to predict a row."""

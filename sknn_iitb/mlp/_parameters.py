@@ -38,11 +38,10 @@ _FLAT = {
 _FIRST_ORDER_ONLY = ("dropout", "l1", *CONSTRAINTS.names())
 
 
-def _example(parameter, chosen):
-    """How to set the parameters of a component that is given by name or as an object."""
+def _example(parameter, chosen, name, value):
+    """How to set a parameter of a component that is given by name or as an object, if it has this parameter."""
     cls = type(_REGISTRIES[parameter].resolve(chosen))
-    first = next(iter(parameter_defaults(cls).items()), None)
-    return f"{cls.__name__}({first[0]}={first[1]!r})" if first else f"{cls.__name__}()"
+    return f", such as {cls.__name__}({name}={value!r})" if name in parameter_defaults(cls) else ""
 
 
 class ParametersMixin:
@@ -162,7 +161,7 @@ class ParametersMixin:
             if value != defaults[name]:
                 raise ValueError(
                     f"{name}={value!r} has no effect with {parameter}={chosen!r}, which has its own parameters; pass "
-                    f"an object that has them set, such as {_example(parameter, chosen)}."
+                    f"an object that has it set{_example(parameter, chosen, name, value)}."
                 )
 
     def _resolve_hidden(self):
@@ -180,7 +179,7 @@ class ParametersMixin:
             if isinstance(value, str) and value not in legal:
                 raise ValueError(f"activation={given!r}: {value!r} is not among {', '.join(map(repr, legal))}.")
             if not (isinstance(value, (str, ACTIVATIONS.base)) or callable(value)):
-                raise ValueError(f"activation={given!r}: {value!r} is no name, no Activation and no function g(z).")
+                raise ValueError(f"activation={given!r}: {value!r} is not a name, an Activation or a function g(z).")
             hidden.append(ACTIVATIONS.resolve(value))
             if not hidden[-1].hidden:
                 raise ValueError(f"activation={value!r} is for the output only; set output_activation.")

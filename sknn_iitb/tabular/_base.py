@@ -13,7 +13,6 @@ from sklearn.utils.validation import (
     _num_samples,
     check_consistent_length,
     check_is_fitted,
-    column_or_1d,
 )
 
 from sknn_iitb._engine.progress import reporter
@@ -49,10 +48,21 @@ _FEW_SAMPLES = 4000
 
 # Up to so many rows are predicted in float64, where time is not what counts. In float32 some BLAS kernels make the last
 # digit of a row's prediction depend on its place among the others.
-_FEW_ROWS = 1024
+_FEW_ROWS = 256
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
+
+
+def _group_labels(groups):
+    groups = np.asarray(groups)
+    if groups.ndim != 1:
+        raise ValueError(f"groups must be one-dimensional, got shape {groups.shape}.")
+    try:
+        np.unique(groups)
+    except TypeError as error:
+        raise ValueError(f"groups must be labels that can be compared with each other: {error}.") from None
+    return groups
 
 
 class BaseTabularMLP(BaseEstimator):
@@ -90,7 +100,7 @@ class BaseTabularMLP(BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             How much each sample counts, at least 0.
         X_val, y_val, sample_weight_val : as X, y and sample_weight, default=None
-            What to judge by; all of X is learned from then.
+            Validation data. If given, the networks are trained on all of X.
         groups : array-like of shape (n_samples,), default=None
             Group labels. All samples of a group are on the same side of each member's validation split, so the
             validation score is that of unseen groups. A splitter as `validation_fraction` receives the labels instead.
@@ -108,7 +118,7 @@ class BaseTabularMLP(BaseEstimator):
         return self._or_as_before(self._fit, X, y, sample_weight, given, groups)
 
     def _or_as_before(self, function, *arguments):
-        """Call what trains; after an error the estimator is as it was."""
+        """Call a training function; after an error the estimator is as it was."""
         self._validate_params()
         before = vars(self).copy()
         try:
@@ -133,11 +143,16 @@ class BaseTabularMLP(BaseEstimator):
         y = self._checked_targets(y)
         check_consistent_length(X, y, groups)
         if len(Z) < 2:
-            raise ValueError(f"Two samples at least are needed, got n_samples=1: {type(self).__name__} holds some out.")
+            raise ValueError(
+                f"At least two samples are needed, got n_samples=1: {type(self).__name__} holds some out for "
+                "validation."
+            )
         self.encoder_, self._targets = encoder, self._targets_of(y, classes)
         samples = self._samples(Z, y, weight, groups, training=True)
         del Z  # the samples are a copy, merged
         judged = self._judged(given)
+        if judged is not None and groups is not None:
+            raise ValueError("groups has no effect with X_val, which is the validation set.")
         goals, recipe = self._goals(), self._recipe(len(samples.Y))
         everything = np.arange(len(samples.Y))
         if judged is not None:
@@ -231,7 +246,7 @@ class BaseTabularMLP(BaseEstimator):
     def _samples(self, Z, y, weight, groups=None, training=False):
         Y = self._numbers(y)  # raises if y does not fit the targets of `fit`
         weight = self._weigh(y, weight, training)
-        groups = None if groups is None else column_or_1d(groups)
+        groups = None if groups is None else _group_labels(groups)
         samples = Samples(Z, Y, y, weight, groups)
         if weight is not None:
             counts = weight > 0

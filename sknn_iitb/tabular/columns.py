@@ -24,8 +24,8 @@ _TYPES = {
 }
 _TIMES = date, time, timedelta, np.datetime64, np.timedelta64
 _REFUSED = {
-    "time": "holds times. Make numbers of it, such as the days since a date or the hour of the day, or leave it out.",
-    "complex": "holds complex numbers. Split it into real and imaginary parts, or leave it out.",
+    "time": "contains dates or times. Convert it to numbers, such as days since a date or the hour, or drop it.",
+    "complex": "contains complex numbers. Split it into real and imaginary parts, or drop it.",
 }
 
 
@@ -122,9 +122,9 @@ class Column:
         """The values as float64, NaN where they are missing."""
         try:
             values = _floats(self._series)
-        except (TypeError, ValueError) as error:
+        except (ArithmeticError, TypeError, ValueError) as error:
             raise ValueError(
-                f"Column {self.name!r} has values that are no numbers ({error}); name it in categorical_features."
+                f"Column {self.name!r} has values that are not numbers ({error}); name it in categorical_features."
             ) from None
         if np.isinf(values).any():
             raise ValueError(f"Column {self.name!r} has infinite values; replace them by NaN, which means missing.")
@@ -141,8 +141,8 @@ class Column:
                 index.append(known[key])
         except TypeError:
             raise ValueError(
-                f"Column {self.name!r} has a {type(value).__name__} in a cell; a cell must be a number or a category, "
-                "such as a string."
+                f"Column {self.name!r} has a cell of type {type(value).__name__}; a cell must be a number or a "
+                "category, such as a string."
             ) from None
         return Labels(np.array(index, np.int32), list(names))
 
@@ -150,6 +150,15 @@ class Column:
 def _kind(series):
     """What the type of a column or matrix says: a key of the table of types, or a category."""
     dtype = series.dtype if hasattr(series, "dtype") else series.type
+    kind = _kind_of_type(dtype)
+    # the type of the categories in pandas and in Arrow
+    inner = getattr(getattr(dtype, "categories", None), "dtype", getattr(dtype, "value_type", None))
+    if kind == "category" and inner is not None and _kind_of_type(inner) in _REFUSED:
+        return _kind_of_type(inner)
+    return kind
+
+
+def _kind_of_type(dtype):
     name = str(getattr(dtype, "name", dtype)).lower().removeprefix("sparse[")
     return next((kind for kind, pattern in _TYPES.items() if re.match(pattern, name)), "category")
 
@@ -164,7 +173,7 @@ def _kind_of_objects(values):
         return "category"
     try:
         _as_floats(values)
-    except (TypeError, ValueError):
+    except (ArithmeticError, TypeError, ValueError):
         return "category"
     return "number"
 
@@ -199,6 +208,8 @@ def _as_floats(values):
 
 def _is_missing(value):
     # None, pandas.NA, NaT and NaN, the last two of which are not equal to themselves
+    if isinstance(value, Decimal):
+        return value.is_nan()
     return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 

@@ -9,7 +9,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_iitb._engine.network import CHUNK
-from sknn_iitb._engine.rows import check_sparse
+from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb.tabular.columns import as_numpy, columns_of, is_frame, names_of, rows_of
 from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, blocks, counted
@@ -206,7 +206,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def _checked(self, X, reset):
         """The frame, ndarray or CSR matrix."""
         X = as_numpy(X)
-        check_sparse(X)
+        check_before_conversion(X)
+        if hasattr(X, "collect") and not hasattr(X, "shape"):
+            raise ValueError(f"X is a {type(X).__name__}, which has no rows yet; call its collect method first.")
         if is_frame(X):
             names = [*map(str, names_of(X))]
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -220,6 +222,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             return X
         checked = partial(check_array, accept_sparse="csr", ensure_all_finite=False, estimator=self)
         X = checked(X, dtype=None)
+        check_csr(X)
         if X.dtype.kind not in "biuf":
             columns_of(X)  # raises for times, which can be converted to numbers
             X = X if self._may_be_text() else checked(X, dtype="numeric")

@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from sknn_iitb._engine.network import native
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.training import History, Plan, State, descend
-from sknn_iitb.schedules import Constant, clock_of
+from sknn_iitb.schedules import Constant
 from sknn_iitb.tabular.network import TabularNetwork
 
 __all__ = ["Goal", "Member", "Progress", "Recipe", "train", "train_further"]
@@ -202,7 +202,10 @@ def train_further(members, samples, goal, recipe, seeds, progress, n_jobs=None):
         rate = _FINAL_RATE * recipe.learning_rate_init
         plan = plan._replace(schedule=Constant(), learning_rate_init=rate, n_epochs=1, complete=False)
         theta, state, history = member.theta.copy(), member.state, History()
-        state = _state(np.random.RandomState(seed), plan, objective) if state is None else state.copy()
+        if state is None or state.optimizer != plan.optimizer.identity:
+            state = _state(np.random.RandomState(seed), plan, objective)
+        else:
+            state = state.copy()
         progress.watch(objective)
         descend(objective, theta, state, history, plan)
         if history.interrupted:
@@ -248,15 +251,10 @@ def _prepared(network, samples, goal, recipe):
 
 
 def _state(rng, plan, objective):
-    steps_per_epoch = -(-objective.n_samples // plan.batch_size)
-    network = objective.network
-    return State(
-        rng=rng,
-        slots=np.zeros(plan.optimizer.n_slots * network.n_trained, objective.gradient.dtype),
-        clock=clock_of(plan.n_epochs, steps_per_epoch),
-        learning_rate=plan.learning_rate_init,
-        seed=int(rng.randint(2**31 - 1)) if any(network.dropout) else 0,
-    )
+    state = State.before(plan, objective, rng, plan.n_epochs)
+    if any(objective.network.dropout):
+        state.seed = int(rng.randint(2**31 - 1))
+    return state
 
 
 def _train_member(network, samples, judged, goal, recipe, seed, progress):

@@ -6,8 +6,8 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from sknn_iitb._engine import layers
-from sknn_iitb._engine.network import Network, aligned
-from sknn_iitb.tabular.layers import first_dense
+from sknn_iitb._engine.network import Network, aligned, native
+from sknn_iitb.tabular.layers import Bins, first_dense
 
 __all__ = ["TabularNetwork"]
 
@@ -41,6 +41,11 @@ class TabularNetwork(Network):
     def __init__(self, units, hidden, output, dropout=0.0, bins=None):
         super().__init__(units, hidden, output, [0.0] + [dropout] * len(hidden))
         self.bins = bins
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        if self.bins is not None:  # read by address
+            self.bins = Bins(*map(native, self.bins))
 
     @cached_property
     def n_trained(self):

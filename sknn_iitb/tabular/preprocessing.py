@@ -26,7 +26,7 @@ def _checked(transformer, X, **options):
     """X as a matrix of floats."""
     X = as_numpy(X)
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":  # NumPy converts times to numbers
-        raise ValueError("X holds times. Make numbers of them, such as the days since a date or the hour of the day.")
+        raise ValueError("X contains dates or times. Convert them to numbers, such as days since a date or the hour.")
     return validate_data(transformer, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", **options)
 
 
