@@ -1,1 +1,1 @@
-"""Measurements of speed: plain scripts, one table each."""
+"""Benchmarks: plain scripts that print one table each."""

@@ -1,13 +1,14 @@
-"""Time per epoch, beside scikit-learn's MLP, other libraries' nets and the matrix products alone.
+"""Time per epoch compared with scikit-learn's MLP, other libraries, and the matrix products alone.
 
-``python -m benchmarks.fit`` runs all workloads, ``python -m benchmarks.fit W1 W2`` some; ``--quick`` is for trying
-the script, its figures mean little; ``--threads 0`` lets every library use all cores as it likes, ours by `n_threads`.
+``python -m benchmarks.fit`` runs all workloads and ``python -m benchmarks.fit W1 W2`` a selection. ``--quick`` is for
+testing the script and gives inaccurate figures. ``--threads 0`` lets every library use all cores; this package then
+sets `n_threads` to the number of cores.
 
-All sides get the same data in the same type and one thread, and take turns. An epoch's time is the difference of a long
-and a short fit, so what a fit costs once drops out; that is `fixed`. Of all turns the median counts. `ratio` is
-scikit-learn's time to ours, `least` what it must not fall below and `target` what is aimed at. `efficiency` is the time
-of an epoch's matrix products alone, by the same BLAS, to our time. The last columns are the ratios to the nets of
-peers.py.
+All libraries get the same data in the same dtype, use one thread and take turns. The time per epoch is the difference
+between a long and a short fit, which excludes the fixed cost of a fit; that cost is `fixed`. All figures are medians
+over the turns. `ratio` is scikit-learn's time divided by ours, `least` its lower limit and `target` its target.
+`efficiency` is the time of the matrix products of an epoch, with the same BLAS, divided by our time. The last columns
+are the ratios for the networks in peers.py.
 """
 
 import argparse
@@ -27,8 +28,8 @@ import sknn_iitb
 from benchmarks.peers import PEERS
 from benchmarks.products import time_products
 
-# rows, inputs, hidden layers, outputs (1: regression), batch size, other parameters; for float32 and float64 the
-# ratios `least` and `target`. An epoch of lbfgs is an iteration.
+# Rows, inputs, hidden layers, outputs (1: regression), batch size, other parameters; the ratios `least` and `target`
+# for float32 and float64. An epoch of lbfgs is one iteration.
 WORKLOADS = {
     "W1": (150, 4, (100,), 3, 150, {}, (10, 10), (14, 12)),
     "W2": (10_000, 20, (100,), 2, 200, {}, (8, 7), (12, 8)),
@@ -44,7 +45,7 @@ WORKLOADS = {
     "W9": (1_797, 64, (50,), 10, 1_797, {"solver": "lbfgs", "max_fun": 10**9}, None, (2, 2)),
 }
 ONLY_OURS = {"gelu"}
-# the share of numbers that a sparse X has
+# the fraction of nonzero entries of a sparse X
 DENSITY = {"W8": 0.002}
 
 
@@ -59,7 +60,7 @@ def make_data(n_rows, n_inputs, n_outputs, dtype, density=None):
 
 
 def make_network(module, n_outputs, **parameters):
-    """An estimator that trains to the last epoch."""
+    """An estimator that always trains for `max_iter` epochs."""
     cls = module.MLPRegressor if n_outputs == 1 else module.MLPClassifier
     return cls(tol=0, n_iter_no_change=np.inf, random_state=0, **parameters)
 
@@ -72,7 +73,7 @@ def time_fit(network, n_epochs, X, y):
 
 
 def time_epoch(network, n_epochs, X, y):
-    """Seconds per epoch, measured over `n_epochs`, and seconds that a fit takes besides."""
+    """Seconds per epoch, measured over `n_epochs`, and the fixed cost of a fit in seconds."""
     short, n_short = time_fit(network, 1, X, y)
     long, n_long = time_fit(network, 1 + n_epochs, X, y)
     epoch = (long - short) / (n_long - n_short)
@@ -80,7 +81,7 @@ def time_epoch(network, n_epochs, X, y):
 
 
 def enough_epochs(network, seconds, X, y):
-    """How many epochs take so long."""
+    """The number of epochs that take this many seconds."""
     time_fit(network, 1, X, y)  # compiles
     epoch = time_epoch(network, 1, X, y)[0]
     if epoch < seconds / 10:
@@ -89,7 +90,7 @@ def enough_epochs(network, seconds, X, y):
 
 
 def contestants(name, dtype, n_threads):
-    """Our net, scikit-learn's and those of the libraries that are installed, where they can do the same, by name."""
+    """The networks to compare, by name: ours, scikit-learn's, and those of libraries that support the workload."""
     _, n_inputs, hidden, n_outputs, batch_size, parameters, _, _ = WORKLOADS[name]
     activation = parameters.get("activation", "relu")
     both = {"hidden_layer_sizes": hidden, "batch_size": batch_size, **parameters}
@@ -99,7 +100,7 @@ def contestants(name, dtype, n_threads):
     if name not in DENSITY and "solver" not in parameters and batch_size > 1:
         units = units_of(n_inputs, hidden, n_outputs)
         for peer in PEERS:
-            if peer.is_there():
+            if peer.is_installed():
                 nets[peer.name] = peer(units, n_outputs == 1, batch_size, activation, n_threads, dtype)
     return nets
 
@@ -109,13 +110,13 @@ def units_of(n_inputs, hidden, n_outputs):
 
 
 def measure(name, dtype, n_turns, seconds, n_threads):
-    """By contestant, the median seconds for an epoch and for all else; and an epoch's products' seconds."""
+    """The median seconds per epoch and the fixed cost of each contestant, and the seconds of an epoch's products."""
     n_rows, n_inputs, hidden, n_outputs, batch_size, parameters, _, _ = WORKLOADS[name]
     X, y = make_data(n_rows, n_inputs, n_outputs, dtype, DENSITY.get(name))
     nets = contestants(name, dtype, n_threads)
     n_epochs = {who: enough_epochs(net, seconds, X, y) for who, net in nets.items()}
     units = units_of(n_inputs, hidden, n_outputs)
-    # one iteration of lbfgs evaluates the loss an unknown number of times, and sparse products are not BLAS's
+    # an iteration of lbfgs evaluates the loss an unknown number of times, and sparse products do not use BLAS
     has_products = "solver" not in parameters and name not in DENSITY
     times, products = {who: [] for who in nets}, []
     for _ in range(n_turns):
@@ -133,17 +134,17 @@ def number(value, digits=1):
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fit", description="Time per epoch.")
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(WORKLOADS)}; all if none is given")
-    parser.add_argument("--quick", action="store_true", help="one short turn of each, to try the script")
-    parser.add_argument("--threads", type=int, default=1, help="of each library; 0: as many as it likes")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"workloads: {', '.join(WORKLOADS)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="one short turn per workload, to test the script")
+    parser.add_argument("--threads", type=int, default=1, help="threads per library; 0: no limit")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(WORKLOADS)
     if unknown:
-        parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}")
+        parser.error(f"unknown workload {', '.join(sorted(unknown))}; choose from {', '.join(WORKLOADS)}")
     n_turns, seconds = (1, 0.05) if arguments.quick else (5, 0.5)
     warnings.simplefilter("ignore", ConvergenceWarning)
 
-    peers = [peer.name for peer in PEERS if peer.is_there()]
+    peers = [peer.name for peer in PEERS if peer.is_installed()]
     row = ("{:12} {:8} {:>10} {:>12} {:>7} {:>6} {:>7} {:>11} {:>11} {:>13}" + " {:>9}" * len(peers)).format
     print(row("", "", "ours", "scikit-learn", "", "", "", "", "ours", "scikit-learn", *peers))
     columns = ("workload", "dtype", "ms/epoch", "ms/epoch", "ratio", "least", "target", "efficiency")

@@ -1,6 +1,6 @@
-"""How the cost grows: with rows, width, depth and the size of a batch.
+"""How training time scales with rows, width, depth and batch size.
 
-``python -m benchmarks.growth`` prints a table for each; ``--figure FILE`` draws rows per second against the batch.
+``python -m benchmarks.growth`` prints one table each. ``--figure FILE`` plots rows per second against the batch size.
 One thread, float32, adam, 20 inputs and two classes.
 """
 
@@ -23,7 +23,7 @@ SEARCHES = {
 
 
 def seconds_per_epoch(n_rows=10_000, width=100, depth=1, batch_size=200, dtype="float32", n_turns=3):
-    """Median of the differences between a longer and a shorter fit."""
+    """The median difference between a longer and a shorter fit, per epoch."""
     rng = np.random.RandomState(0)
     X, y = rng.standard_normal((n_rows, 20)).astype(dtype), rng.randint(2, size=n_rows)
     net = MLPClassifier((width,) * depth, batch_size=batch_size, tol=0, n_iter_no_change=np.inf, random_state=0)
@@ -39,9 +39,9 @@ def seconds_per_epoch(n_rows=10_000, width=100, depth=1, batch_size=200, dtype="
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description="How the cost grows.")
-    parser.add_argument("--quick", action="store_true", help="one turn, no more than 10,000 rows, to try the script")
-    parser.add_argument("--figure", metavar="FILE", help="where to draw rows per second against the size of a batch")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description="Scaling of the training time.")
+    parser.add_argument("--quick", action="store_true", help="one turn, at most 10,000 rows, to test the script")
+    parser.add_argument("--figure", metavar="FILE", help="file for the plot of rows per second against batch size")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
 

@@ -1,11 +1,11 @@
-"""Memory: training from a table on disk that is larger than what the process may take, and the nets for tables.
+"""Memory use: training from a file on disk that is larger than memory, and the tabular estimators.
 
-``python -m benchmarks.memory`` writes a float32 table of `--gigabytes` (4), maps it and trains with early stopping in a
-process of its own, which reports its largest anonymous memory: what is not the mapped file. A row takes about 100 bytes
-besides its numbers, most of them while scikit-learn splits off the samples to validate on.
+``python -m benchmarks.memory`` writes a float32 table of `--gigabytes` (default 4), memory-maps it and trains with
+early stopping in a separate process, which reports its peak anonymous memory, that is, without the mapped file. Most
+memory per row, apart from the data, is used while scikit-learn splits off the validation set.
 
-Then it fits and predicts with a `TabularMLPRegressor` and reports by how much the memory of the process grows once X
-has been made. Linux only.
+The script then fits and predicts with a `TabularMLPRegressor` and reports the growth of the process in addition to X.
+Linux only.
 """
 
 import argparse
@@ -65,14 +65,14 @@ few = made(2000)
 net.fit(few, np.arange(2000.0)).predict(few)  # compiles
 X, y = made(n_samples), np.random.default_rng(1).standard_normal(n_samples)
 with open("/proc/self/clear_refs", "w") as peak:
-    peak.write("5")  # begins to look for the peak anew
+    peak.write("5")  # resets the peak
 before, start = megabytes("VmRSS"), time.perf_counter()
 net.fit(X, y) if method == "fit" else net.predict(X)
 print(megabytes("VmHWM") - before, time.perf_counter() - start)
 """
 
 CASES = [
-    # method, kind of table, rows, columns, most megabytes
+    # method, kind of table, rows, columns, target in megabytes
     ("fit", "dense", 1_000_000, 50, 500),
     ("predict", "dense", 1_000_000, 50, 100),
     ("fit", "sparse", 2000, 20_000, 400),
@@ -81,14 +81,14 @@ CASES = [
 
 
 def growth(method, kind, n_samples, n_columns):
-    """Megabytes by which the process grows at most in `fit` or `predict`, and seconds."""
+    """Peak growth of the process in `fit` or `predict` in megabytes, and seconds."""
     command = [sys.executable, "-c", TABULAR, method, kind, str(n_samples), str(n_columns)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return tuple(map(float, done.stdout.split()))
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description="Training from a mapped table.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description="Memory use.")
     parser.add_argument("--gigabytes", type=float, default=4.0)
     n_rows = int(parser.parse_args().gigabytes * 1e9 / 4 / N_COLUMNS)
     with tempfile.TemporaryDirectory() as name:

@@ -1,7 +1,7 @@
-"""The nets of other libraries, each as an object that is timed as an estimator is.
+"""Networks of other libraries, wrapped as estimators for timing.
 
-``fit`` trains on for `max_iter` epochs; what it has compiled stays. Which of them are there depends on what is
-installed (extra `bench`).
+``fit`` continues training for `max_iter` epochs and keeps what is compiled. The extra `bench` installs the libraries;
+those that are missing are skipped.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ _ALPHA = 1e-4  # scikit-learn's default
 
 
 class _Peer:
-    """Training by adam, at scikit-learn's defaults."""
+    """A network trained by Adam with scikit-learn's defaults."""
 
     module = None
 
@@ -26,7 +26,7 @@ class _Peer:
         self.n_threads, self.dtype = n_threads, dtype
 
     @classmethod
-    def is_there(cls):
+    def is_installed(cls):
         return importlib.util.find_spec(cls.module) is not None
 
     def set_params(self, max_iter):
@@ -38,7 +38,7 @@ class _Peer:
 
 
 class Torch(_Peer):
-    """PyTorch's modules, loss and fused optimizer, called batch by batch."""
+    """PyTorch modules, loss and fused optimizer in a loop over batches."""
 
     name, module, compiles = "PyTorch", "torch", False
 
@@ -83,13 +83,13 @@ class Torch(_Peer):
 
 
 class CompiledTorch(Torch):
-    """The same, through torch.compile."""
+    """The same network with torch.compile."""
 
     name, compiles = "compiled", True
 
 
 class Jax(_Peer):
-    """An epoch as one compiled function, a scan over its batches. Rows beyond the last whole batch are left out."""
+    """An epoch as one compiled scan over its batches. An incomplete last batch is dropped."""
 
     name, module = "JAX", "jax"
 

@@ -1,8 +1,9 @@
-"""What predictions cost: one row, many rows, and the first row in a new process.
+"""Prediction time: one row, many rows, and the first row in a new process.
 
-``python -m benchmarks.predict``. One thread; scikit-learn and we take turns, medians. `efficiency` is the time of the
-matrix products alone, by the same BLAS, to our time. The first row is that of an unpickled net in a process of its
-own, where nothing is in the cache and the cache cannot be written, as in a container: beyond the imports.
+``python -m benchmarks.predict``. On one thread, scikit-learn and this package take turns; figures are medians.
+`efficiency` is the time of the matrix products alone, with the same BLAS, divided by our time. The first row is
+predicted by an unpickled network in a new process whose cache is empty and read-only, as in a container; imports are
+excluded.
 """
 
 import argparse
@@ -42,7 +43,7 @@ print(time.perf_counter() - start)
 
 
 def timed(function, seconds):
-    """Median seconds of a call, over calls that take so long in all."""
+    """Median seconds per call, over calls that take this many seconds in total."""
     function()
     start = perf_counter()
     function()
@@ -56,11 +57,11 @@ def timed(function, seconds):
 
 
 def first_row(net):
-    """Seconds that the first row takes in a new process, without a cache."""
+    """Seconds for the first row in a new process without a cache."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "net.pickle"
         path.write_bytes(pickle.dumps(net))
-        # where a file is no directory can be made
+        # no cache directory can be created at the path of a file
         environment = os.environ | {"NUMBA_CACHE_DIR": str(path), "PYTHONPATH": str(Path(__file__).parents[1])}
         command = [sys.executable, "-c", FIRST_ROW, str(path)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -68,8 +69,8 @@ def first_row(net):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.predict", description="Predictions.")
-    parser.add_argument("--quick", action="store_true", help="one short turn, to try the script")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.predict", description="Prediction time.")
+    parser.add_argument("--quick", action="store_true", help="one short turn, to test the script")
     n_turns, seconds = (1, 0.02) if parser.parse_args().quick else (5, 0.3)
     warnings.simplefilter("ignore", ConvergenceWarning)
     rng = np.random.RandomState(0)
@@ -92,7 +93,7 @@ def main():
                 figures = f"{1e6 * ours:.0f}", f"{1e6 * theirs:.0f}", f"{theirs / ours:.1f}", f"{alone / ours:.2f}"
                 print(row(name, dtype, n_rows, *figures), flush=True)
     seconds = median(first_row(nets[0]) for _ in range(min(3, n_turns)))
-    print(f"first row of an unpickled net, no cache to read or write: {seconds:.2f} s beyond the imports (target 2)")
+    print(f"first row of an unpickled network without a cache: {seconds:.2f} s, imports excluded (target 2)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The matrix products of a net alone: compiled, with the BLAS and the memory that the kernels have."""
+"""The matrix products of a network alone: compiled, with the BLAS and the memory layout of the kernels."""
 
 from itertools import pairwise
 from time import perf_counter
@@ -19,7 +19,7 @@ def _steps(n_steps, values, weights, gradients, deltas):
             matmul_tn(values[k], deltas[k + 1], gradients[k])
             if k > 0 and weights[k].shape[1] > 1:
                 matmul_nt(deltas[k + 1], weights[k], deltas[k])
-            elif k > 0:  # an outer product is faster without BLAS
+            elif k > 0:  # BLAS is slower for an outer product
                 for i in range(deltas[k].shape[0]):
                     for j in range(deltas[k].shape[1]):
                         deltas[k][i, j] = deltas[k + 1][i, 0] * weights[k][j, 0]
@@ -41,7 +41,7 @@ def _random(shape, dtype):
 
 
 def time_products(units, batch_size, dtype, seconds):
-    """Seconds that the matrix products of one update take: values, gradients, and derivatives by the inner values."""
+    """Seconds for the matrix products of one update: forward pass, weight gradients and deltas."""
     values = tuple(_random((batch_size, n), dtype) for n in units)
     deltas = tuple(value.copy() for value in values)
     weights = tuple(_random(shape, dtype) for shape in pairwise(units))
@@ -56,7 +56,7 @@ def time_products(units, batch_size, dtype, seconds):
 
 
 def products_of_prediction(X, units):
-    """A function that makes the matrix products of a prediction, 1024 rows at a time as we take them."""
+    """A function that computes the matrix products of a prediction in chunks of 1024 rows, as the package does."""
     weights = tuple(_random(shape, X.dtype) for shape in pairwise(units))
     n_rows = min(1024, len(X))
     values = tuple(_random((n_rows, n), X.dtype) for n in units[1:])

@@ -1,7 +1,7 @@
-"""A grid search: 24 candidates, 5 folds, breast cancer, two workers, beside scikit-learn's MLP.
+"""Grid search compared with scikit-learn's MLP: 24 candidates, 5 folds, breast cancer, two workers.
 
-``python -m benchmarks.search``. Both sides search the same grid, by processes (loky) that are warm already; then we by
-threads, with one worker and with two. No early stopping, 200 epochs.
+``python -m benchmarks.search``. Both search the same grid with warm worker processes (loky). This package then searches
+it with one and with two threads. 200 epochs without early stopping.
 """
 
 import argparse
@@ -29,7 +29,7 @@ GRID = {
 
 
 def search(module, n_epochs, backend, n_jobs):
-    """Seconds that the search takes, and its best score."""
+    """The seconds of the search and its best score."""
     X, y = load_breast_cancer(return_X_y=True)
     net = module.MLPClassifier(max_iter=n_epochs, n_iter_no_change=n_epochs, tol=0, random_state=0)
     grid = {f"net__{key}": values for key, values in GRID.items()}
@@ -42,7 +42,7 @@ def search(module, n_epochs, backend, n_jobs):
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description="A grid search.")
-    parser.add_argument("--quick", action="store_true", help="few epochs, one turn, to try the script")
+    parser.add_argument("--quick", action="store_true", help="few epochs, one turn, to test the script")
     n_turns, n_epochs = (1, 5) if parser.parse_args().quick else (3, 200)
     warnings.simplefilter("ignore", ConvergenceWarning)
     os.environ["PYTHONWARNINGS"] = "ignore"  # for the workers
@@ -54,7 +54,7 @@ def main():
         "ours, 2 threads": (sknn_iitb, "threading", 2),
     }
     for module, backend, n_jobs in ways.values():
-        search(module, 2, backend, n_jobs)  # starts the workers and fills their memory
+        search(module, 2, backend, n_jobs)  # starts and warms up the workers
     turns = {way: [] for way in ways}
     for _ in range(n_turns):
         for way, (module, backend, n_jobs) in ways.items():
@@ -64,7 +64,7 @@ def main():
         print(f"{way:28} {took:7.2f} s   best score {turns[way][0][1]:.4f}")
     ours, theirs, one, two = seconds.values()
     print(f"processes: {theirs / ours:.1f} times as fast as scikit-learn (target 10)")
-    print(f"threads: 2 are {one / two:.2f} times as fast as 1 (target 1.6)")
+    print(f"threads: 2 threads are {one / two:.2f} times as fast as 1 (target 1.6)")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What compilation costs: the first fit with an empty cache, and a process's start with a filled one.
+"""Cost of compilation: the first fit with an empty cache, and process start-up with a filled one.
 
-``python -m benchmarks.start``. Each measurement is a process of its own. The warm start is compared with that of a
-process that imports scikit-learn and numba and runs one trivial function from numba's cache.
+``python -m benchmarks.start``. Each measurement runs in a separate process. The warm start is compared with a process
+that imports scikit-learn and numba and runs one trivial function from numba's cache.
 """
 
 import argparse
@@ -38,9 +38,9 @@ add_one(1.0)
 
 
 def run(script, cache):
-    """Run a file; return the seconds that the process took, and what it printed."""
+    """Run a script in a new process. Return its seconds and its output."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(Path(__file__).parents[1])}
-    # Python's own cache, as on a user's machine, where installing has filled it
+    # Python's bytecode cache, which installation fills on a user's machine
     environment["PYTHONPYCACHEPREFIX"] = str(cache.parent / "bytecode")
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     start = perf_counter()
@@ -50,7 +50,7 @@ def run(script, cache):
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description="Cold and warm starts.")
-    parser.add_argument("--quick", action="store_true", help="one turn, to try the script")
+    parser.add_argument("--quick", action="store_true", help="one turn, to test the script")
     n_turns = 1 if parser.parse_args().quick else 11
 
     with tempfile.TemporaryDirectory() as name:

@@ -1,8 +1,8 @@
-"""One fit on two cores: the speedup, whether the result is the same, and the cost beside a busy process.
+"""One fit on two cores: speedup, reproducibility, and the cost next to a busy process.
 
-``python -m benchmarks.threads``. An epoch of the workloads with large products with ``n_threads`` 1 and 2, in turns;
-then with 2 beside a process that keeps one of the cores busy, relative to 1 without it. The weights after an epoch in
-float64 should agree to 1e-10 with those of one thread, and exactly from run to run.
+``python -m benchmarks.threads``. Times an epoch of the workloads with large matrix products with `n_threads` 1 and 2 in
+turns, then with 2 threads next to a process that keeps one core busy, relative to 1 thread without it. The float64
+weights after an epoch should agree with those of one thread to 1e-10, and be identical from run to run.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def _seconds(task, n_threads, n_epochs):
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.threads", description="One fit on two cores.")
-    parser.add_argument("--quick", action="store_true", help="one turn of one epoch, to try the script")
+    parser.add_argument("--quick", action="store_true", help="one turn of one epoch, to test the script")
     n_turns, n_epochs = (1, 1) if parser.parse_args().quick else (5, 4)
     warnings.simplefilter("ignore", ConvergenceWarning)
     print(f"{'':12} {'1 thread':>10} {'2 threads':>10} {'ratio':>6} {'difference':>11} {'same':>5} {'busy core':>10}")

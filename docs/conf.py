@@ -1,6 +1,7 @@
 """Configuration of Sphinx. Build with ``python -m sphinx -W docs docs/_build/html``."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -41,5 +42,14 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "alabaster"
-html_theme_options = {"description": "Neural networks for tables, on a CPU", "page_width": "1060px"}
+html_theme_options = {"description": "Fast neural networks for tabular data", "page_width": "1060px"}
 html_show_sourcelink = False
+
+
+def _without_references(app, what, name, obj, options, lines):
+    """Replace references into scikit-learn's user guide, in the docstrings of inherited methods, by their text."""
+    lines[:] = [re.sub(r":ref:`([^`<]+?) *<[^`]*>`", r"\1", line) for line in lines]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", _without_references)

@@ -1,7 +1,7 @@
-"""Tables of the parts, written from the registries into README.md and docs/user_guide.md.
+"""Write the tables of components in README.md and docs/user_guide.md from the registries.
 
-Run it after adding a part: ``python docs/parts_table.py``. A table stands between ``<!-- name -->`` and
-``<!-- end name -->``; a test compares the files with what this script would write.
+Run ``python docs/parts_table.py`` after adding a component. Each table stands between ``<!-- name -->`` and
+``<!-- end name -->``. A test checks that the tables in the files are up to date.
 """
 
 import re
@@ -27,12 +27,12 @@ def table(header, rows):
 
 
 def names(classes):
-    """The names of parts, with their aliases."""
+    """The names of components, with their aliases."""
     return ", ".join(f"{own} (= {', '.join(also)})" if also else own for own, *also in (cls.names for cls in classes))
 
 
 def parts():
-    """For each parameter what can be given: a name, an object of a module, or a function."""
+    """The values that each parameter accepts: names, objects of a module and functions."""
     selections = [
         ("`activation`", ACTIVATIONS, lambda cls: cls.hidden, ""),
         ("`output_activation`", ACTIVATIONS, lambda cls: cls.output, "auto, "),
@@ -52,11 +52,11 @@ def parts():
         ]
         for parameter, registry, condition, auto in selections
     ]
-    return table(["parameter", "names", "objects of", "your own function"], rows)
+    return table(["parameter", "names", "module", "custom function"], rows)
 
 
 def combinations(kind):
-    """For each loss of an estimator the output activations that are legal with it."""
+    """The valid output activations of each loss of an estimator."""
     rows = [
         [" = ".join(loss.names), ", ".join(getattr(loss, f"{kind}_outputs"))]
         for loss in LOSSES
@@ -66,7 +66,7 @@ def combinations(kind):
 
 
 def updated(text):
-    """The text with its tables as they should be."""
+    """The text with up-to-date tables."""
     tables = {
         "parts": parts,
         "classifier": lambda: combinations("classifier"),

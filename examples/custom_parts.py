@@ -1,9 +1,9 @@
 """
-Parts of your own
+Custom components
 =================
 
-An activation, a loss, an optimizer and a schedule, each a plain function, each used on real data. They are compiled
-like the parts that are there already and run at the same speed.
+A custom activation, loss, optimizer and learning-rate schedule, each written as a plain function and used on real data.
+The activation, loss and optimizer are compiled like the built-in ones and run at the same speed.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ def bent_identity(z):
     return 0.5 * (root - 1.0) + z, 0.5 * z / root + 1.0
 
 
-def accuracy_with_own_activation():
+def accuracy_with_custom_activation():
     X, y = load_breast_cancer(return_X_y=True)
     net = MLPClassifier(activation=bent_identity, tol=1e-3, random_state=0)
     return cross_val_score(make_pipeline(StandardScaler(), net), X, y).mean()
@@ -34,13 +34,13 @@ def accuracy_with_own_activation():
 
 # [loss]
 def expectile(value, target):
-    """Squared error that counts nine times where the value is too low; and its derivative by the value."""
+    """Squared error, weighted nine times as much where the value is too low, and its derivative."""
     residual = value - target
     weight = 0.1 if residual > 0.0 else 0.9
     return weight * residual * residual, 2.0 * weight * residual
 
 
-def share_below_with_own_loss():
+def fraction_below_with_custom_loss():
     X, y = load_diabetes(return_X_y=True)
     net = make_pipeline(StandardScaler(), MLPRegressor(loss=expectile, tol=1e-3, random_state=0))
     model = TransformedTargetRegressor(net, transformer=StandardScaler())
@@ -52,14 +52,14 @@ def share_below_with_own_loss():
 
 # [optimizer]
 def signum(theta, gradient, slots, hyper, rate, decay, step):
-    """Move every weight by the rate, against the sign of the gradient's running mean."""
+    """Update each weight by the learning rate, against the sign of the gradient's moving average."""
     mean = slots[0]
     for i in range(theta.size):
         mean[i] = 0.9 * mean[i] + 0.1 * gradient[i]
         theta[i] -= rate * np.sign(mean[i])
 
 
-def accuracy_with_own_optimizer():
+def accuracy_with_custom_optimizer():
     X, y = load_digits(return_X_y=True)
     net = MLPClassifier(solver=signum, tol=1e-3, random_state=0)
     return cross_val_score(make_pipeline(StandardScaler(), net), X, y).mean()
@@ -70,11 +70,11 @@ def accuracy_with_own_optimizer():
 
 # [schedule]
 def sawtooth(step, n_steps):
-    """Fall from 1 towards 0 four times over the training."""
+    """Decay from 1 towards 0 four times during training."""
     return 1.0 - 4 * step / n_steps % 1.0
 
 
-def search_with_own_schedule():
+def search_with_custom_schedule():
     X, y = load_breast_cancer(return_X_y=True)
     net = MLPClassifier(solver="sgd", learning_rate_init=0.01, max_iter=80, tol=1e-3, random_state=0)
     grid = {"mlpclassifier__learning_rate": ["constant", "cosine", sawtooth]}
@@ -85,10 +85,10 @@ def search_with_own_schedule():
 
 
 if __name__ == "__main__":
-    print(f"activation bent_identity, breast cancer: accuracy {accuracy_with_own_activation():.3f}")
-    print(f"loss expectile, diabetes: {share_below_with_own_loss():.0%} of the targets lie below the prediction")
-    print(f"optimizer signum, digits: accuracy {accuracy_with_own_optimizer():.3f}")
-    found = search_with_own_schedule()
-    for rate, score in zip(found.cv_results_["params"], found.cv_results_["mean_test_score"], strict=True):
-        (schedule,) = rate.values()
-        print(f"schedule {getattr(schedule, '__name__', schedule)}, breast cancer: accuracy {score:.3f}")
+    print(f"bent_identity activation, breast cancer: accuracy {accuracy_with_custom_activation():.3f}")
+    print(f"expectile loss, diabetes: {fraction_below_with_custom_loss():.0%} of the targets are below the prediction")
+    print(f"signum optimizer, digits: accuracy {accuracy_with_custom_optimizer():.3f}")
+    results = search_with_custom_schedule().cv_results_
+    for params, score in zip(results["params"], results["mean_test_score"], strict=True):
+        (schedule,) = params.values()
+        print(f"{getattr(schedule, '__name__', schedule)} schedule, breast cancer: accuracy {score:.3f}")

@@ -1,12 +1,12 @@
 """
-Activations
-===========
+Activation functions
+====================
 
-Every activation that the package has, at its default parameters: what a neuron makes of the weighted sum of its inputs,
-and the slope that backpropagation uses. Only the step's slope is not its derivative, which is zero everywhere: it is
-that of a straight line that joins the two levels.
+All activation functions of the package with their default parameters: the value and the slope that backpropagation
+uses. The slope is the derivative, except for the step function, whose derivative is zero everywhere. It uses the slope
+of the straight line between its two levels instead.
 
-Softmax is missing, for it is a function of a whole layer and not of a number.
+Softmax is not shown, because it is a function of a whole layer rather than of a single number.
 """
 
 import matplotlib.pyplot as plt
@@ -18,7 +18,7 @@ z = np.linspace(-4, 4, 801)
 activations = [cls() for cls in ACTIVATIONS if cls.function is not None]
 
 n_columns = 3
-n_rows = -(-(len(activations) + 1) // n_columns)  # one more for the legend
+n_rows = -(-(len(activations) + 1) // n_columns)  # one panel for the legend
 figure, axes = plt.subplots(n_rows, n_columns, figsize=(9, 1.9 * n_rows), sharex=True, layout="constrained")
 
 for ax, activation in zip(axes.flat, activations, strict=False):

@@ -1,18 +1,19 @@
 """
-Rare classes
-============
+Imbalanced classes
+==================
 
-Is this digit an 8? One in ten is. A net that has to learn this from the ink in each of the eight columns of a picture,
-so from a table in which few answers are certain, hardly ever says yes. Three remedies:
+Classify whether a handwritten digit is an 8, given only the amount of ink in each of the eight columns of the image.
+One digit in ten is an 8, and few predictions are certain, so a network rarely predicts the positive class. Three
+remedies:
 
-- ``class_weight="balanced"``: an 8 counts nine times as much as another digit;
-- ``loss="focal"``, which cares less for samples that are right already;
-- scikit-learn's ``TunedThresholdClassifierCV``, which trains the net as it is, and says yes from a lower probability
-  on: the one that is best for the balanced accuracy.
+- ``class_weight="balanced"`` gives an 8 nine times the weight of another digit.
+- ``loss="focal"`` gives less weight to samples that are already classified correctly.
+- scikit-learn's ``TunedThresholdClassifierCV`` trains an unmodified network and lowers the decision threshold to the
+  probability that maximizes balanced accuracy.
 
-Each is judged by 5-fold cross-validation on 1,797 digits. Above are the calibration curves: of the digits that got
-about this probability, how many are an 8? On the dotted line a net means what it says. From the vertical line on it
-says yes. Below is what these answers are worth.
+All models are evaluated with 5-fold cross-validation on 1,797 digits. The upper row shows calibration curves: the
+fraction of 8s among the digits with a given predicted probability. The dotted diagonal is perfect calibration, and the
+vertical line is the decision threshold. The lower row shows the scores of the predicted classes.
 """
 
 import matplotlib.pyplot as plt
@@ -32,40 +33,40 @@ y = digits.target == 8
 
 
 def pipeline(**parameters):
-    """A net that is trained for 60 epochs."""
+    """A network that trains for 60 epochs."""
     net = MLPClassifier((32,), learning_rate="cosine", learning_rate_init=0.003, max_iter=60, random_state=0)
     return make_pipeline(StandardScaler(), net.set_params(**parameters))
 
 
-def of_unseen(model, method):
-    """What a model says of samples that it was not trained on."""
+def out_of_fold(model, method):
+    """Out-of-fold predictions."""
     return cross_val_predict(model, X, y, cv=StratifiedKFold(5, shuffle=True, random_state=0), method=method)
 
 
 def calibration(p):
-    """Mean probability and share of 8s, of eight groups of the same size."""
-    share, probability = calibration_curve(y, p, n_bins=8, strategy="quantile")
-    return probability, share
+    """Mean predicted probability and fraction of 8s in eight bins of equal size."""
+    fraction, probability = calibration_curve(y, p, n_bins=8, strategy="quantile")
+    return probability, fraction
 
 
 models = {
-    "as it is": pipeline(),
+    "unmodified": pipeline(),
     'class_weight="balanced"': pipeline(class_weight="balanced"),
     'loss="focal"': pipeline(loss="focal"),
 }
-probabilities = {name: of_unseen(model, "predict_proba")[:, 1] for name, model in models.items()}
+probabilities = {name: out_of_fold(model, "predict_proba")[:, 1] for name, model in models.items()}
 thresholds = dict.fromkeys(models, 0.5)
 answers = {name: p > 0.5 for name, p in probabilities.items()}
 
 tuned = TunedThresholdClassifierCV(pipeline(), scoring="balanced_accuracy")
-probabilities["tuned threshold"] = probabilities["as it is"]  # the net is the same
+probabilities["tuned threshold"] = probabilities["unmodified"]  # the same network
 thresholds["tuned threshold"] = tuned.fit(X, y).best_threshold_
-answers["tuned threshold"] = of_unseen(tuned, "predict")
+answers["tuned threshold"] = out_of_fold(tuned, "predict")
 
 metrics = {"precision": precision_score, "recall": recall_score, "balanced\naccuracy": balanced_accuracy_score}
 scores = {name: [metric(y, answer) for metric in metrics.values()] for name, answer in answers.items()}
 
-# class weights multiply the odds p / (1 - p) that are learned by their ratio, which can be taken back
+# class weights multiply the learned odds p / (1 - p) by their ratio, which can be undone
 ratio = np.sum(~y) / np.sum(y)
 weighted = probabilities['class_weight="balanced"']
 taken_back = weighted / (weighted + ratio * (1 - weighted))
@@ -82,26 +83,28 @@ for (above, below), name in zip(axes.T, probabilities, strict=True):
     bars = below.barh(list(metrics), scores[name], color=["C0", "C0", "C1"])
     below.bar_label(bars, fmt="%.2f", padding=3, fontsize="small")
     below.set(xlim=(0, 1.18), xticks=[0, 0.5, 1])
-axes[0, 1].plot(*calibration(taken_back), "--", color="C1", label="weights taken back")
+axes[0, 1].plot(*calibration(taken_back), "--", color="C1", label="class weights undone")
 axes[0, 1].legend(loc="upper left", fontsize="small")
-axes[0, 0].set_ylabel("share of 8s")
-axes[1, 0].invert_yaxis()  # of the whole row: they share it
+axes[0, 0].set_ylabel("fraction of 8s")
+axes[1, 0].invert_yaxis()  # the whole row shares this axis
 
 plt.show()
 
 # %%
-# **As it is**, the net means what it says: its curve is on the line, and its mean is the share of 8s. But at 1/2 it
-# finds a quarter of them.
+# **The unmodified network** is well calibrated: its curve follows the diagonal, and its mean predicted probability is
+# the fraction of 8s. But with a threshold of 1/2 it finds only a quarter of them.
 #
-# **Class weights shift probabilities.** The net finds five 8s of six. But it says 0.29 on average, three times too
-# much: where it says 0.6, one digit in five is an 8. What it learns are the odds p / (1 - p) times 9.3, the ratio of
-# the weights. Divided by that they are calibrated again: the dashed line.
+# **Class weights distort the probabilities.** The network finds five out of six 8s, but its mean predicted probability
+# is 0.29, three times too high: where it predicts 0.6, only one digit in five is an 8. It learns the odds p / (1 - p)
+# times 9.3, the ratio of the class weights. Dividing the odds by this ratio restores calibration, as the dashed line
+# shows.
 #
-# **The focal loss shifts them too**, towards 1/2: to 0.22 on average. Which class is the likelier one is not changed by
-# it (Charoenphakdee et al., arXiv:2011.09172), so that it answers much like the net as it is.
+# **The focal loss distorts them too**, towards 1/2: their mean is 0.22. It does not change which class is more likely
+# (Charoenphakdee et al., arXiv:2011.09172), so its predicted classes are similar to those of the unmodified network.
 #
-# **A tuned threshold** gives answers that are worth as much as those with class weights, and leaves the probabilities
-# true. The threshold is 0.12. One would expect 0.10: at 1 / (1 + 9.3) the weights shift a probability to 1/2.
+# **Tuning the threshold** gives predictions as good as those with class weights and keeps the probabilities calibrated.
+# The tuned threshold is 0.12. The expected value is 0.10, because class weights move a probability of 1 / (1 + 9.3) to
+# 1/2.
 #
-# So where probabilities are wanted, train the net as it is and choose the threshold. Class weights are for where the
-# answer alone counts.
+# If you need probabilities, train an unmodified network and tune the threshold. Use class weights only if you need
+# nothing but the predicted class.

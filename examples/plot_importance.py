@@ -1,13 +1,14 @@
 """
-What mattered to a net
-======================
+Feature importance
+==================
 
-The diabetes table of scikit-learn, 442 patients: what of ten measurements does a net use to predict how the illness
-goes on in a year?
+Which of ten measurements does a network use to predict the progression of diabetes within a year? The data are the 442
+patients of scikit-learn's diabetes data set.
 
-Above on the left, by how much the score of held-out patients falls when a column is shuffled; on the right, how
-strongly the predictions react to it, by gradients, for which no targets are needed. Both put the triglycerides (s5) and
-the body-mass index first. What they do is below, in scikit-learn's partial dependence.
+The upper left panel shows permutation importance: how much the score on held-out patients drops when a column is
+shuffled. The upper right panel shows gradient importance: how strongly the predictions react to a column, for which no
+targets are needed. Both rank the triglycerides (s5) and the body-mass index first. The lower panels show the effect of
+these two columns with scikit-learn's partial dependence.
 """
 
 import matplotlib.pyplot as plt
@@ -22,7 +23,7 @@ X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 X["sex"] = X["sex"].map({1.0: "one", 2.0: "other"})
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 net = TabularMLPRegressor(random_state=0).fit(X_train, y_train)
-print(f"R2 of held-out patients: {net.score(X_test, y_test):.3f}")
+print(f"R2 on held-out patients: {net.score(X_test, y_test):.3f}")
 
 figure, axes = plt.subplots(2, 2, figsize=(10, 8), layout="constrained")
 ImportanceDisplay.from_estimator(net, X_test, y_test, n_repeats=20, random_state=0, ax=axes[0, 0])

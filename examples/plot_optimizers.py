@@ -2,11 +2,12 @@
 Optimizers
 ==========
 
-The loss of every solver that takes steps, over 30 epochs on handwritten digits: one panel for each, the others in grey.
+The training loss of each first-order solver over 30 epochs on handwritten digits. Each panel highlights one solver and
+shows the others in grey.
 
-All start from the same weights. A rate that suits one solver does not suit another, so those that need another than the
-default 0.001 have it here. This is no contest: each would gain from a search for its rate. And rprop takes one step an
-epoch, on all samples, where the others take nine.
+All solvers start from the same weights. Solvers for which the default learning rate of 0.001 is unsuitable use a
+different one. The figure is not a ranking, because each solver would benefit from a tuned learning rate. rprop takes
+one step per epoch on all samples, whereas the others take nine.
 """
 
 import warnings
@@ -19,20 +20,24 @@ from sklearn.preprocessing import StandardScaler
 from sknn_iitb import MLPClassifier
 from sknn_iitb.optimizers import OPTIMIZERS
 
-# thirty epochs are what is compared; that training could go on is no surprise
+# training is cut off after 30 epochs on purpose
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
-RATES = {"sgd": 0.05, "adagrad": 0.01, "adadelta": 1.0, "lion": 0.0003}
+LEARNING_RATES = {"sgd": 0.05, "adagrad": 0.01, "adadelta": 1.0, "lion": 0.0003}
 
 X, y = load_digits(return_X_y=True)
 X = StandardScaler().fit_transform(X)
 
 curves = {}
 for cls in OPTIMIZERS:
-    if cls.kernel is not None:  # lbfgs has no epochs
+    if cls.kernel is not None:  # all except lbfgs, which has no epochs
         name = cls.names[0]
         net = MLPClassifier(
-            solver=name, learning_rate_init=RATES.get(name, 0.001), max_iter=30, n_iter_no_change=30, random_state=0
+            solver=name,
+            learning_rate_init=LEARNING_RATES.get(name, 0.001),
+            max_iter=30,
+            n_iter_no_change=30,
+            random_state=0,
         )
         curves[name] = net.fit(X, y).loss_curve_
 
@@ -43,7 +48,7 @@ for ax, name in zip(axes.flat, curves, strict=False):
     for other in curves.values():
         ax.semilogy(other, color="0.85", linewidth=1)
     ax.semilogy(curves[name], color="C0", linewidth=2)
-    ax.set_title(f"{name}, rate {RATES.get(name, 0.001):g}", fontsize="medium")
+    ax.set_title(f"{name}, learning rate {LEARNING_RATES.get(name, 0.001):g}", fontsize="medium")
 for ax in axes.flat[len(curves) :]:
     ax.axis("off")
 for ax in axes.flat[len(curves) - n_columns : len(curves)]:

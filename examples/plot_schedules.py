@@ -1,13 +1,13 @@
 """
-Schedules
-=========
+Learning-rate schedules
+=======================
 
-The factor by which every schedule of the package scales the learning rate, at its default parameters, over 60 epochs of
-10 updates. It acts with every solver that takes steps, so not with lbfgs.
+The factor by which each schedule multiplies the learning rate, with its default parameters, over 60 epochs of 10
+updates. Schedules apply to every solver except lbfgs.
 
-Two rules look at the training itself: for them, the loss is taken to improve until epoch 20, and no more from there.
-Plateau then halves the rate whenever four more epochs have passed; adaptive waits until training would stop, and takes
-a fifth. The fall of invscaling depends on the number of samples alone, 200 here.
+Two schedules depend on the loss, which is assumed here to improve until epoch 20 and to stay constant afterwards.
+Plateau then halves the learning rate every four epochs. Adaptive waits until training would stop and divides it by
+five. Invscaling depends only on the number of samples, which is 200 here.
 """
 
 import matplotlib.pyplot as plt
@@ -20,7 +20,7 @@ LAST_IMPROVEMENT = 20
 
 
 def curve(schedule):
-    """The factor of every update."""
+    """The factor of each update."""
     clock = Clock(n_steps=N_EPOCHS * N_STEPS, steps_per_epoch=N_STEPS)
     divisor, waited, result = 1.0, 0, []
     for epoch in range(N_EPOCHS):
@@ -35,7 +35,7 @@ def curve(schedule):
 
 
 curves = {cls.names[0]: curve(cls()) for cls in SCHEDULES}
-curves["cosine, warmed up"] = curve(WarmUp("cosine", duration=0.1))
+curves["cosine with warm-up"] = curve(WarmUp("cosine", duration=0.1))
 
 n_columns = 3
 n_rows = -(-len(curves) // n_columns)
@@ -53,6 +53,6 @@ for ax in axes.flat[len(curves) :]:
 for ax in axes.flat[len(curves) - n_columns : len(curves)]:
     ax.tick_params(labelbottom=True)
 figure.supxlabel("epoch")
-figure.supylabel("factor of the learning rate")
+figure.supylabel("learning-rate factor")
 
 plt.show()

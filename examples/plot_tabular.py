@@ -1,13 +1,13 @@
 """
-A table as it comes
-===================
+Tabular data
+============
 
-The passengers of the Titanic, 1,309 rows that scikit-learn ships for its own tests: numbers, categories, and gaps in a
-fifth of the ages and three quarters of the decks. :class:`~sknn_iitb.tabular.TabularMLPClassifier` takes the table
-without any preprocessing, as scikit-learn's gradient boosting does.
+The passengers of the Titanic, 1,309 rows that scikit-learn ships for its own tests: numbers, categories, and missing
+values in a fifth of the ages and three quarters of the decks. :class:`~sknn_iitb.tabular.TabularMLPClassifier` accepts
+the table without any preprocessing, like scikit-learn's gradient boosting.
 
-On the left, how well the probabilities of five held-out parts rank the passengers. On the right, how much the ranking
-loses when one column is shuffled: sex and class decided, then age.
+The left panel shows ROC curves from 5-fold cross-validation. The right panel shows how much the area under the curve
+drops when a column is shuffled. Sex and class are the most important columns, followed by age.
 """
 
 from pathlib import Path
@@ -49,7 +49,7 @@ for k, (name, model) in enumerate(models.items()):
     curve = RocCurveDisplay.from_predictions(y == "survived", probabilities[:, 1], ax=left).line_
     curve.set(label=f"{name}\naccuracy {accuracy:.3f}, log loss {scores[name][1]:.3f}", color=f"C{k}")
 left.legend(loc="lower right", fontsize="small")
-left.set(xlabel="share of the dead taken for survivors", ylabel="share of the survivors found")
+left.set(xlabel="false positive rate", ylabel="true positive rate (survivors)")
 
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=y)
 net = models["TabularMLPClassifier"].fit(X_train, y_train)

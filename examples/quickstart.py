@@ -2,12 +2,12 @@
 Quick start
 ===========
 
-Three data sets that scikit-learn ships. For each: a pipeline, a grid search over an activation, a solver and a decay of
-the learning rate, and a cross-validation of the winner beside scikit-learn's own network.
+Three data sets that ship with scikit-learn. For each one: a pipeline, a grid search over activation, solver and
+learning-rate schedule, and a cross-validation of the best combination next to scikit-learn's own network.
 
-The first two rows of each table are the same network: same settings, same seed, same scores. The third has the
-activation, solver and decay that the search chose. It was chosen on the same samples, though in other folds, so its
-score flatters it a little. All run on one thread.
+The first two rows of each table are the same network with the same settings, seed and scores. The third row uses the
+best combination of the grid search. Its score is slightly optimistic, because the search used the same samples, though
+with different folds. All fits use one thread.
 """
 
 import time
@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 import sknn_iitb
 
-# a decay is spread over max_iter epochs, so to use them all is the plan here and no failure to converge
+# schedules span max_iter epochs, so reaching max_iter is intended and not a failure to converge
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
 SETTINGS = {"learning_rate_init": 0.003, "max_iter": 50, "random_state": 0}
@@ -38,32 +38,32 @@ GRID = {
 
 
 def pipeline(net):
-    """Scale the features; for numbers to predict, the target too."""
+    """Standardize the features and, for regression, the target."""
     model = Pipeline([("scale", StandardScaler()), ("net", net)])
     return model if is_classifier(net) else TransformedTargetRegressor(model, transformer=StandardScaler())
 
 
 def search(net, X, y, folds):
-    """Return the best of all combinations."""
+    """Run the grid search."""
     prefix = "net__" if is_classifier(net) else "regressor__net__"
     grid = {prefix + name: values for name, values in GRID.items()}
     return GridSearchCV(pipeline(net), grid, cv=folds(3, shuffle=True, random_state=0)).fit(X, y)
 
 
-def print_row(label, model, X, y, folds, remark=""):
-    """Cross-validate a model and print its line of the table."""
-    # a second BLAS thread makes nets of this size slower, and much slower where another program wants the core
+def print_row(label, model, X, y, folds, note=""):
+    """Cross-validate a model and print its row of the table."""
+    # a second BLAS thread slows networks of this size down, especially if another program needs the core
     with threadpool_limits(1):
         result = cross_validate(model, X, y, cv=folds(5, shuffle=True, random_state=1))
     score, fit_time = result["test_score"], result["fit_time"]
-    print(f"  {label:<30}{score.mean():.3f} +- {score.std():.3f}{1000 * fit_time.mean():8.0f} ms  {remark}".rstrip())
+    print(f"  {label:<30}{score.mean():.3f} +- {score.std():.3f}{1000 * fit_time.mean():8.0f} ms  {note}".rstrip())
 
 
 def main():
     start = time.perf_counter()
     X, y = load_breast_cancer(return_X_y=True)
     pipeline(sknn_iitb.MLPClassifier(**SETTINGS)).fit(X, y)
-    print(f"first fit: {time.perf_counter() - start:.1f} s (the first ever compiles, and keeps the result on disk)\n")
+    print(f"first fit: {time.perf_counter() - start:.1f} s (the very first one compiles and fills the cache)\n")
 
     for name, load, estimator, folds, metric in [
         ("breast cancer", load_breast_cancer, "MLPClassifier", StratifiedKFold, "accuracy"),
@@ -79,12 +79,12 @@ def main():
         duration = time.perf_counter() - before
 
         print(f"{name}: {X.shape[0]} samples, {X.shape[1]} features; grid search: {n_fits} fits in {duration:.1f} s")
-        print(f"  {'':<30}{metric:<17}a fit takes")
+        print(f"  {'':<30}{metric:<17}fit time")
         print_row("scikit-learn", pipeline(theirs), X, y, folds)
-        print_row("sknn_iitb, the same settings", pipeline(ours), X, y, folds)
-        print_row("sknn_iitb, the winner", found.best_estimator_, X, y, folds, ", ".join(found.best_params_.values()))
+        print_row("sknn_iitb, same settings", pipeline(ours), X, y, folds)
+        print_row("sknn_iitb, tuned", found.best_estimator_, X, y, folds, ", ".join(found.best_params_.values()))
         print()
-    print(f"all of it: {time.perf_counter() - start:.0f} s")
+    print(f"total: {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

@@ -96,23 +96,35 @@ def _weights(*values):
 
 # each: the data, the net, what is done to y, the weights, and the beginning of the headline
 CASES = {
-    "learning_rate": ("cancer", MLPClassifier(**SMALL, learning_rate="invscaling"), None, None, "`learning_rate` acts"),
-    "weights": ("iris", MLPClassifier(**SMALL, batch_size=10), None, _weights(1, 2), "Weights act across"),
-    "no weight": ("diabetes", MLPRegressor(**SMALL, batch_size=20), None, _weights(1, 1, 0), "Samples of weight 0"),
-    "negative weights": ("diabetes", MLPRegressor(**SMALL), None, _weights(1, 1, -0.1), "Negative weights"),
+    "learning_rate": (
+        "cancer",
+        MLPClassifier(**SMALL, learning_rate="invscaling"),
+        None,
+        None,
+        "`learning_rate` applies",
+    ),
+    "weights": ("iris", MLPClassifier(**SMALL, batch_size=10), None, _weights(1, 2), "Sample weights apply"),
+    "no weight": (
+        "diabetes",
+        MLPRegressor(**SMALL, batch_size=20),
+        None,
+        _weights(1, 1, 0),
+        "Samples with zero weight",
+    ),
+    "negative weights": ("diabetes", MLPRegressor(**SMALL), None, _weights(1, 1, -0.1), "Negative sample weights"),
     "divergence": (
         "diabetes",
         MLPRegressor(**SMALL, solver="sgd", learning_rate_init=1e5, activation="identity", early_stopping=True),
         None,
         None,
-        "A training that diverges",
+        "Diverging training",
     ),
     "NaN": (
         "diabetes",
         MLPRegressor(**SMALL, solver="sgd", learning_rate_init=1e5, activation="identity", early_stopping=True),
         None,
         None,
-        "A validation score of NaN",
+        "A NaN validation score",
     ),
     "adaptive": (
         "diabetes",
@@ -127,30 +139,30 @@ CASES = {
         ),
         None,
         None,
-        "An adaptive rate",
+        "The adaptive learning rate",
     ),
     "tol": (
         "diabetes",
         MLPRegressor(hidden_layer_sizes=(), max_iter=1000, solver="lbfgs", tol=1e-7),
         None,
         None,
-        "With lbfgs a `tol` below 1e-4",
+        "With lbfgs, a `tol` below 1e-4",
     ),
-    "several outputs": ("wine", MLPRegressor(solver="lbfgs"), None, None, "Several outputs, squared error"),
+    "several outputs": ("wine", MLPRegressor(solver="lbfgs"), None, None, "With lbfgs and several outputs"),
     "poisson": ("counts", MLPRegressor(**SMALL, loss="poisson"), lambda y: y - 2, None, '`loss="poisson"` requires'),
     "clipping": (
         "cancer",
         MLPClassifier(hidden_layer_sizes=5, max_iter=3, solver="sgd", learning_rate_init=2.0, random_state=3),
         _sure_and_wrong,
         None,
-        "Cross entropy is not clipped",
+        "Cross-entropy is not clipped",
     ),
     "explosion": (
         "cancer",
         MLPClassifier(hidden_layer_sizes=5, max_iter=5, solver="sgd", learning_rate_init=100.0, random_state=0),
         None,
         None,
-        "A loss that explodes",
+        "An exploding loss",
     ),
 }
 

@@ -57,26 +57,28 @@ def _is_sure_and_wrong(case):
 
 # the headline in docs/differences.md -> whether that difference can act
 DIFFERENCES = {
-    "`learning_rate` acts with every first-order solver.": (
+    "`learning_rate` applies to every first-order solver.": (
         lambda case: case.net.solver == "adam" and case.net.learning_rate != "constant"
     ),
-    "Weights act across batches.": lambda case: _first_order(case) and len(np.unique(case.weight[case.weight > 0])) > 1,
-    "Samples of weight 0 are left out before anything else": lambda case: (case.weight == 0).any(),
-    "Negative weights are an error.": lambda case: (case.weight < 0).any(),
-    "A training that diverges stops within one epoch.": _diverges,
-    "A loss that explodes is divergence": lambda case: "The loss has risen" in str(case.runs.ours.error),
-    "A validation score of NaN is no improvement.": _scores_are_nan,
-    "An adaptive rate looks at the losses since it was last lowered.": lambda case: (
+    "Sample weights apply across batches.": lambda case: (
+        _first_order(case) and len(np.unique(case.weight[case.weight > 0])) > 1
+    ),
+    "Samples with zero weight are removed first": lambda case: (case.weight == 0).any(),
+    "Negative sample weights are an error.": lambda case: (case.weight < 0).any(),
+    "Diverging training stops within one epoch.": _diverges,
+    "An exploding loss counts as divergence": lambda case: "The loss has risen" in str(case.runs.ours.error),
+    "A NaN validation score is not an improvement.": _scores_are_nan,
+    "The adaptive learning rate compares losses since its last reduction.": lambda case: (
         case.net.learning_rate == "adaptive"
     ),
-    "With lbfgs a `tol` below 1e-4 carries training to the minimum.": (
+    "With lbfgs, a `tol` below 1e-4 trains to the minimum.": (
         lambda case: not _first_order(case) and case.net.tol < 1e-4
     ),
-    "Several outputs, squared error, lbfgs: what is minimised is the sum over the outputs": (
+    "With lbfgs and several outputs, the squared error is summed over the outputs": (
         lambda case: not _first_order(case) and _has_several_outputs(case)
     ),
     '`loss="poisson"` requires y >= 0.': lambda case: case.net.loss == "poisson" and (case.y < 0).any(),
-    "Cross entropy is not clipped.": _is_sure_and_wrong,
+    "Cross-entropy is not clipped.": _is_sure_and_wrong,
 }
 
 
