@@ -25,7 +25,7 @@ from sknn_iitb.mlp._weights import WeightsMixin
 from sknn_iitb.optimizers import LBFGS
 from sknn_iitb.schedules import clock_of
 
-__all__ = ["WHOLE_NUMBERS", "BaseMLP", "assign", "is_first_order"]
+__all__ = ["WHOLE_NUMBERS", "BaseMLP", "is_first_order"]
 
 # types of X that are converted to the network's a batch at a time
 WHOLE_NUMBERS = [np.bool_, *(np.dtype(f"{u}int{bits}").type for u in ("", "u") for bits in (8, 16, 32, 64))]
@@ -445,13 +445,6 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
     def _network_dtype(self, X):
         types = self._float_types(reset=True)
         return np.dtype(X.dtype if X.dtype in types else types[0])
-
-
-def assign(estimator, arguments):
-    """Store the arguments of __init__ unchanged, as scikit-learn's get_params expects."""
-    for name, value in arguments.items():
-        if name not in ("self", "__class__"):
-            setattr(estimator, name, value)
 
 
 def is_first_order(estimator):

@@ -12,7 +12,7 @@ from sknn_iitb._engine.targets import ClassTargets, SeveralClassTargets, label_w
 from sknn_iitb._engine.validation import Given
 from sknn_iitb._registry import one_of
 from sknn_iitb.losses import LOSSES
-from sknn_iitb.mlp._base import BaseMLP, assign, is_first_order
+from sknn_iitb.mlp._base import BaseMLP, is_first_order
 from sknn_iitb.mlp._docstrings import documented
 from sknn_iitb.mlp._parameters import ParametersMixin
 
@@ -115,7 +115,43 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         dtype=None,
         n_threads=1,
     ):
-        assign(self, locals())
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.loss = loss
+        self.output_activation = output_activation
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.l1 = l1
+        self.max_norm = max_norm
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.scoring = scoring
+        self.init = init
+        self.dtype = dtype
+        self.n_threads = n_threads
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

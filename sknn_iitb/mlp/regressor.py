@@ -7,7 +7,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from sknn_iitb._engine.targets import NumberTargets
 from sknn_iitb._engine.validation import Given
 from sknn_iitb.losses import LOSSES, Gaussian
-from sknn_iitb.mlp._base import BaseMLP, assign, is_first_order
+from sknn_iitb.mlp._base import BaseMLP, is_first_order
 from sknn_iitb.mlp._docstrings import documented
 from sknn_iitb.mlp._parameters import ParametersMixin
 
@@ -98,7 +98,41 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         dtype=None,
         n_threads=1,
     ):
-        assign(self, locals())
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.output_activation = output_activation
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.l1 = l1
+        self.max_norm = max_norm
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.scoring = scoring
+        self.init = init
+        self.dtype = dtype
+        self.n_threads = n_threads
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, groups=None):

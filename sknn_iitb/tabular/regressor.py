@@ -9,7 +9,6 @@ from sknn_iitb._engine.targets import NumberTargets
 from sknn_iitb._registry import one_of
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES, Quantile
-from sknn_iitb.mlp._base import assign
 from sknn_iitb.tabular._base import BaseTabularMLP
 from sknn_iitb.tabular.metrics import REGRESSOR_METRICS, pinball
 
@@ -114,7 +113,25 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         n_jobs=None,
         verbose=0,
     ):
-        assign(self, locals())
+        self.preset = preset
+        self.metric = metric
+        self.n_estimators = n_estimators
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.n_bins = n_bins
+        self.dropout = dropout
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.categorical_features = categorical_features
+        self.validation_fraction = validation_fraction
+        self.quantiles = quantiles
+        self.max_time = max_time
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def _checked_targets(self, y):
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
