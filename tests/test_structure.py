@@ -41,7 +41,7 @@ GROUPS = [
     {"mlp"},
     {"_engine"},
     {"activations", "losses", "optimizers", "schedules", "initializers"},
-    {"_registry", "_rowwise"},
+    {"_registry", "_rowwise", "_typing"},
     {"_jit"},
 ]
 
@@ -297,7 +297,7 @@ def test_a_name_belongs_to_one_part(registry):
     assert all(registry[name] is cls for cls in registry for name in cls.names)
     for name in names:
         with pytest.raises(ValueError, match="registered already"):
-            registry.add(type("Another", (registry.base,), {"names": (name,)}))
+            registry.add(name)(type("Another", (registry.base,), {}))
 
 
 @pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.parameter)

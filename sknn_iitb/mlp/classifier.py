@@ -1,19 +1,28 @@
 """The classifier."""
 
+from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from sknn_iitb._engine.targets import ClassTargets, SeveralClassTargets, label_weights, weigh
 from sknn_iitb._engine.validation import Given
-from sknn_iitb._registry import one_of
-from sknn_iitb.losses import LOSSES
+from sknn_iitb._registry import Kernel, one_of
+from sknn_iitb._typing import Array, ClassWeight, MatrixLike, RandomState, Splitter
+from sknn_iitb.activations import Activation
+from sknn_iitb.initializers import Initializer
+from sknn_iitb.losses import LOSSES, Loss
 from sknn_iitb.mlp._base import BaseMLP, is_first_order
 from sknn_iitb.mlp._parameters import ParametersMixin
+from sknn_iitb.optimizers import Optimizer
+from sknn_iitb.schedules import Schedule
 
 __all__ = ["MLPClassifier"]
 
@@ -259,6 +268,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
+    classes_: Array | list[Array]
+
     _parameter_constraints: dict = {
         **ParametersMixin._parameter_constraints,
         "loss": [one_of(["auto", *LOSSES.names(lambda c: c.classifier_outputs)]), LOSSES.base, callable],
@@ -268,45 +279,45 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: str | Activation | Kernel | Sequence[str | Activation | Kernel] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        loss="auto",
-        output_activation="auto",
-        class_weight=None,
-        label_smoothing=0.0,
-        dropout=0.0,
-        batch_norm=False,
-        l1=0.0,
-        max_norm=None,
-        clip_norm=None,
-        clip_value=None,
-        scoring=None,
-        init="auto",
-        dtype=None,
-        n_threads=1,
-    ):
+        solver: str | Optimizer | Kernel = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto", "full"] = "auto",
+        learning_rate: str | Schedule | Kernel = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        tol: float = 1e-4,
+        verbose: int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool | Literal["auto"] = False,
+        validation_fraction: float | Splitter = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        loss: str | Loss | Kernel = "auto",
+        output_activation: str | Activation = "auto",
+        class_weight: ClassWeight | Sequence[ClassWeight] = None,
+        label_smoothing: float = 0.0,
+        dropout: ArrayLike = 0.0,
+        batch_norm: bool = False,
+        l1: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        scoring: str | Callable[[Any, Any, Any], float] | None = None,
+        init: str | Initializer | tuple[Sequence[ArrayLike], Sequence[ArrayLike]] = "auto",
+        dtype: DTypeLike | None = None,
+        n_threads: int = 1,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
@@ -345,14 +356,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.dtype = dtype
         self.n_threads = n_threads
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         tags.target_tags.multi_output = True
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, groups=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -386,7 +407,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(is_first_order)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | Sequence[ArrayLike] | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train for one epoch, going on where the last call stopped.
 
         With `early_stopping`, which needs `X_val`, the net is the best so far after each call, and a call does nothing
@@ -475,7 +506,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _legal_outputs(self, loss):
         return loss.classifier_outputs
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Array:
         """Class labels; a tie goes to the first class.
 
         Parameters
@@ -489,7 +520,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         score = self._outputs(X, activate_output=False)
         return self._targets.decode(score)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Accuracy: the share of samples whose label, or whose every label, is right.
 
         Parameters
@@ -511,7 +542,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return float(np.average(right, weights=sample_weight))
         return super().score(X, y, sample_weight)
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> Array | list[Array]:
         """Raw scores: what the last layer computes before its activation.
 
         Parameters
@@ -527,7 +558,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._targets.decision(score)
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> Array | list[Array]:
         """Probabilities of the classes, for the output activations softmax, logistic and tanh.
 
         Parameters
@@ -543,7 +574,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._probabilities(X, log=False)
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> Array | list[Array]:
         """Logarithms of the probabilities, finite where the probability rounds to 0 too.
 
         Parameters

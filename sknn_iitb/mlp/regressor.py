@@ -1,14 +1,24 @@
 """The regressor."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Self
+
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from sknn_iitb._engine.targets import NumberTargets
 from sknn_iitb._engine.validation import Given
-from sknn_iitb.losses import LOSSES, Gaussian
+from sknn_iitb._registry import Kernel
+from sknn_iitb._typing import Array, MatrixLike, RandomState, Splitter
+from sknn_iitb.activations import Activation
+from sknn_iitb.initializers import Initializer
+from sknn_iitb.losses import LOSSES, Gaussian, Loss
 from sknn_iitb.mlp._base import BaseMLP, is_first_order
 from sknn_iitb.mlp._parameters import ParametersMixin
+from sknn_iitb.optimizers import Optimizer
+from sknn_iitb.schedules import Schedule
 
 __all__ = ["MLPRegressor"]
 
@@ -245,43 +255,43 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def __init__(
         self,
-        loss="squared_error",
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        loss: str | Loss | Kernel = "squared_error",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: str | Activation | Kernel | Sequence[str | Activation | Kernel] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        output_activation="auto",
-        dropout=0.0,
-        batch_norm=False,
-        l1=0.0,
-        max_norm=None,
-        clip_norm=None,
-        clip_value=None,
-        scoring=None,
-        init="auto",
-        dtype=None,
-        n_threads=1,
-    ):
+        solver: str | Optimizer | Kernel = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto", "full"] = "auto",
+        learning_rate: str | Schedule | Kernel = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        tol: float = 1e-4,
+        verbose: int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool | Literal["auto"] = False,
+        validation_fraction: float | Splitter = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        output_activation: str | Activation = "auto",
+        dropout: ArrayLike = 0.0,
+        batch_norm: bool = False,
+        l1: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        scoring: str | Callable[[Any, Any, Any], float] | None = None,
+        init: str | Initializer | tuple[Sequence[ArrayLike], Sequence[ArrayLike]] = "auto",
+        dtype: DTypeLike | None = None,
+        n_threads: int = 1,
+    ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -319,7 +329,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.n_threads = n_threads
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, groups=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -352,7 +372,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @available_if(is_first_order)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train for one epoch, going on where the last call stopped.
 
         With `early_stopping`, which needs `X_val`, the net is the best so far after each call, and a call does nothing
@@ -395,7 +424,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _legal_outputs(self, loss):
         return loss.regressor_outputs
 
-    def predict(self, X, return_std=False):
+    def predict(self, X: MatrixLike, return_std: bool = False) -> Array | tuple[Array, Array]:
         """Predicted numbers.
 
         Parameters
@@ -423,7 +452,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(f"return_std=True needs loss='gaussian', this net has loss={self.loss!r}.")
         return self._targets.decode(value), self._targets.one(self._loss.deviation(value))
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The coefficient of determination R2; of quantiles the D2 pinball score, of several of them the mean.
 
         Parameters
