@@ -6,9 +6,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Array", "ClassWeight", "MatrixLike", "RandomState", "Splitter"]
+__all__ = ["Array", "ArrayOrList", "ClassWeight", "MatrixLike", "RandomState", "SparseMatrix", "Splitter"]
 
 Array = NDArray[Any]
+
+# an array, except for y with several columns of classes; a union with `list` would have every user tell them apart
+ArrayOrList = Array | Any
 
 RandomState = int | np.random.RandomState | None
 
@@ -18,12 +21,7 @@ ClassWeight = Mapping[Any, float] | Literal["balanced"] | None
 class SparseMatrix(Protocol):
     """A sparse matrix or array of SciPy, which has no types of its own."""
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Numbers of rows and columns."""
-        ...
-
-    def tocsr(self) -> Any:
+    def tocsr(self, copy: bool = False) -> Any:
         """The same in compressed sparse row format."""
         ...
 

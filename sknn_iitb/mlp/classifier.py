@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from sknn_iitb._engine.targets import ClassTargets, SeveralClassTargets, label_weights, weigh
 from sknn_iitb._engine.validation import Given
 from sknn_iitb._registry import Kernel, one_of
-from sknn_iitb._typing import Array, ClassWeight, MatrixLike, RandomState, Splitter
+from sknn_iitb._typing import Array, ArrayOrList, ClassWeight, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import Activation
 from sknn_iitb.initializers import Initializer
 from sknn_iitb.losses import LOSSES, Loss
@@ -268,7 +268,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
-    classes_: Array | list[Array]
+    classes_: ArrayOrList
 
     _parameter_constraints: dict = {
         **ParametersMixin._parameter_constraints,
@@ -542,7 +542,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return float(np.average(right, weights=sample_weight))
         return super().score(X, y, sample_weight)
 
-    def decision_function(self, X: MatrixLike) -> Array | list[Array]:
+    def decision_function(self, X: MatrixLike) -> ArrayOrList:
         """Raw scores: what the last layer computes before its activation.
 
         Parameters
@@ -558,7 +558,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._targets.decision(score)
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X: MatrixLike) -> Array | list[Array]:
+    def predict_proba(self, X: MatrixLike) -> ArrayOrList:
         """Probabilities of the classes, for the output activations softmax, logistic and tanh.
 
         Parameters
@@ -574,7 +574,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._probabilities(X, log=False)
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X: MatrixLike) -> Array | list[Array]:
+    def predict_log_proba(self, X: MatrixLike) -> ArrayOrList:
         """Logarithms of the probabilities, finite where the probability rounds to 0 too.
 
         Parameters

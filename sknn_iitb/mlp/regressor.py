@@ -1,7 +1,7 @@
 """The regressor."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, overload
 
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import RegressorMixin, _fit_context
@@ -423,6 +423,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _legal_outputs(self, loss):
         return loss.regressor_outputs
+
+    @overload
+    def predict(self, X: MatrixLike, return_std: Literal[False] = False) -> Array: ...
+
+    @overload
+    def predict(self, X: MatrixLike, return_std: Literal[True]) -> tuple[Array, Array]: ...
 
     def predict(self, X: MatrixLike, return_std: bool = False) -> Array | tuple[Array, Array]:
         """Predicted numbers.
