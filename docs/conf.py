@@ -30,6 +30,7 @@ templates_path = ["_templates"]
 autosummary_generate = True
 autosummary_ignore_module_all = False
 autodoc_inherit_docstrings = False
+autodoc_typehints = "none"  # the docstrings have the types, with shapes
 numpydoc_show_class_members = False
 myst_heading_anchors = 3
 

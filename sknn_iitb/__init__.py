@@ -1,6 +1,7 @@
 """Fast neural networks for tabular data: drop-in scikit-learn estimators for the CPU."""
 
 from importlib import import_module
+from typing import Any
 
 from sknn_iitb.mlp import MLPClassifier, MLPRegressor
 
@@ -15,11 +16,11 @@ _LAZY = {
 }
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *_LAZY})

@@ -1,25 +1,34 @@
 """What the families of parts have in common: a part is a small parameter object, found by name in a registry."""
 
 import inspect
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 
 from sknn_iitb._jit.compilation import n_required
 
-__all__ = ["Custom", "Part", "Registry", "one_of", "parameter_defaults"]
+__all__ = ["Custom", "Kernel", "Part", "Registry", "one_of", "parameter_defaults"]
+
+
+_Class = TypeVar("_Class", bound=type)
+
+# a function for the compiler, or for NumPy in schedules: its family says which arguments it gets
+Kernel = Callable[..., Any]
 
 
 @cache
-def parameter_defaults(cls):
+def parameter_defaults(cls: type) -> dict[str, Any]:
     """The constructor's parameters and their defaults."""
     return {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
 
 
-def one_of(names):
+def one_of(names: Iterable[str]) -> StrOptions:
     """The constraint of a parameter that is one of such names; an error has them in this order."""
     constraint = StrOptions(set(names))
     constraint.options = list(names)
@@ -32,21 +41,21 @@ class Part(BaseEstimator):
     Attributes
     ----------
     names : tuple of str
-        The names by which an estimator's parameter selects the part; the first is its own, the others are aliases.
+        The names by which an estimator's parameter selects the part, as given to :meth:`Registry.add`.
     """
 
-    names = ()
-    _parameter_constraints: dict = {}
+    names: tuple[str, ...] = ()
+    _parameter_constraints: dict[str, list[Any]] = {}
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         """Hyperparameters as the compiled function reads them, in the order it states."""
         return ()
 
-    def hyper_array(self, dtype):
+    def hyper_array(self, dtype: DTypeLike) -> NDArray[Any]:
         """:meth:`hyper` as an array."""
         return np.array(self.hyper(), dtype=dtype)
 
-    def validate(self):
+    def validate(self) -> None:
         """Raise `InvalidParameterError`, a ValueError, if a hyperparameter is out of its range."""
         validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), type(self).__name__)
 
@@ -54,12 +63,12 @@ class Part(BaseEstimator):
 class Custom:
     """Mix-in of the parts that wrap a user's function; `form` shows the arguments it must take."""
 
-    form = "f()"
+    form: str = "f()"
 
-    def __init__(self, function):
+    def __init__(self, function: Kernel) -> None:
         self.function = function
 
-    def validate(self):
+    def validate(self) -> None:
         """Raise ValueError unless the function takes the arguments of `form`."""
         expected = self.form.count(",") + 1
         is_plain = inspect.isfunction(self.function) and not (
@@ -82,39 +91,44 @@ class Registry:
         The part that wraps a user's function, constructed as ``custom(function)``; None if there is none.
     """
 
-    def __init__(self, parameter, base, custom=None):
+    def __init__(self, parameter: str, base: type, custom: type | None = None) -> None:
         self.parameter = parameter
         self.base = base
         self.custom = custom
         self._classes = {}
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         """Iterate over the classes, each once."""
         return iter(dict.fromkeys(self._classes.values()))
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         return self._classes[name]
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self._classes
 
-    def add(self, cls):
-        """Enter a class under its names; a decorator."""
-        for name in cls.names:
-            if name in self._classes:
-                raise ValueError(f"{self.parameter}: {name!r} is registered already")
-            self._classes[name] = cls
-        return cls
+    def add(self, *names: str) -> Callable[[_Class], _Class]:
+        """Enter a class under these names, the first being its own and the others aliases; a decorator."""
 
-    def names(self, condition=lambda cls: True):
+        def enter(cls: _Class) -> _Class:
+            for name in names:
+                if name in self._classes:
+                    raise ValueError(f"{self.parameter}: {name!r} is registered already")
+                self._classes[name] = cls
+            cls.names = names
+            return cls
+
+        return enter
+
+    def names(self, condition: Callable[[Any], bool] = lambda cls: True) -> list[str]:
         """All names, aliases included, of the classes that fulfil `condition`."""
         return [name for name, cls in self._classes.items() if condition(cls)]
 
-    def constraint(self, condition=lambda cls: True):
+    def constraint(self, condition: Callable[[Any], bool] = lambda cls: True) -> list[Any]:
         """What scikit-learn's parameter validation accepts for this family."""
         return [one_of(self.names(condition)), self.base] + ([callable] if self.custom else [])
 
-    def resolve(self, value, flat=None):
+    def resolve(self, value: Any, flat: dict[str, Any] | None = None) -> Any:
         """Turn a name, a part or a user's function into a validated part.
 
         Parameters

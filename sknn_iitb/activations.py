@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 
 from sknn_iitb._jit.intrinsics import first, part
 from sknn_iitb._jit.math import exp, expm1, log1p_unit, scaled_tail, sigmoid, tanh
-from sknn_iitb._registry import Custom, Part, Registry
+from sknn_iitb._registry import Custom, Kernel, Part, Registry
 
 __all__ = [
     "ACTIVATIONS",
@@ -51,9 +51,9 @@ class Activation(Part):
         Whether it may stand in a hidden layer, and whether it may be an estimator's ``output_activation``.
     """
 
-    function = None
-    hidden = True
-    output = False
+    function: Kernel | None = None
+    hidden: bool = True
+    output: bool = False
 
 
 class CustomActivation(Custom, Activation):
@@ -66,7 +66,7 @@ class CustomActivation(Custom, Activation):
 _LONG_ROW = 64
 
 
-def elementwise(function, n_arguments):
+def elementwise(function: Kernel, n_arguments: int) -> Kernel:
     """The layer's loop: value <- g(value + bias), slope <- g'(value + bias), in place."""
 
     parameters_in = first(n_arguments - 1)
@@ -89,69 +89,65 @@ def elementwise(function, n_arguments):
     return activate
 
 
-ACTIVATIONS = Registry("activation", Activation, CustomActivation)
+ACTIVATIONS: Registry = Registry("activation", Activation, CustomActivation)
 
 
-def identity(z):
+def _identity(z):
     return z, 1.0
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("identity", "linear")
 class Identity(Activation):
     """g(z) = z, the linear neuron."""
 
-    names = ("identity", "linear")
-    function = staticmethod(identity)
+    function: Kernel = staticmethod(_identity)
     output = True
 
 
-def logistic(z):
+def _logistic(z):
     s = sigmoid(z)
     return s, s * (1.0 - s)
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("logistic", "sigmoid")
 class Logistic(Activation):
     """g(z) = 1 / (1 + e**-z), the sigmoid."""
 
-    names = ("logistic", "sigmoid")
-    function = staticmethod(logistic)
+    function: Kernel = staticmethod(_logistic)
     output = True
 
 
-def hyperbolic_tangent(z):
+def _hyperbolic_tangent(z):
     t = tanh(z)
     return t, 1.0 - t * t
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("tanh")
 class Tanh(Activation):
     """g(z) = (e**z - e**-z) / (e**z + e**-z)."""
 
-    names = ("tanh",)
-    function = staticmethod(hyperbolic_tangent)
+    function: Kernel = staticmethod(_hyperbolic_tangent)
     output = True
 
 
-def relu(z):
+def _relu(z):
     # not max(z, 0.0), which takes a quarter of a second longer to compile; NaN remains NaN
     return 0.0 if z < 0.0 else z, 1.0 if z > 0.0 else 0.0
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("relu")
 class ReLU(Activation):
     """g(z) = max(0, z); slope 0 at 0."""
 
-    names = ("relu",)
-    function = staticmethod(relu)
+    function: Kernel = staticmethod(_relu)
 
 
-def step(z):
+def _step(z):
     value = 1.0 if z > 0.0 else (0.0 if z < 0.0 else z + 0.5)  # a NaN stays a NaN
     return value, 0.5 if abs(z) <= 1.0 else 0.0
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("step")
 class Step(Activation):
     """g(z) = (sign(z) + 1) / 2, so g(0) = 1/2.
 
@@ -160,85 +156,80 @@ class Step(Activation):
     saturation (Bengio, Leonard and Courville, arXiv:1308.3432; Hubara et al., arXiv:1602.02830, eq. 4).
     """
 
-    names = ("step",)
-    function = staticmethod(step)
+    function: Kernel = staticmethod(_step)
     output = True
 
 
-def leaky_relu(z, negative_slope):
+def _leaky_relu(z, negative_slope):
     slope = 1.0 if z > 0.0 else negative_slope
     return slope * z, slope
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("leaky_relu")
 class LeakyReLU(Activation):
     """g(z) = z for z > 0, else negative_slope * z (Maas, Hannun and Ng, 2013)."""
 
-    names = ("leaky_relu",)
-    function = staticmethod(leaky_relu)
+    function: Kernel = staticmethod(_leaky_relu)
     _parameter_constraints = {"negative_slope": [Interval(Real, 0, None, closed="left")]}
 
-    def __init__(self, negative_slope=0.01):
+    def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = negative_slope
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return (self.negative_slope,)
 
 
-def elu(z, alpha):
+def _elu(z, alpha):
     e = alpha * expm1(min(z, 0.0))
     return (z, 1.0) if z > 0.0 else (e, e + alpha)
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("elu")
 class ELU(Activation):
     """g(z) = z for z > 0, else alpha * (e**z - 1) (Clevert, Unterthiner and Hochreiter, arXiv:1511.07289)."""
 
-    names = ("elu",)
-    function = staticmethod(elu)
+    function: Kernel = staticmethod(_elu)
     _parameter_constraints = {"alpha": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, alpha=1.0):
+    def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return (self.alpha,)
 
 
-def selu(z):
+def _selu(z):
     e = 1.0507009873554805 * 1.6732632423543772 * expm1(min(z, 0.0))
     return (1.0507009873554805 * z, 1.0507009873554805) if z > 0.0 else (e, e + 1.0507009873554805 * 1.6732632423543772)
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("selu")
 class SELU(Activation):
     """g(z) = 1.0507 * ELU(z; alpha=1.6733), which keeps mean 0 and variance 1 (Klambauer et al., arXiv:1706.02515)."""
 
-    names = ("selu",)
-    function = staticmethod(selu)
+    function: Kernel = staticmethod(_selu)
 
 
-def celu(z, alpha):
+def _celu(z, alpha):
     e = expm1(min(z, 0.0) / alpha)
     return (z, 1.0) if z > 0.0 else (alpha * e, e + 1.0)
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("celu")
 class CELU(Activation):
     """g(z) = z for z > 0, else alpha * (e**(z / alpha) - 1) (Barron, arXiv:1704.07483)."""
 
-    names = ("celu",)
-    function = staticmethod(celu)
+    function: Kernel = staticmethod(_celu)
     _parameter_constraints = {"alpha": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, alpha=1.0):
+    def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return (self.alpha,)
 
 
-def gelu(z):
+def _gelu(z):
     # beyond 100 the bell is 0 to rounding, but not exactly, and the product with a large z would be seen
     small = -100.0 if z < -100.0 else z
     near = 100.0 if small > 100.0 else small
@@ -248,29 +239,27 @@ def gelu(z):
     return small * cumulative, cumulative + near * (0.3989422804014327 * bell)  # 1 / sqrt(2 pi)
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("gelu")
 class GELU(Activation):
     """g(z) = z * P(Z <= z) for a standard normal Z, not its tanh approximation (arXiv:1606.08415)."""
 
-    names = ("gelu",)
-    function = staticmethod(gelu)
+    function: Kernel = staticmethod(_gelu)
 
 
-def silu(z):
+def _silu(z):
     z = -1000.0 if z < -1000.0 else z  # s is 0 to rounding there, but not exactly
     s = sigmoid(z)
     return z * s, s * (1.0 + z * (1.0 - s))
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("silu", "swish")
 class SiLU(Activation):
     """g(z) = z / (1 + e**-z) (Elfwing, Uchibe and Doya, arXiv:1702.03118)."""
 
-    names = ("silu", "swish")
-    function = staticmethod(silu)
+    function: Kernel = staticmethod(_silu)
 
 
-def mish(z):
+def _mish(z):
     # tanh(log(1 + e)) = ((1 + e)**2 - 1) / ((1 + e)**2 + 1), and 1 to rounding beyond z = 20
     z = -1000.0 if z < -1000.0 else z  # e is 0 to rounding there, but not exactly
     near = 20.0 if z > 20.0 else z
@@ -280,86 +269,79 @@ def mish(z):
     return z * t, t + near * (1.0 - t * t) * (e / (1.0 + e))
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("mish")
 class Mish(Activation):
     """g(z) = z * tanh(log(1 + e**z)) (Misra, arXiv:1908.08681)."""
 
-    names = ("mish",)
-    function = staticmethod(mish)
+    function: Kernel = staticmethod(_mish)
 
 
-def softplus(z):
+def _softplus(z):
     return max(z, 0.0) + log1p_unit(exp(-abs(z))), sigmoid(z)
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("softplus")
 class Softplus(Activation):
     """g(z) = log(1 + e**z)."""
 
-    names = ("softplus",)
-    function = staticmethod(softplus)
+    function: Kernel = staticmethod(_softplus)
     output = True
 
 
-def softsign(z):
+def _softsign(z):
     inverse = 1.0 / (1.0 + abs(z))
     return z * inverse, inverse * inverse
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("softsign")
 class Softsign(Activation):
     """g(z) = z / (1 + abs(z))."""
 
-    names = ("softsign",)
-    function = staticmethod(softsign)
+    function: Kernel = staticmethod(_softsign)
 
 
-def hard_sigmoid(z):
+def _hard_sigmoid(z):
     return min(max(z / 6.0 + 0.5, 0.0), 1.0), 1.0 / 6.0 if abs(z) < 3.0 else 0.0
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("hard_sigmoid")
 class HardSigmoid(Activation):
     """g(z) = z / 6 + 1/2, kept between 0 and 1."""
 
-    names = ("hard_sigmoid",)
-    function = staticmethod(hard_sigmoid)
+    function: Kernel = staticmethod(_hard_sigmoid)
 
 
-def hard_tanh(z):
+def _hard_tanh(z):
     return min(max(z, -1.0), 1.0), 1.0 if abs(z) < 1.0 else 0.0
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("hard_tanh")
 class HardTanh(Activation):
     """g(z) = z, kept between -1 and 1."""
 
-    names = ("hard_tanh",)
-    function = staticmethod(hard_tanh)
+    function: Kernel = staticmethod(_hard_tanh)
 
 
-def exponential(z):
+def _exponential(z):
     e = exp(z)
     return e, e
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("exponential", "exp")
 class Exponential(Activation):
     """g(z) = e**z, for positive targets; an output only."""
 
-    names = ("exponential", "exp")
-    function = staticmethod(exponential)
+    function: Kernel = staticmethod(_exponential)
     hidden = False
     output = True
 
 
-@ACTIVATIONS.add
+@ACTIVATIONS.add("softmax")
 class Softmax(Activation):
     """g(z)_i = e**z_i / sum_j e**z_j over the outputs of a row; an output only.
 
     It belongs to a whole layer, not to a neuron: the losses apply it, with its full Jacobian.
     """
 
-    names = ("softmax",)
     hidden = False
     output = True

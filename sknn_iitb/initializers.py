@@ -3,7 +3,10 @@
 An initializer draws the weight matrix, of shape (fan_in, fan_out), and the biases of one layer after the other.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_iitb._registry import Part, Registry
 
@@ -21,11 +24,14 @@ __all__ = [
     "Zeros",
 ]
 
+# weights and biases
+Layer = tuple[NDArray[Any], NDArray[Any]]
+
 
 class Initializer(Part):
     """Base of the initializers."""
 
-    def draw(self, rng, fan_in, fan_out, activation):
+    def draw(self, rng: np.random.RandomState, fan_in: int, fan_out: int, activation: Any) -> Layer:
         """Draw one layer.
 
         Parameters
@@ -42,21 +48,19 @@ class Initializer(Part):
         """
         return self.weights(rng, fan_in, fan_out), np.zeros(fan_out)
 
-    def weights(self, rng, fan_in, fan_out):
+    def weights(self, rng: np.random.RandomState, fan_in: int, fan_out: int) -> NDArray[Any]:
         """Draw the weights of one layer whose biases start at zero."""
         raise NotImplementedError
 
 
-INITIALIZERS = Registry("init", Initializer)
+INITIALIZERS: Registry = Registry("init", Initializer)
 
 
-@INITIALIZERS.add
+@INITIALIZERS.add("auto")
 class Auto(Initializer):
     """scikit-learn's: weights and biases uniform in +-sqrt(c / (fan_in + fan_out)), c = 2 for logistic, else 6."""
 
-    names = ("auto",)
-
-    def draw(self, rng, fan_in, fan_out, activation):
+    def draw(self, rng: np.random.RandomState, fan_in: int, fan_out: int, activation: Any) -> Layer:
         bound = np.sqrt((2.0 if "logistic" in activation.names else 6.0) / (fan_in + fan_out))
         return rng.uniform(-bound, bound, (fan_in, fan_out)), rng.uniform(-bound, bound, fan_out)
 
@@ -66,84 +70,68 @@ def _uniform(rng, variance, shape):
     return rng.uniform(-bound, bound, shape)
 
 
-@INITIALIZERS.add
+@INITIALIZERS.add("glorot_uniform")
 class GlorotUniform(Initializer):
     """Variance 2 / (fan_in + fan_out), uniform (Glorot and Bengio, AISTATS 2010)."""
 
-    names = ("glorot_uniform",)
-
-    def weights(self, rng, fan_in, fan_out):
+    def weights(self, rng: np.random.RandomState, fan_in: int, fan_out: int) -> NDArray[Any]:
         return _uniform(rng, 2 / (fan_in + fan_out), (fan_in, fan_out))
 
 
-@INITIALIZERS.add
+@INITIALIZERS.add("glorot_normal")
 class GlorotNormal(Initializer):
     """Variance 2 / (fan_in + fan_out), normal (Glorot and Bengio, AISTATS 2010)."""
 
-    names = ("glorot_normal",)
-
-    def weights(self, rng, fan_in, fan_out):
+    def weights(self, rng: np.random.RandomState, fan_in: int, fan_out: int) -> NDArray[Any]:
         return rng.normal(0, np.sqrt(2 / (fan_in + fan_out)), (fan_in, fan_out))
 
 
-@INITIALIZERS.add
+@INITIALIZERS.add("he_uniform")
 class HeUniform(Initializer):
     """Variance 2 / fan_in, uniform (He et al., arXiv:1502.01852)."""
 
-    names = ("he_uniform",)
-
-    def weights(self, rng, fan_in, fan_out):
+    def weights(self, rng: np.random.RandomState, fan_in: int, fan_out: int) -> NDArray[Any]:
         return _uniform(rng, 2 / fan_in, (fan_in, fan_out))
 
 
-@INITIALIZERS.add
+@INITIALIZERS.add("he_normal")
 class HeNormal(Initializer):
     """Variance 2 / fan_in, normal (He et al., arXiv:1502.01852)."""
 
-    names = ("he_normal",)
-
-    def weights(self, rng, fan_in, fan_out):
+    def weights(self, rng: np.random.RandomState, fan_in: int, fan_out: int) -> NDArray[Any]:
         return rng.normal(0, np.sqrt(2 / fan_in), (fan_in, fan_out))
 
 
-@INITIALIZERS.add
+@INITIALIZERS.add("lecun_uniform")
 class LecunUniform(Initializer):
     """Variance 1 / fan_in, uniform (LeCun et al., Efficient BackProp, 1998)."""
 
-    names = ("lecun_uniform",)
-
-    def weights(self, rng, fan_in, fan_out):
+    def weights(self, rng: np.random.RandomState, fan_in: int, fan_out: int) -> NDArray[Any]:
         return _uniform(rng, 1 / fan_in, (fan_in, fan_out))
 
 
-@INITIALIZERS.add
+@INITIALIZERS.add("lecun_normal")
 class LecunNormal(Initializer):
     """Variance 1 / fan_in, normal (LeCun et al., Efficient BackProp, 1998)."""
 
-    names = ("lecun_normal",)
-
-    def weights(self, rng, fan_in, fan_out):
+    def weights(self, rng: np.random.RandomState, fan_in: int, fan_out: int) -> NDArray[Any]:
         return rng.normal(0, np.sqrt(1 / fan_in), (fan_in, fan_out))
 
 
-@INITIALIZERS.add
+@INITIALIZERS.add("orthogonal")
 class Orthogonal(Initializer):
     """A random matrix with orthonormal rows or columns, whichever are fewer (Saxe et al., arXiv:1312.6120)."""
 
-    names = ("orthogonal",)
-
-    def weights(self, rng, fan_in, fan_out):
+    def weights(self, rng: np.random.RandomState, fan_in: int, fan_out: int) -> NDArray[Any]:
         gaussian = rng.normal(size=(max(fan_in, fan_out), min(fan_in, fan_out)))
         q, r = np.linalg.qr(gaussian)
         q = q * np.sign(np.diag(r))  # without the signs the draw is not uniform over the orthogonal matrices
         return q if fan_in >= fan_out else q.T
 
 
-@INITIALIZERS.add
+@INITIALIZERS.add("zeros")
 class Zeros(Initializer):
     """All zero: for a net without hidden layers; the neurons of a hidden layer would stay equal for ever."""
 
-    names = ("zeros",)
-
-    def weights(self, rng, fan_in, fan_out):
+    def weights(self, rng: np.random.RandomState, fan_in: int, fan_out: int) -> NDArray[Any]:
         return np.zeros((fan_in, fan_out))

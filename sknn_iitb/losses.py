@@ -11,15 +11,18 @@ together; its losses (*rowwise*) are loops of their own.
 A user's own loss is a function ``f(value, target)`` of that form, given as ``loss=f``.
 """
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import sklearn
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval
 
 from sknn_iitb._jit.intrinsics import first, part
 from sknn_iitb._jit.math import exp, log1p_unit, sigmoid, tanh
-from sknn_iitb._registry import Custom, Part, Registry
+from sknn_iitb._registry import Custom, Kernel, Part, Registry
 from sknn_iitb._rowwise import gaussian, quantiles, softmax_focal, softmax_log_loss, softmax_squared_error
 
 __all__ = [
@@ -59,18 +62,18 @@ class Loss(Part):
         Whether it makes sense for targets between those of two classes, as label smoothing makes them.
     """
 
-    function = None
-    fused = {}
-    rowwise = {}
-    classifier_outputs = ()
-    regressor_outputs = ()
-    mean_over_outputs = False
-    soft_targets = False
+    function: Kernel | None = None
+    fused: dict[str, Kernel] = {}
+    rowwise: dict[str, Kernel] = {}
+    classifier_outputs: tuple[str, ...] = ()
+    regressor_outputs: tuple[str, ...] = ()
+    mean_over_outputs: bool = False
+    soft_targets: bool = False
 
-    def check_target(self, y):
+    def check_target(self, y: NDArray[Any]) -> None:
         """Raise ValueError if a target value is outside the loss's domain."""
 
-    def loop(self, output):
+    def loop(self, output: str) -> tuple[Kernel, Kernel | None, bool]:
         """The loop for an output activation: the function to compile, its template, and whether it takes raw scores."""
         if output in self.rowwise:
             return self.rowwise[output], None, True
@@ -80,25 +83,25 @@ class Loss(Part):
 
     # for a regressor; where a target has one output, all of them leave things as they are
 
-    def widen(self, Y):
+    def widen(self, Y: NDArray[Any]) -> NDArray[Any]:
         """The matrix that the net learns, from targets of shape (n_samples, n_targets)."""
         return Y
 
-    def narrow(self, value):
+    def narrow(self, value: NDArray[Any]) -> NDArray[Any]:
         """Predictions of shape (n_samples, n_targets) or (n_samples, n_targets, n_each), from the outputs."""
         return value
 
-    def transformable(self, n_targets):
+    def transformable(self, n_targets: int) -> bool:
         """Whether scikit-learn's TransformedTargetRegressor can give back all that is predicted."""
         return True
 
     # not `score`, for which scikit-learn would add its requests of metadata
-    def quality(self, y, prediction, sample_weight=None):
+    def quality(self, y: NDArray[Any], prediction: NDArray[Any], sample_weight: ArrayLike | None = None) -> float:
         """How good predictions are: the coefficient of determination R2."""
         return sklearn.metrics.r2_score(y, prediction, sample_weight=sample_weight)
 
 
-def pointwise(function, n_arguments):
+def pointwise(function: Kernel, n_arguments: int) -> Kernel:
     """The batch's loop: gradient <- weight f', the weighted sum of f is returned."""
 
     parameters_in = first(n_arguments - 2)
@@ -126,33 +129,32 @@ class CustomLoss(Custom, Loss):
 
     form = "f(value, target)"
 
-    classifier_outputs = ("logistic", "tanh", "identity")
-    regressor_outputs = _REGRESSOR_OUTPUTS
+    classifier_outputs: tuple[str, ...] = ("logistic", "tanh", "identity")
+    regressor_outputs: tuple[str, ...] = _REGRESSOR_OUTPUTS
 
 
-LOSSES = Registry("loss", Loss, CustomLoss)
+LOSSES: Registry = Registry("loss", Loss, CustomLoss)
 
 
 # --- classification ---------------------------------------------------------------------------------------------
 
 
-def logistic_log_loss(z, y):
+def _logistic_log_loss(z, y):
     # log(1 + e**z) - y z, with an exponential that cannot overflow
     return max(z, 0.0) - y * z + log1p_unit(exp(-abs(z))), sigmoid(z) - y
 
 
-@LOSSES.add
+@LOSSES.add("log_loss", "cross_entropy")
 class LogLoss(Loss):
     """Cross entropy: -sum_j y_j log p_j with softmax, -sum_j (y_j log p_j + (1 - y_j) log(1 - p_j)) with logistic."""
 
-    names = ("log_loss", "cross_entropy")
-    fused = {"logistic": logistic_log_loss}
-    rowwise = {"softmax": softmax_log_loss}
-    classifier_outputs = ("logistic", "softmax")
+    fused: dict[str, Kernel] = {"logistic": _logistic_log_loss}
+    rowwise: dict[str, Kernel] = {"softmax": softmax_log_loss}
+    classifier_outputs: tuple[str, ...] = ("logistic", "softmax")
     soft_targets = True
 
 
-def logistic_focal(z, y, gamma):
+def _logistic_focal(z, y, gamma):
     # logarithms of p and of q = 1 - p, neither of which can overflow, nor cancel where it is small
     rest = log1p_unit(exp(-abs(z)))
     log_p, log_q = min(z, 0.0) - rest, -max(z, 0.0) - rest
@@ -163,73 +165,69 @@ def logistic_focal(z, y, gamma):
     return loss, slope
 
 
-@LOSSES.add
+@LOSSES.add("focal")
 class Focal(Loss):
     """-(1 - p)**gamma log p of the true class: cross entropy that cares less for what is learned already.
 
     (Lin et al., arXiv:1708.02002, eq. 4.) gamma = 0 is cross entropy.
     """
 
-    names = ("focal",)
-    fused = {"logistic": logistic_focal}
-    rowwise = {"softmax": softmax_focal}
-    classifier_outputs = ("logistic", "softmax")
+    fused: dict[str, Kernel] = {"logistic": _logistic_focal}
+    rowwise: dict[str, Kernel] = {"softmax": softmax_focal}
+    classifier_outputs: tuple[str, ...] = ("logistic", "softmax")
     _parameter_constraints = {"gamma": [Interval(Real, 0, None, closed="left")]}
 
-    def __init__(self, gamma=2.0):
+    def __init__(self, gamma: float = 2.0) -> None:
         self.gamma = gamma
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return (self.gamma,)
 
 
-def hinge(value, y):
+def _hinge(value, y):
     shortfall = 1.0 - y * value
     return max(shortfall, 0.0), -y if shortfall > 0.0 else 0.0
 
 
-@LOSSES.add
+@LOSSES.add("hinge")
 class Hinge(Loss):
     """max(0, 1 - y z) with y = -1 or 1; with several classes each against the rest."""
 
-    names = ("hinge",)
-    function = staticmethod(hinge)
-    classifier_outputs = ("identity",)
+    function: Kernel = staticmethod(_hinge)
+    classifier_outputs: tuple[str, ...] = ("identity",)
 
 
-def perceptron(z, y):
+def _perceptron(z, y):
     return max(-y * z, 0.0), 0.0 if y * z > 0.0 else -y
 
 
-@LOSSES.add
+@LOSSES.add("perceptron")
 class Perceptron(Loss):
     """max(0, -y z) with y = -1 or 1, its slope -y at z = 0: Rosenblatt's rule; several classes each against the rest.
 
     It looks at the raw score, so a step output, which has no slope of its own, trains like a linear one.
     """
 
-    names = ("perceptron",)
-    fused = {"identity": perceptron, "step": perceptron}
-    classifier_outputs = ("identity", "step")
+    fused: dict[str, Kernel] = {"identity": _perceptron, "step": _perceptron}
+    classifier_outputs: tuple[str, ...] = ("identity", "step")
 
 
 # --- classification and regression ------------------------------------------------------------------------------
 
 
-def squared_error(value, y):
+def _squared_error(value, y):
     residual = value - y
     return 0.5 * residual * residual, residual
 
 
-@LOSSES.add
+@LOSSES.add("squared_error", "mse")
 class SquaredError(Loss):
     """Half the squared error, sum_j (g(z)_j - y_j)**2 / 2."""
 
-    names = ("squared_error", "mse")
-    function = staticmethod(squared_error)
-    rowwise = {"softmax": softmax_squared_error}
-    classifier_outputs = ("logistic", "softmax", "tanh", "identity")
-    regressor_outputs = _REGRESSOR_OUTPUTS
+    function: Kernel = staticmethod(_squared_error)
+    rowwise: dict[str, Kernel] = {"softmax": softmax_squared_error}
+    classifier_outputs: tuple[str, ...] = ("logistic", "softmax", "tanh", "identity")
+    regressor_outputs: tuple[str, ...] = _REGRESSOR_OUTPUTS
     mean_over_outputs = True
     soft_targets = True
 
@@ -237,51 +235,49 @@ class SquaredError(Loss):
 # --- regression -------------------------------------------------------------------------------------------------
 
 
-def absolute_error(value, y):
+def _absolute_error(value, y):
     residual = value - y
     return abs(residual), 1.0 if residual > 0.0 else (-1.0 if residual < 0.0 else residual)
 
 
-@LOSSES.add
+@LOSSES.add("absolute_error")
 class AbsoluteError(Loss):
     """abs(g(z) - y), which the conditional median minimises."""
 
-    names = ("absolute_error",)
-    function = staticmethod(absolute_error)
-    regressor_outputs = _REGRESSOR_OUTPUTS
+    function: Kernel = staticmethod(_absolute_error)
+    regressor_outputs: tuple[str, ...] = _REGRESSOR_OUTPUTS
     mean_over_outputs = True
 
 
-def huber(value, y, delta):
+def _huber(value, y, delta):
     residual = value - y
     clipped = min(max(residual, -delta), delta)
     return clipped * (residual - 0.5 * clipped), clipped
 
 
-@LOSSES.add
+@LOSSES.add("huber")
 class Huber(Loss):
     """r**2 / 2 for abs(r) <= delta, else delta * (abs(r) - delta / 2), of the residual r (Huber, 1964)."""
 
-    names = ("huber",)
-    function = staticmethod(huber)
-    regressor_outputs = _REGRESSOR_OUTPUTS
+    function: Kernel = staticmethod(_huber)
+    regressor_outputs: tuple[str, ...] = _REGRESSOR_OUTPUTS
     mean_over_outputs = True
     _parameter_constraints = {"delta": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, delta=1.0):
+    def __init__(self, delta: float = 1.0) -> None:
         self.delta = delta
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return (self.delta,)
 
 
-def quantile(value, y, q):
+def _quantile(value, y, q):
     residual = value - y
     slope = 1.0 - q if residual > 0.0 else (-q if residual < 0.0 else residual)
     return slope * residual, slope
 
 
-@LOSSES.add
+@LOSSES.add("quantile")
 class Quantile(Loss):
     """The pinball loss: (1 - quantile) r for a residual r = g(z) - y > 0, else -quantile r.
 
@@ -295,16 +291,15 @@ class Quantile(Loss):
     quantile : float in (0, 1), or increasing list of them, default=0.5
     """
 
-    names = ("quantile",)
-    function = staticmethod(quantile)
-    regressor_outputs = _REGRESSOR_OUTPUTS
+    function: Kernel = staticmethod(_quantile)
+    regressor_outputs: tuple[str, ...] = _REGRESSOR_OUTPUTS
     mean_over_outputs = True
     _parameter_constraints = {"quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"]}
 
-    def __init__(self, quantile=0.5):
+    def __init__(self, quantile: float | Sequence[float] = 0.5) -> None:
         self.quantile = quantile
 
-    def validate(self):
+    def validate(self) -> None:
         super().validate()
         q = self.hyper()
         if not (len(q) and all(isinstance(x, Real) and 0 < x < 1 for x in q) and list(q) == sorted(set(q))):
@@ -313,26 +308,26 @@ class Quantile(Loss):
                 f"{self.quantile!r}."
             )
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return (self.quantile,) if isinstance(self.quantile, Real) else tuple(self.quantile)
 
     @property
     def _several(self):
         return not isinstance(self.quantile, Real)
 
-    def loop(self, output):
+    def loop(self, output: str) -> tuple[Kernel, Kernel | None, bool]:
         return (quantiles, None, False) if self._several else super().loop(output)
 
-    def widen(self, Y):
+    def widen(self, Y: NDArray[Any]) -> NDArray[Any]:
         return np.repeat(Y, len(self.hyper()), axis=1)
 
-    def narrow(self, value):
+    def narrow(self, value: NDArray[Any]) -> NDArray[Any]:
         return np.sort(value.reshape(len(value), -1, len(self.hyper())), axis=2) if self._several else value
 
-    def transformable(self, n_targets):
+    def transformable(self, n_targets: int) -> bool:
         return not self._several or n_targets == 1  # its transformers take no third axis
 
-    def quality(self, y, prediction, sample_weight=None):
+    def quality(self, y: NDArray[Any], prediction: NDArray[Any], sample_weight: ArrayLike | None = None) -> float:
         each = np.moveaxis(prediction, -1, 0) if self._several else [prediction]
         scores = [
             sklearn.metrics.d2_pinball_score(y, one, sample_weight=sample_weight, alpha=q)
@@ -341,70 +336,67 @@ class Quantile(Loss):
         return float(np.mean(scores))
 
 
-def log_cosh(value, y):
+def _log_cosh(value, y):
     size = abs(value - y)
     return size + log1p_unit(exp(-2.0 * size)) - 0.6931471805599453, tanh(value - y)
 
 
-@LOSSES.add
+@LOSSES.add("log_cosh")
 class LogCosh(Loss):
     """log(cosh(g(z) - y)): the squared error near zero, the absolute error far away."""
 
-    names = ("log_cosh",)
-    function = staticmethod(log_cosh)
-    regressor_outputs = _REGRESSOR_OUTPUTS
+    function: Kernel = staticmethod(_log_cosh)
+    regressor_outputs: tuple[str, ...] = _REGRESSOR_OUTPUTS
     mean_over_outputs = True
 
 
-def poisson(value, y):
+def _poisson(value, y):
     p = max(value, 1e-15)  # its square is still a float32
     return (y * np.log(y / p) if y > 0.0 else 0.0) - y + p, 1.0 - y / p
 
 
-def exponential_poisson(z, y):
+def _exponential_poisson(z, y):
     p = exp(z)
     return (y * (np.log(y) - z) if y > 0.0 else 0.0) - y + p, p - y
 
 
-@LOSSES.add
+@LOSSES.add("poisson")
 class Poisson(Loss):
     """Half the Poisson deviance, y log(y / p) - y + p, for counts y >= 0 and p = g(z) > 0."""
 
-    names = ("poisson",)
-    function = staticmethod(poisson)
-    fused = {"exponential": exponential_poisson}
-    regressor_outputs = _POSITIVE_OUTPUTS
+    function: Kernel = staticmethod(_poisson)
+    fused: dict[str, Kernel] = {"exponential": _exponential_poisson}
+    regressor_outputs: tuple[str, ...] = _POSITIVE_OUTPUTS
 
-    def check_target(self, y):
+    def check_target(self, y: NDArray[Any]) -> None:
         if np.min(y) < 0:
             raise ValueError(f"loss='poisson' requires y >= 0, got a minimum of {np.min(y)}.")
 
 
-def gamma(value, y):
+def _gamma(value, y):
     p = max(value, 1e-15)  # its square is still a float32
     return y / p - np.log(y / p) - 1.0, (1.0 - y / p) / p
 
 
-def exponential_gamma(z, y):
+def _exponential_gamma(z, y):
     ratio = y * exp(-z)
     return ratio - (np.log(y) - z) - 1.0, 1.0 - ratio
 
 
-@LOSSES.add
+@LOSSES.add("gamma")
 class Gamma(Loss):
     """Half the gamma deviance, y / p - log(y / p) - 1, for y > 0 and p = g(z) > 0."""
 
-    names = ("gamma",)
-    function = staticmethod(gamma)
-    fused = {"exponential": exponential_gamma}
-    regressor_outputs = _POSITIVE_OUTPUTS
+    function: Kernel = staticmethod(_gamma)
+    fused: dict[str, Kernel] = {"exponential": _exponential_gamma}
+    regressor_outputs: tuple[str, ...] = _POSITIVE_OUTPUTS
 
-    def check_target(self, y):
+    def check_target(self, y: NDArray[Any]) -> None:
         if np.min(y) <= 0:
             raise ValueError(f"loss='gamma' requires y > 0, got a minimum of {np.min(y)}.")
 
 
-@LOSSES.add
+@LOSSES.add("gaussian")
 class Gaussian(Loss):
     """log(s) + r**2 / (2 s**2): the negative log-likelihood of a normal distribution of mean g(z) and deviation s.
 
@@ -417,30 +409,29 @@ class Gaussian(Loss):
         In the square of the targets' unit.
     """
 
-    names = ("gaussian",)
-    function = staticmethod(gaussian)
-    regressor_outputs = ("identity",)
+    function: Kernel = staticmethod(gaussian)
+    regressor_outputs: tuple[str, ...] = ("identity",)
     _parameter_constraints = {"var_floor": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, var_floor=1e-6):
+    def __init__(self, var_floor: float = 1e-6) -> None:
         self.var_floor = var_floor
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return (self.var_floor,)
 
-    def loop(self, output):
+    def loop(self, output: str) -> tuple[Kernel, Kernel | None, bool]:
         return self.function, None, False
 
-    def widen(self, Y):
+    def widen(self, Y: NDArray[Any]) -> NDArray[Any]:
         return np.hstack([Y, np.zeros_like(Y)])
 
-    def narrow(self, value):
+    def narrow(self, value: NDArray[Any]) -> NDArray[Any]:
         return value[:, : value.shape[1] // 2]
 
-    def transformable(self, n_targets):
+    def transformable(self, n_targets: int) -> bool:
         return False  # it has no return_std
 
-    def deviation(self, value):
+    def deviation(self, value: NDArray[Any]) -> NDArray[Any]:
         """Standard deviations of shape (n_samples, n_targets), from the outputs."""
         # the root of a sum of squares, which does not overflow where the variance would
         return np.hypot(np.exp(value[:, value.shape[1] // 2 :] / 2), value.dtype.type(self.var_floor**0.5))

@@ -17,7 +17,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._registry import Custom, Part, Registry
+from sknn_iitb._registry import Custom, Kernel, Part, Registry
 
 __all__ = [
     "LBFGS",
@@ -58,13 +58,13 @@ class Optimizer(Part):
         Whether ``batch_size="auto"`` means all samples.
     """
 
-    kernel = None
-    n_slots = 0
-    decays = False
-    full_batch = False
+    kernel: Kernel | None = None
+    n_slots: int = 0
+    decays: bool = False
+    full_batch: bool = False
 
     @property
-    def identity(self):
+    def identity(self) -> str:
         """What has to be the same for another optimizer to continue from this one's memory."""
         return f"{type(self).__module__}.{type(self).__qualname__}"
 
@@ -77,21 +77,21 @@ class CustomOptimizer(Custom, Optimizer):
     decays = True
 
     @property
-    def kernel(self):
+    def kernel(self) -> Kernel:
         """The user's function."""
         return self.function
 
     @property
-    def identity(self):
+    def identity(self) -> str:
         """A digest of the function's code, which a pickle does not change."""
         # version 2 of the format does not depend on what else refers to the constants
         return hashlib.sha256(marshal.dumps(self.function.__code__, 2)).hexdigest()
 
 
-OPTIMIZERS = Registry("solver", Optimizer, CustomOptimizer)
+OPTIMIZERS: Registry = Registry("solver", Optimizer, CustomOptimizer)
 
 
-def sgd(theta, gradient, slots, hyper, rate, decay, step):
+def _sgd(theta, gradient, slots, hyper, rate, decay, step):
     momentum, nesterov = theta.dtype.type(hyper[0]), hyper[1] != 0
     velocity = slots[0]
     if nesterov:
@@ -104,7 +104,7 @@ def sgd(theta, gradient, slots, hyper, rate, decay, step):
             theta[i] += velocity[i]
 
 
-@OPTIMIZERS.add
+@OPTIMIZERS.add("sgd")
 class SGD(Optimizer):
     """Gradient descent: v <- momentum v - eta g; theta <- theta + v.
 
@@ -112,20 +112,19 @@ class SGD(Optimizer):
     (Sutskever et al., ICML 2013, in the form of Bengio et al., arXiv:1212.0901, eq. 7).
     """
 
-    names = ("sgd",)
-    kernel = staticmethod(sgd)
+    kernel: Kernel = staticmethod(_sgd)
     n_slots = 1
     _parameter_constraints = {"momentum": _FRACTION, "nesterovs_momentum": ["boolean"]}
 
-    def __init__(self, momentum=0.9, nesterovs_momentum=True):
+    def __init__(self, momentum: float = 0.9, nesterovs_momentum: bool = True) -> None:
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return self.momentum, self.nesterovs_momentum
 
 
-def rmsprop(theta, gradient, slots, hyper, rate, decay, step):
+def _rmsprop(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
     rho, rest, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1])
     square = slots[0]
@@ -134,24 +133,23 @@ def rmsprop(theta, gradient, slots, hyper, rate, decay, step):
         theta[i] -= rate * gradient[i] / (np.sqrt(square[i]) + epsilon)
 
 
-@OPTIMIZERS.add
+@OPTIMIZERS.add("rmsprop")
 class RMSprop(Optimizer):
     """s <- rho s + (1 - rho) g**2; theta <- theta - eta g / (sqrt(s) + epsilon) (Hinton's lecture 6e, 2012)."""
 
-    names = ("rmsprop",)
-    kernel = staticmethod(rmsprop)
+    kernel: Kernel = staticmethod(_rmsprop)
     n_slots = 1
     _parameter_constraints = {"rho": _FRACTION, "epsilon": _POSITIVE}
 
-    def __init__(self, rho=0.9, epsilon=1e-8):
+    def __init__(self, rho: float = 0.9, epsilon: float = 1e-8) -> None:
         self.rho = rho
         self.epsilon = epsilon
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return self.rho, self.epsilon
 
 
-def adagrad(theta, gradient, slots, hyper, rate, decay, step):
+def _adagrad(theta, gradient, slots, hyper, rate, decay, step):
     epsilon = theta.dtype.type(hyper[0])
     square = slots[0]
     for i in range(theta.size):
@@ -159,26 +157,25 @@ def adagrad(theta, gradient, slots, hyper, rate, decay, step):
         theta[i] -= rate * gradient[i] / (np.sqrt(square[i]) + epsilon)
 
 
-@OPTIMIZERS.add
+@OPTIMIZERS.add("adagrad")
 class Adagrad(Optimizer):
     """s <- s + g**2; theta <- theta - eta g / (sqrt(s) + epsilon) (Duchi, Hazan and Singer, JMLR 2011).
 
     The usual ``learning_rate_init`` is 0.01 or more: its steps only shrink.
     """
 
-    names = ("adagrad",)
-    kernel = staticmethod(adagrad)
+    kernel: Kernel = staticmethod(_adagrad)
     n_slots = 1
     _parameter_constraints = {"epsilon": _POSITIVE}
 
-    def __init__(self, epsilon=1e-8):
+    def __init__(self, epsilon: float = 1e-8) -> None:
         self.epsilon = epsilon
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return (self.epsilon,)
 
 
-def adadelta(theta, gradient, slots, hyper, rate, decay, step):
+def _adadelta(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
     rho, rest, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1])
     square, moved = slots[0], slots[1]
@@ -189,27 +186,26 @@ def adadelta(theta, gradient, slots, hyper, rate, decay, step):
         theta[i] -= rate * change
 
 
-@OPTIMIZERS.add
+@OPTIMIZERS.add("adadelta")
 class Adadelta(Optimizer):
     """d = sqrt(u + epsilon) / sqrt(s + epsilon) g, with running means s of g**2 and u of d**2; theta <- theta - eta d.
 
     (Zeiler, arXiv:1212.5701, algorithm 1.) It finds its own step: use ``learning_rate_init=1``.
     """
 
-    names = ("adadelta",)
-    kernel = staticmethod(adadelta)
+    kernel: Kernel = staticmethod(_adadelta)
     n_slots = 2
     _parameter_constraints = {"rho": _FRACTION, "epsilon": _POSITIVE}
 
-    def __init__(self, rho=0.95, epsilon=1e-6):
+    def __init__(self, rho: float = 0.95, epsilon: float = 1e-6) -> None:
         self.rho = rho
         self.epsilon = epsilon
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return self.rho, self.epsilon
 
 
-def adam(theta, gradient, slots, hyper, rate, decay, step):
+def _adam(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
     eta = f(rate * np.sqrt(1 - hyper[1] ** step) / (1 - hyper[0] ** step))
     beta_1, rest_1, beta_2, rest_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1]), f(hyper[2])
@@ -220,7 +216,7 @@ def adam(theta, gradient, slots, hyper, rate, decay, step):
         theta[i] -= eta * mean[i] / (np.sqrt(square[i]) + epsilon)
 
 
-@OPTIMIZERS.add
+@OPTIMIZERS.add("adam")
 class Adam(Optimizer):
     """m, s: running means of g and g**2; theta <- theta - eta_t m / (sqrt(s) + epsilon).
 
@@ -228,21 +224,20 @@ class Adam(Optimizer):
     form at the end of section 2, which is scikit-learn's too).
     """
 
-    names = ("adam",)
-    kernel = staticmethod(adam)
+    kernel: Kernel = staticmethod(_adam)
     n_slots = 2
     _parameter_constraints = _BETAS
 
-    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+    def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8) -> None:
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return self.beta_1, self.beta_2, self.epsilon
 
 
-def amsgrad(theta, gradient, slots, hyper, rate, decay, step):
+def _amsgrad(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
     eta = f(rate * np.sqrt(1 - hyper[1] ** step) / (1 - hyper[0] ** step))
     beta_1, rest_1, beta_2, rest_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1]), f(hyper[2])
@@ -254,16 +249,15 @@ def amsgrad(theta, gradient, slots, hyper, rate, decay, step):
         theta[i] -= eta * mean[i] / (np.sqrt(largest[i]) + epsilon)
 
 
-@OPTIMIZERS.add
+@OPTIMIZERS.add("amsgrad")
 class AMSGrad(Adam):
     """Adam with the largest s so far in place of s (Reddi, Kale and Kumar, arXiv:1904.09237, algorithm 2)."""
 
-    names = ("amsgrad",)
-    kernel = staticmethod(amsgrad)
+    kernel: Kernel = staticmethod(_amsgrad)
     n_slots = 3
 
 
-def adamax(theta, gradient, slots, hyper, rate, decay, step):
+def _adamax(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
     eta = f(rate / (1 - hyper[0] ** step))
     beta_1, rest_1, beta_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(hyper[2])
@@ -274,18 +268,17 @@ def adamax(theta, gradient, slots, hyper, rate, decay, step):
         theta[i] -= eta * mean[i] / norm[i]
 
 
-@OPTIMIZERS.add
+@OPTIMIZERS.add("adamax")
 class Adamax(Adam):
     """u <- max(beta_2 u, abs(g) + epsilon); theta <- theta - eta / (1 - beta_1**t) m / u.
 
     (Kingma and Ba, arXiv:1412.6980, algorithm 2.)
     """
 
-    names = ("adamax",)
-    kernel = staticmethod(adamax)
+    kernel: Kernel = staticmethod(_adamax)
 
 
-def nadam(theta, gradient, slots, hyper, rate, decay, step):
+def _nadam(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
     eta_mean = f(rate * hyper[0] / (1 - hyper[0] ** (step + 1)))
     eta_gradient = f(rate * (1 - hyper[0]) / (1 - hyper[0] ** step))
@@ -298,18 +291,17 @@ def nadam(theta, gradient, slots, hyper, rate, decay, step):
         theta[i] -= (eta_mean * mean[i] + eta_gradient * gradient[i]) / (np.sqrt(square[i] * unbias) + epsilon)
 
 
-@OPTIMIZERS.add
+@OPTIMIZERS.add("nadam")
 class NAdam(Adam):
     """Adam that looks ahead: beta_1 m / (1 - beta_1**(t+1)) + (1 - beta_1) g / (1 - beta_1**t) for the corrected m.
 
     (Dozat, ICLR workshop 2016, algorithm 2 with a constant beta_1.)
     """
 
-    names = ("nadam",)
-    kernel = staticmethod(nadam)
+    kernel: Kernel = staticmethod(_nadam)
 
 
-def adamw(theta, gradient, slots, hyper, rate, decay, step):
+def _adamw(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
     eta = f(rate / (1 - hyper[0] ** step))
     unbias = f(1 / (1 - hyper[1] ** step))
@@ -322,7 +314,7 @@ def adamw(theta, gradient, slots, hyper, rate, decay, step):
         theta[i] = keep * theta[i] - eta * mean[i] / (np.sqrt(square[i] * unbias) + epsilon)
 
 
-@OPTIMIZERS.add
+@OPTIMIZERS.add("adamw")
 class AdamW(Optimizer):
     """Adam plus theta <- theta - eta weight_decay theta, for weights and not for biases.
 
@@ -330,23 +322,24 @@ class AdamW(Optimizer):
     the gradient's scaling; the two add up, so set ``alpha=0`` to have it alone.
     """
 
-    names = ("adamw",)
-    kernel = staticmethod(adamw)
+    kernel: Kernel = staticmethod(_adamw)
     n_slots = 2
     decays = True
     _parameter_constraints = {**_BETAS, "weight_decay": _NOT_NEGATIVE}
 
-    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.01):
+    def __init__(
+        self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, weight_decay: float = 0.01
+    ) -> None:
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.weight_decay = weight_decay
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return self.beta_1, self.beta_2, self.epsilon, self.weight_decay
 
 
-def lion(theta, gradient, slots, hyper, rate, decay, step):
+def _lion(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
     zero, keep = f(0), f(1 - rate * decay * hyper[2])
     beta_1, rest_1, beta_2, rest_2 = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1])
@@ -358,29 +351,28 @@ def lion(theta, gradient, slots, hyper, rate, decay, step):
         mean[i] = beta_2 * mean[i] + rest_2 * gradient[i]
 
 
-@OPTIMIZERS.add
+@OPTIMIZERS.add("lion")
 class Lion(Optimizer):
     """theta <- theta - eta (sign(beta_1 m + (1 - beta_1) g) + weight_decay theta); m <- beta_2 m + (1 - beta_2) g.
 
     (Chen et al., arXiv:2302.06675, algorithm 2.) Every weight moves by eta: use about a third of Adam's rate.
     """
 
-    names = ("lion",)
-    kernel = staticmethod(lion)
+    kernel: Kernel = staticmethod(_lion)
     n_slots = 1
     decays = True
     _parameter_constraints = {"beta_1": _FRACTION, "beta_2": _FRACTION, "weight_decay": _NOT_NEGATIVE}
 
-    def __init__(self, beta_1=0.9, beta_2=0.99, weight_decay=0.0):
+    def __init__(self, beta_1: float = 0.9, beta_2: float = 0.99, weight_decay: float = 0.0) -> None:
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.weight_decay = weight_decay
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return self.beta_1, self.beta_2, self.weight_decay
 
 
-def rprop(theta, gradient, slots, hyper, rate, decay, step):
+def _rprop(theta, gradient, slots, hyper, rate, decay, step):
     f = theta.dtype.type
     zero, one, shrink, grow = f(0), f(1), f(hyper[0]), f(hyper[1])
     # sizes are kept in units of the rate, so that a schedule acts on them
@@ -396,7 +388,7 @@ def rprop(theta, gradient, slots, hyper, rate, decay, step):
         previous[i] = slope
 
 
-@OPTIMIZERS.add
+@OPTIMIZERS.add("rprop")
 class Rprop(Optimizer):
     """Steps by the gradient's sign; a weight's step grows while its sign holds and shrinks when it turns.
 
@@ -404,8 +396,7 @@ class Rprop(Optimizer):
     learning rate. Signs of single batches are noise, so ``batch_size="auto"`` means all samples.
     """
 
-    names = ("rprop",)
-    kernel = staticmethod(rprop)
+    kernel: Kernel = staticmethod(_rprop)
     n_slots = 2
     full_batch = True
     _parameter_constraints = {
@@ -415,25 +406,24 @@ class Rprop(Optimizer):
         "max_step": _POSITIVE,
     }
 
-    def __init__(self, shrink=0.5, grow=1.2, min_step=1e-6, max_step=50.0):
+    def __init__(self, shrink: float = 0.5, grow: float = 1.2, min_step: float = 1e-6, max_step: float = 50.0) -> None:
         self.shrink = shrink
         self.grow = grow
         self.min_step = min_step
         self.max_step = max_step
 
-    def hyper(self):
+    def hyper(self) -> tuple[float, ...]:
         return self.shrink, self.grow, self.min_step, self.max_step
 
 
-@OPTIMIZERS.add
+@OPTIMIZERS.add("lbfgs")
 class LBFGS(Optimizer):
     """SciPy's L-BFGS-B on all samples; `memory` is the number of corrections that model the Hessian (its ``maxcor``).
 
     (Liu and Nocedal, Mathematical Programming 45, 1989.)
     """
 
-    names = ("lbfgs",)
     _parameter_constraints = {"memory": [Interval(Integral, 1, None, closed="left")]}
 
-    def __init__(self, memory=10):
+    def __init__(self, memory: int = 10) -> None:
         self.memory = memory

@@ -9,7 +9,9 @@ are users' functions, and what few need: whole numbers together with dropout of 
 import argparse
 import sys
 import warnings
+from collections.abc import Iterator, Sequence
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -28,7 +30,7 @@ from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 __all__ = ["main", "nets"]
 
 
-def nets():
+def nets() -> Iterator[tuple[Any, Any, Any]]:
     """Nets that have every part between them, each with the samples to fit it to."""
     X = np.random.RandomState(0).normal(size=(12, 3))
     pairs, triples = np.arange(12) % 2, np.arange(12) % 3
@@ -55,7 +57,7 @@ def nets():
         yield MLPClassifier(), (100 * X).astype(kind), pairs
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Compile for the types that the command line names, and say where the results are."""
     parser = argparse.ArgumentParser(prog="python -m sknn_iitb.precompile", description="Compile ahead of time.")
     parser.add_argument("dtypes", nargs="*", metavar="dtype", help="float32, float64; both if none is given")

@@ -9,13 +9,14 @@ the updates, from 0, as an int64 array, and the number of updates in all, and re
 """
 
 import math
-from collections import namedtuple
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._registry import Custom, Part, Registry
+from sknn_iitb._registry import Custom, Kernel, Part, Registry
 
 __all__ = [
     "SCHEDULES",
@@ -41,11 +42,15 @@ __all__ = [
 # so many updates never happen, and the number of one fits into an int64
 _NEVER = 2**62
 
-Clock = namedtuple("Clock", ["n_steps", "steps_per_epoch"])
-Clock.__doc__ = "The planned number of updates, max_iter epochs of steps_per_epoch each."
+
+class Clock(NamedTuple):
+    """The planned number of updates, max_iter epochs of steps_per_epoch each."""
+
+    n_steps: int
+    steps_per_epoch: int
 
 
-def clock_of(n_epochs, steps_per_epoch):
+def clock_of(n_epochs: int, steps_per_epoch: int) -> Clock:
     """The clock of so many epochs; no number of them is too large."""
     return Clock(min(n_epochs * steps_per_epoch, _NEVER), steps_per_epoch)
 
@@ -64,9 +69,9 @@ class Schedule(Part):
         Whether the schedule leads down to the last of the planned updates: to reach it is no failure to converge.
     """
 
-    ends = False
+    ends: bool = False
 
-    def factors(self, step, clock):
+    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
         """The factor of each update.
 
         Parameters
@@ -81,7 +86,7 @@ class Schedule(Part):
         """
         return np.ones(len(step))
 
-    def after_epoch(self, divisor, n_samples, stalled):
+    def after_epoch(self, divisor: float, n_samples: int, stalled: int) -> float:
         """What the learning rate is divided by in the next epoch, besides its factors.
 
         Parameters
@@ -95,7 +100,7 @@ class Schedule(Part):
         """
         return divisor
 
-    def instead_of_stopping(self, divisor, rate):
+    def instead_of_stopping(self, divisor: float, rate: float) -> float | None:
         """Asked when training has stalled for good: a new divisor to go on with, or None to stop."""
 
 
@@ -104,7 +109,7 @@ class CustomSchedule(Custom, Schedule):
 
     form = "f(step, n_steps)"
 
-    def factors(self, step, clock):
+    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
         try:
             returned = self.function(step, clock.n_steps)
         except (TypeError, ValueError):  # written for one number at a time
@@ -121,7 +126,7 @@ class CustomSchedule(Custom, Schedule):
         return np.broadcast_to(factors, step.shape)
 
 
-SCHEDULES = Registry("learning_rate", Schedule, CustomSchedule)
+SCHEDULES: Registry = Registry("learning_rate", Schedule, CustomSchedule)
 
 
 def _progress(step, clock):
@@ -137,146 +142,134 @@ def _n_epochs(clock):
     return clock.n_steps / clock.steps_per_epoch
 
 
-@SCHEDULES.add
+@SCHEDULES.add("constant")
 class Constant(Schedule):
     """The rate stays as it is."""
 
-    names = ("constant",)
 
-
-@SCHEDULES.add
+@SCHEDULES.add("invscaling")
 class InvScaling(Schedule):
     """learning_rate_init / (t + 1)**power_t after t samples; set after each epoch, as scikit-learn does."""
 
-    names = ("invscaling",)
     _parameter_constraints = {"power_t": [Interval(Real, 0, None, closed="left")]}
 
-    def __init__(self, power_t=0.5):
+    def __init__(self, power_t: float = 0.5) -> None:
         self.power_t = power_t
 
-    def after_epoch(self, divisor, n_samples, stalled):
+    def after_epoch(self, divisor: float, n_samples: int, stalled: int) -> float:
         with np.errstate(over="ignore"):  # a rate of zero, then
             return float(np.power(float(n_samples + 1), self.power_t))
 
 
-@SCHEDULES.add
+@SCHEDULES.add("adaptive")
 class Adaptive(Schedule):
     """A fifth of the rate each time training stalls (where it would stop otherwise), down to 1e-6; scikit-learn's."""
 
-    names = ("adaptive",)
-
-    def instead_of_stopping(self, divisor, rate):
+    def instead_of_stopping(self, divisor: float, rate: float) -> float | None:
         return divisor * 5 if rate > 1e-6 else None
 
 
-@SCHEDULES.add
+@SCHEDULES.add("step")
 class StepDecay(Schedule):
     """factor**(epoch // every); `every` None: a third of the epochs."""
 
-    names = ("step",)
     _parameter_constraints = {"factor": _FACTOR, "every": [Interval(Integral, 1, None, closed="left"), None]}
 
-    def __init__(self, factor=0.1, every=None):
+    def __init__(self, factor: float = 0.1, every: int | None = None) -> None:
         self.factor = factor
         self.every = every
 
-    def factors(self, step, clock):
+    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
         every = math.ceil(_n_epochs(clock) / 3) if self.every is None else self.every
         return np.power(float(self.factor), _epoch(step, clock) // every)
 
 
-@SCHEDULES.add
+@SCHEDULES.add("exponential")
 class Exponential(Schedule):
     """factor**epoch; `factor` None: such that the rate falls to a hundredth."""
 
-    names = ("exponential",)
     _parameter_constraints = {"factor": [*_FACTOR, None]}
 
-    def __init__(self, factor=None):
+    def __init__(self, factor: float | None = None) -> None:
         self.factor = factor
 
-    def factors(self, step, clock):
+    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
         factor = 0.01 ** (1 / _n_epochs(clock)) if self.factor is None else float(self.factor)
         return np.power(factor, _epoch(step, clock))
 
 
-@SCHEDULES.add
+@SCHEDULES.add("inverse_time")
 class InverseTime(Schedule):
     """1 / (1 + decay * epoch); `decay` None: such that the rate falls to a tenth."""
 
-    names = ("inverse_time",)
     _parameter_constraints = {"decay": [Interval(Real, 0, None, closed="left"), None]}
 
-    def __init__(self, decay=None):
+    def __init__(self, decay: float | None = None) -> None:
         self.decay = decay
 
-    def factors(self, step, clock):
+    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
         decay = 9 / _n_epochs(clock) if self.decay is None else self.decay
         return 1 / (1 + decay * _epoch(step, clock))
 
 
-@SCHEDULES.add
+@SCHEDULES.add("polynomial")
 class Polynomial(Schedule):
     """end + (1 - end) * (1 - t)**power over the part t of the training that is done."""
 
-    names = ("polynomial",)
     ends = True
     _parameter_constraints = {"power": [Interval(Real, 0, None, closed="neither")], "end": _FRACTION}
 
-    def __init__(self, power=2.0, end=0.0):
+    def __init__(self, power: float = 2.0, end: float = 0.0) -> None:
         self.power = power
         self.end = end
 
-    def factors(self, step, clock):
+    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
         return self.end + (1 - self.end) * (1 - _progress(step, clock)) ** self.power
 
 
-@SCHEDULES.add
+@SCHEDULES.add("linear")
 class Linear(Schedule):
     """end + (1 - end) * (1 - t) over the part t of the training that is done."""
 
-    names = ("linear",)
     ends = True
     _parameter_constraints = {"end": _FRACTION}
 
-    def __init__(self, end=0.0):
+    def __init__(self, end: float = 0.0) -> None:
         self.end = end
 
-    def factors(self, step, clock):
+    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
         return self.end + (1 - self.end) * (1 - _progress(step, clock))
 
 
-@SCHEDULES.add
+@SCHEDULES.add("cosine")
 class Cosine(Schedule):
     """end + (1 - end) * (1 + cos(pi t)) / 2 over the part t of the training that is done (arXiv:1608.03983)."""
 
-    names = ("cosine",)
     ends = True
     _parameter_constraints = {"end": _FRACTION}
 
-    def __init__(self, end=0.0):
+    def __init__(self, end: float = 0.0) -> None:
         self.end = end
 
-    def factors(self, step, clock):
+    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
         return self.end + (1 - self.end) * (1 + np.cos(np.pi * _progress(step, clock))) / 2
 
 
-@SCHEDULES.add
+@SCHEDULES.add("cosine_restarts")
 class CosineRestarts(Schedule):
     """`cycles` cosine descents, each `growth` times as long as the one before (SGDR, arXiv:1608.03983, eq. 5)."""
 
-    names = ("cosine_restarts",)
     ends = True
     _parameter_constraints = {
         "cycles": _CYCLES,
         "growth": [Interval(Real, 1, None, closed="left")],
     }
 
-    def __init__(self, cycles=4, growth=1.0):
+    def __init__(self, cycles: int = 4, growth: float = 1.0) -> None:
         self.cycles = cycles
         self.growth = growth
 
-    def factors(self, step, clock):
+    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
         ends = np.cumsum(float(self.growth) ** np.arange(self.cycles))
         ends = np.concatenate([[0.0], ends / ends[-1]])
         t = _progress(step, clock)
@@ -284,59 +277,56 @@ class CosineRestarts(Schedule):
         return (1 + np.cos(np.pi * (t - ends[cycle]) / (ends[cycle + 1] - ends[cycle]))) / 2
 
 
-@SCHEDULES.add
+@SCHEDULES.add("one_cycle")
 class OneCycle(Schedule):
     """From start up to 1 in the part `rise` of the training, down to end in the rest, both along a cosine.
 
     ``learning_rate_init`` is the peak (Smith and Topin, arXiv:1708.07120).
     """
 
-    names = ("one_cycle",)
     ends = True
     _parameter_constraints = {"rise": _FACTOR, "start": _FRACTION, "end": _FRACTION}
 
-    def __init__(self, rise=0.3, start=0.04, end=1e-4):
+    def __init__(self, rise: float = 0.3, start: float = 0.04, end: float = 1e-4) -> None:
         self.rise = rise
         self.start = start
         self.end = end
 
-    def factors(self, step, clock):
+    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
         t = _progress(step, clock)
         up = self.start + (1 - self.start) * (1 - np.cos(np.pi * t / self.rise)) / 2
         down = self.end + (1 - self.end) * (1 + np.cos(np.pi * (t - self.rise) / (1 - self.rise))) / 2
         return np.where(t < self.rise, up, down)
 
 
-@SCHEDULES.add
+@SCHEDULES.add("coslog")
 class Coslog(Schedule):
     """(1 - cos(2 pi log2(1 + (2**cycles - 1) t))) / 2: cycles that double in length (arXiv:2407.04491, section 3)."""
 
-    names = ("coslog",)
     ends = True
     _parameter_constraints = {"cycles": _CYCLES}
 
-    def __init__(self, cycles=4):
+    def __init__(self, cycles: int = 4) -> None:
         self.cycles = cycles
 
-    def factors(self, step, clock):
+    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
         return (1 - np.cos(2 * np.pi * np.log2(1 + (2**self.cycles - 1) * _progress(step, clock)))) / 2
 
 
-@SCHEDULES.add
+@SCHEDULES.add("plateau")
 class Plateau(Schedule):
     """`factor` times the rate whenever `patience` more epochs in a row have brought no improvement by tol.
 
     Choose `patience` below ``n_iter_no_change``, at which training stops.
     """
 
-    names = ("plateau",)
     _parameter_constraints = {"factor": _FACTOR, "patience": [Interval(Integral, 1, None, closed="left")]}
 
-    def __init__(self, factor=0.5, patience=4):
+    def __init__(self, factor: float = 0.5, patience: int = 4) -> None:
         self.factor = factor
         self.patience = patience
 
-    def after_epoch(self, divisor, n_samples, stalled):
+    def after_epoch(self, divisor: float, n_samples: int, stalled: int) -> float:
         return divisor / self.factor if stalled and stalled % self.patience == 0 else divisor
 
 
@@ -356,27 +346,27 @@ class WarmUp(Schedule):
         "duration": [Interval(Integral, 1, None, closed="left"), Interval(Real, 0, 1, closed="neither")],
     }
 
-    def __init__(self, schedule="constant", duration=0.05):
+    def __init__(self, schedule: str | Schedule | Kernel = "constant", duration: float = 0.05) -> None:
         self.schedule = schedule
         self.duration = duration
 
-    def factors(self, step, clock):
+    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
         whole = isinstance(self.duration, Integral)
         n_warm = self.duration if whole else max(1, round(self.duration * clock.n_steps))
         return np.minimum(1.0, (step + 1) / n_warm) * self._inner().factors(step, clock)
 
-    def after_epoch(self, divisor, n_samples, stalled):
+    def after_epoch(self, divisor: float, n_samples: int, stalled: int) -> float:
         return self._inner().after_epoch(divisor, n_samples, stalled)
 
-    def instead_of_stopping(self, divisor, rate):
+    def instead_of_stopping(self, divisor: float, rate: float) -> float | None:
         return self._inner().instead_of_stopping(divisor, rate)
 
     @property
-    def ends(self):
+    def ends(self) -> bool:
         """Whether the schedule that is warmed up leads down to the last of the planned updates."""
         return self._inner().ends
 
-    def validate(self):
+    def validate(self) -> None:
         super().validate()
         self._inner()
 

@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb._jit import compilation
-from sknn_iitb.activations import leaky_relu
+from sknn_iitb.activations import LeakyReLU
 from sknn_iitb.optimizers import SGD
 from sknn_iitb.schedules import WarmUp
 
@@ -196,7 +196,7 @@ def test_an_optimizer_has_two_slots_a_decay_of_weights_only_and_counts_from_1(di
 def test_a_function_that_wraps_another_is_known_by_its_own_arguments_and_source(diabetes):
     numba_tanh, numba_squared_error = numba.njit(own_tanh), numba.njit(own_squared_error)
 
-    @functools.wraps(leaky_relu)  # which takes its slope too
+    @functools.wraps(LeakyReLU.function)  # which takes its slope too
     def wrapper(z):
         return numba_tanh(z)
 

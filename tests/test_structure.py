@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -40,7 +41,7 @@ GROUPS = [
     {"mlp"},
     {"_engine"},
     {"activations", "losses", "optimizers", "schedules", "initializers"},
-    {"_registry", "_rowwise"},
+    {"_registry", "_rowwise", "_typing"},
     {"_jit"},
 ]
 
@@ -239,9 +240,14 @@ def test_documented_attributes_are_those_of_a_fitted_estimator(estimator, iris):
 
 
 def _options(estimator, parameter):
-    """The names in braces at the head of a parameter's documentation."""
-    kind = _section(estimator, "Parameters")[parameter]
-    return re.findall(r"'(\w+)'", kind[kind.index("{") : kind.index("}")])
+    """The names in braces that the documentation of a parameter lists."""
+    description = re.search(rf"^ *{parameter} : .*\n((?: {{8}}.*\n|\n)+)", _indented_doc(estimator), re.MULTILINE)[1]
+    return re.findall(r"'(\w+)'", description[description.index("{") : description.index("}")])
+
+
+def _indented_doc(estimator):
+    """The docstring as in the source: from Python 3.13 on its indentation is stripped."""
+    return textwrap.indent(inspect.cleandoc(estimator.__doc__), "    ")
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -252,8 +258,7 @@ def test_documented_options_are_those_of_the_registries(estimator):
     assert _options(estimator, "solver") == OPTIMIZERS.names()
     assert _options(estimator, "learning_rate") == SCHEDULES.names()
     assert _options(estimator, "init") == INITIALIZERS.names()
-    output = _section(estimator, "Parameters")["output_activation"]
-    assert re.findall(r"'(\w+)'", output.rpartition(",")[0]) == ["auto", *ACTIVATIONS.names(lambda cls: cls.output)]
+    assert _options(estimator, "output_activation") == ACTIVATIONS.names(lambda cls: cls.output)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -263,6 +268,18 @@ def test_the_documentation_lists_every_legal_output_of_every_loss(estimator):
     for losses, outputs in re.findall(r"^ *- loss (.*): (.*)$", estimator.__doc__, re.MULTILINE):
         legal |= dict.fromkeys(re.findall(r"'(\w+)'", losses), tuple(re.findall(r"'(\w+)'", outputs)))
     assert legal == {name: getattr(LOSSES[name], attribute) for name in LOSSES.names(lambda c: getattr(c, attribute))}
+
+
+def test_the_estimators_describe_a_shared_parameter_in_the_same_words():
+    entries = [
+        dict(re.findall(r"^ {4}(\S.*)\n((?: {8}.*\n|\n)+)", _indented_doc(cls), re.MULTILINE)) for cls in ESTIMATORS
+    ]
+    shared = entries[0].keys() & entries[1].keys()
+    assert len(shared) > 40
+    differing = {
+        name for name in shared if re.sub(r"\[\d\]", "", entries[0][name]) != re.sub(r"\[\d\]", "", entries[1][name])
+    }
+    assert {name.partition(" : ")[0] for name in differing} == {"output_activation"}
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -280,7 +297,7 @@ def test_a_name_belongs_to_one_part(registry):
     assert all(registry[name] is cls for cls in registry for name in cls.names)
     for name in names:
         with pytest.raises(ValueError, match="registered already"):
-            registry.add(type("Another", (registry.base,), {"names": (name,)}))
+            registry.add(name)(type("Another", (registry.base,), {}))
 
 
 @pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.parameter)

@@ -41,11 +41,10 @@ def clip_value(theta, gradient, matrices, bound):
         gradient[i] = min(max(gradient[i], -bound), bound)
 
 
-@CONSTRAINTS.add
+@CONSTRAINTS.add("clip_value")
 class ClipValue(Constraint):
     """Each component of the gradient is kept within +-bound."""
 
-    names = ("clip_value",)
     function = staticmethod(clip_value)
 
 
@@ -60,11 +59,10 @@ def clip_norm(theta, gradient, matrices, bound):
             gradient[i] *= bound / norm
 
 
-@CONSTRAINTS.add
+@CONSTRAINTS.add("clip_norm")
 class ClipNorm(Constraint):
     """A gradient that is longer than the bound is shortened to it (Pascanu et al., arXiv:1211.5063)."""
 
-    names = ("clip_norm",)
     function = staticmethod(clip_norm)
 
 
@@ -84,10 +82,9 @@ def max_norm(theta, gradient, matrices, bound):
                 weights[i, j] *= squares[j]
 
 
-@CONSTRAINTS.add
+@CONSTRAINTS.add("max_norm")
 class MaxNorm(Constraint):
     """A neuron whose incoming weights are longer than the bound gets them shortened to it (Srivastava et al., 2014)."""
 
-    names = ("max_norm",)
     function = staticmethod(max_norm)
     afterwards = True

@@ -3,17 +3,21 @@
 import time
 import warnings
 from collections import namedtuple
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
 import sklearn
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import clone, is_classifier
 from sklearn.utils import check_array
 from sklearn.utils.validation import column_or_1d
 
 from sknn_iitb._engine.targets import ClassTargets
+from sknn_iitb._typing import MatrixLike
 from sknn_iitb.mlp._base import BaseMLP
 from sknn_iitb.mlp._sklearn import counterpart, translated
 
@@ -22,8 +26,13 @@ __all__ = ["DIFFERENCES", "Comparison", "Pair", "compare_with_sklearn"]
 # relative; what rounding makes of a few hundred epochs is far below, every difference in what is computed far above
 _SAME = 1e-6
 
-Pair = namedtuple("Pair", ["ours", "sklearn"])
-Pair.__doc__ = "What belongs to this package's net, and to scikit-learn's."
+
+class Pair(NamedTuple):
+    """What belongs to this package's net, and to scikit-learn's."""
+
+    ours: Any
+    sklearn: Any
+
 
 _Run = namedtuple("_Run", ["seconds", "net", "error", "curve"])  # a fit: the net, or what it raised instead
 _Case = namedtuple("_Case", ["net", "X", "y", "weight", "runs"])  # `net` has scikit-learn's parameters
@@ -56,7 +65,7 @@ def _is_sure_and_wrong(case):
 
 
 # the headline in docs/differences.md -> whether that difference can act
-DIFFERENCES = {
+DIFFERENCES: dict[str, Callable[[Any], bool]] = {
     "`learning_rate` applies to every first-order solver.": (
         lambda case: case.net.solver == "adam" and case.net.learning_rate != "constant"
     ),
@@ -110,14 +119,14 @@ class Comparison:
     test_score: Pair
     seconds: Pair
     errors: Pair
-    differences: tuple
+    differences: tuple[str, ...]
 
     @property
-    def speed_ratio(self):
+    def speed_ratio(self) -> float:
         """How many times as fast as scikit-learn's the fit was."""
         return self.seconds.sklearn / self.seconds.ours
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The report."""
         rows = [
             ("", "sknn_iitb", "scikit-learn"),
@@ -146,7 +155,9 @@ class Comparison:
         return "\n".join(lines)
 
 
-def compare_with_sklearn(estimator, X, y, sample_weight=None):
+def compare_with_sklearn(
+    estimator: Any, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+) -> Comparison:
     """Train the net here and with scikit-learn, on the same data, and print how the two compare.
 
     Both start from the same `random_state` and compute in float64, on three quarters of the rows; the others are held

@@ -1,11 +1,17 @@
 """What mattered: how much each column of a table has to do with what a net predicts."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
+
+from sknn_iitb._typing import Array, MatrixLike, RandomState
 
 __all__ = ["ImportanceDisplay", "gradient_importance"]
 
@@ -15,7 +21,7 @@ _ROWS = 2000
 _STEP = 0.02
 
 
-def gradient_importance(estimator, X, random_state=None):
+def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState = None) -> Array:
     """How strongly predictions react to each column, by gradients; no targets are needed.
 
     For column j, its encoding z_j, and a prediction f, the mean over the rows of ``abs(df/dz_j . (mean(z_j) - z_j))``:
@@ -99,7 +105,11 @@ class ImportanceDisplay:
     bars_ : matplotlib BarContainer
     """
 
-    def __init__(self, importances, names, spread=None, label=""):
+    ax_: Any
+    figure_: Any
+    bars_: Any
+
+    def __init__(self, importances: Array, names: Sequence[str], spread: Array | None = None, label: str = "") -> None:
         self.importances = importances
         self.names = names
         self.spread = spread
@@ -108,18 +118,18 @@ class ImportanceDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
         *,
-        kind="permutation",
-        scoring=None,
-        n_repeats=5,
-        max_features=20,
-        random_state=None,
-        n_jobs=None,
-        ax=None,
-    ):
+        kind: Literal["permutation", "gradient"] = "permutation",
+        scoring: str | Callable[[Any, Any, Any], float] | None = None,
+        n_repeats: int = 5,
+        max_features: int = 20,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        ax: Any = None,
+    ) -> Self:
         """Compute importances and plot them.
 
         Parameters
@@ -171,7 +181,7 @@ class ImportanceDisplay:
         label = f"fall of the {of.replace('_', ' ')} ({score:.3g}) when the column is shuffled"
         return cls(found.importances_mean, names, found.importances_std, label).plot(max_features, ax)
 
-    def plot(self, max_features=20, ax=None):
+    def plot(self, max_features: int = 20, ax: Any = None) -> Self:
         """Plot, the largest bar above.
 
         Parameters

@@ -1,10 +1,12 @@
 """What the two estimators share: the way from data to a trained network, its attributes, and its use."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sknn_iitb._engine.network import Network, Parameters, aligned
@@ -15,6 +17,7 @@ from sknn_iitb._engine.training import History, State, TrainingConfig, descend, 
 from sknn_iitb._engine.validation import Samples, Validation, ValidationData, hold_out
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._jit.patience import announced
+from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.mlp import _sklearn
 from sknn_iitb.mlp._callbacks import CallbackSupport, observers_of
@@ -24,7 +27,7 @@ from sknn_iitb.mlp._scaling_advice import advice
 from sknn_iitb.mlp._weights import WeightsMixin
 from sknn_iitb.optimizers import LBFGS
 
-__all__ = ["WHOLE_NUMBERS", "BaseMLP", "assign", "is_first_order"]
+__all__ = ["WHOLE_NUMBERS", "BaseMLP", "is_first_order"]
 
 # types of X that are converted to the network's a batch at a time
 WHOLE_NUMBERS = [np.bool_, *(np.dtype(f"{u}int{bits}").type for u in ("", "u") for bits in (8, 16, 32, 64))]
@@ -46,11 +49,24 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
     ``ParametersMixin`` asks for.
     """
 
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
+    n_iter_: int
+    t_: int
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    learning_rate_curve_: list[float]
+    validation_scores_: list[float] | None
+    validation_loss_curve_: list[float] | None
+    best_validation_score_: float | None
+
     # functions of a module of their own, as methods
     to_sklearn = _sklearn.to_sklearn
     from_sklearn = classmethod(_sklearn.from_sklearn)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
@@ -411,7 +427,9 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         with BLASThreads(1):
             return self._network.predict(X, self._parameters.vector, activate_output, n_hidden)
 
-    def loss_and_gradient(self, X, y, sample_weight=None):
+    def loss_and_gradient(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, Array]:
         """The loss that training minimises, and its gradient, at the present parameters.
 
         ``est.parameters_ -= learning_rate * gradient`` is one step of gradient descent.
@@ -453,14 +471,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         return np.dtype(X.dtype if X.dtype in types else types[0])
 
 
-def assign(estimator, arguments):
-    """Store the arguments of __init__ unchanged, as scikit-learn's get_params expects."""
-    for name, value in arguments.items():
-        if name not in ("self", "__class__"):
-            setattr(estimator, name, value)
-
-
-def is_first_order(estimator):
+def is_first_order(estimator: Any) -> bool:
     if estimator.solver == "lbfgs" or isinstance(estimator.solver, LBFGS):
         raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
     return True

@@ -5,13 +5,15 @@ from numbers import Integral
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sknn_iitb._typing import Array, MatrixLike
+
 __all__ = ["FeaturesMixin"]
 
 
 class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """A net as a transformer; its estimator has ``_outputs(X, activate_output, n_hidden)``."""
 
-    def hidden_activations(self, X, layer=-1):
+    def hidden_activations(self, X: MatrixLike, layer: int = -1) -> Array:
         """Values of the neurons of a hidden layer.
 
         Parameters
@@ -35,7 +37,7 @@ class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             raise ValueError(f"layer={layer!r} is not one of the {n_hidden} hidden layers of this network.")
         return self._outputs(X, activate_output=False, n_hidden=layer % n_hidden + 1)
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Array:
         """Values of the neurons of the last hidden layer: the features that the net has found.
 
         Parameters

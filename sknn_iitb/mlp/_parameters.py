@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 import sklearn
@@ -86,7 +87,7 @@ class ParametersMixin:
         "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
     }
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters, those of nested parts too, as ``solver__rho=0.95``.
 
         Parameters

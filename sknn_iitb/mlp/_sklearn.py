@@ -6,6 +6,7 @@ scikit-learn has no such value, as ``solver="rmsprop"`` or `init`, is left at sc
 
 import copy
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -141,7 +142,7 @@ def _refusal(theirs, name, value, defaults):
 # --- to scikit-learn --------------------------------------------------------------------------------------------
 
 
-def to_sklearn(estimator):
+def to_sklearn(estimator: Any) -> Any:
     """A fitted net of ours as scikit-learn's estimator.
 
     It predicts the same, to rounding. `partial_fit` and a warm start go on from there, by the same updates where the
@@ -230,7 +231,7 @@ def _hand_over_state(state, units, theirs):
 # --- from scikit-learn ------------------------------------------------------------------------------------------
 
 
-def from_sklearn(cls, estimator):
+def from_sklearn(cls: Any, estimator: Any) -> Any:
     """A fitted net of scikit-learn's as our estimator.
 
     It predicts the same, to rounding, and has the same parameters and attributes. `partial_fit` and a warm start go on

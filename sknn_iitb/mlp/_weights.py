@@ -1,11 +1,16 @@
 """The weights of an estimator as attributes: views that a user may assign to."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
+
+from sknn_iitb._typing import Array
 
 __all__ = ["WeightsMixin"]
 
 
-def _view(name, doc):
+def _view(name: str, doc: str) -> Any:
     def get(self):
         return self._views(name)
 
@@ -22,22 +27,28 @@ def _view(name, doc):
 class WeightsMixin:
     """Properties over ``_parameters``, the flat vector of a fitted net."""
 
-    coefs_ = _view("coefs_", "List of the weight matrices, each (fan_in, fan_out): views into `parameters_`.")
-    intercepts_ = _view("intercepts_", "List of the bias vectors, each (fan_out,): views into `parameters_`.")
-    scales_ = _view(
+    coefs_: list[Array] = _view(
+        "coefs_", "List of the weight matrices, each (fan_in, fan_out): views into `parameters_`."
+    )
+    intercepts_: list[Array] = _view(
+        "intercepts_", "List of the bias vectors, each (fan_out,): views into `parameters_`."
+    )
+    scales_: list[Array] = _view(
         "scales_", "Scales of batch normalization, (n_neurons,) for each hidden layer: views into `parameters_`."
     )
-    means_ = _view("means_", "Running means of batch normalization, (n_neurons,) for each hidden layer.")
-    variances_ = _view("variances_", "Running variances of batch normalization, (n_neurons,) for each hidden layer.")
+    means_: list[Array] = _view("means_", "Running means of batch normalization, (n_neurons,) for each hidden layer.")
+    variances_: list[Array] = _view(
+        "variances_", "Running variances of batch normalization, (n_neurons,) for each hidden layer."
+    )
 
     @property
-    def parameters_(self):
+    def parameters_(self) -> Array:
         """The flat vector of all weights, then all biases, then the scales of batch normalization."""
         self._views("parameters_")
         return self._parameters.trained
 
     @parameters_.setter
-    def parameters_(self, values):
+    def parameters_(self, values: ArrayLike) -> None:
         self._views("parameters_")
         vector, values = self._parameters.writable().trained, np.asarray(values)
         if values.shape != vector.shape:

@@ -1,20 +1,28 @@
 """The classifier."""
 
+from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from sknn_iitb._engine.targets import ClassTargets, SeveralClassTargets, label_weights, weigh
 from sknn_iitb._engine.validation import ValidationData
-from sknn_iitb._registry import one_of
-from sknn_iitb.losses import LOSSES
-from sknn_iitb.mlp._base import BaseMLP, assign, is_first_order
-from sknn_iitb.mlp._docstrings import documented
+from sknn_iitb._registry import Kernel, one_of
+from sknn_iitb._typing import Array, ArrayOrList, ClassWeight, MatrixLike, RandomState, Splitter
+from sknn_iitb.activations import Activation
+from sknn_iitb.initializers import Initializer
+from sknn_iitb.losses import LOSSES, Loss
+from sknn_iitb.mlp._base import BaseMLP, is_first_order
 from sknn_iitb.mlp._parameters import ParametersMixin
+from sknn_iitb.optimizers import Optimizer
+from sknn_iitb.schedules import Schedule
 
 __all__ = ["MLPClassifier"]
 
@@ -26,32 +34,225 @@ def _has_probabilities(classifier):
     return True
 
 
-@documented
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Feed-forward neural network for classification.
 
-    {introduction}
+    Layers of neurons, f(x) = g_L(W_L ... g_1(W_1 x + b_1) ... + b_L), trained by backpropagation in compiled code. The
+    parameters include all of scikit-learn's, with the same defaults. With the same `random_state`, float64 data and
+    options that scikit-learn has, training reproduces scikit-learn's model epoch by epoch.
+
+    Training minimizes the mean loss over the samples of a batch plus `alpha` / (2 * batch_size) times the sum of the
+    squared weights. With `sample_weight` w, the gradient of a batch is sum(w_i g_i) / (batch_size * mean(w)), where the
+    mean is over all training samples. Samples of weight zero are dropped before training.
 
     Parameters
     ----------
-    {parameters}
+    hidden_layer_sizes : array-like of int, default=(100,)
+        Number of neurons in each hidden layer. Empty for a linear model.
 
-    loss : 'auto', {losses}, Loss or callable, default='auto'
-        What training minimises: a name, an object of :mod:`sknn_iitb.losses`, or a function ``f(value, target)`` of
-        your own that returns loss and derivative. 'auto' is cross entropy, with output_activation 'tanh' or
-        'identity' the squared error and with 'step' the perceptron's loss.
+    activation : str, Activation, callable or list, default='relu'
+        Activation function of the hidden layers: one of {'identity', 'linear', 'logistic', 'sigmoid', 'tanh', 'relu',
+        'step', 'leaky_relu', 'elu', 'selu', 'celu', 'gelu', 'silu', 'swish', 'mish', 'softplus', 'softsign',
+        'hard_sigmoid', 'hard_tanh'}, an object of :mod:`sknn_iitb.activations`, or your own function ``g(z)`` that
+        returns the value and the derivative at a scalar z. A list has one activation for each hidden layer.
+
+    solver : str, Optimizer or callable, default='adam'
+        Optimizer of the weights: one of {'sgd', 'rmsprop', 'adagrad', 'adadelta', 'adam', 'amsgrad', 'adamax', 'nadam',
+        'adamw', 'lion', 'rprop', 'lbfgs'}, an object of :mod:`sknn_iitb.optimizers`, or your own function ``f(theta,
+        gradient, slots, hyper, rate, decay, step)``. By name, 'sgd' uses `momentum` and `nesterovs_momentum`, 'adam'
+        uses `beta_1`, `beta_2` and `epsilon`, and the others use the defaults of their classes. An object carries its
+        own hyperparameters.
+
+    alpha : float, default=0.0001
+        Strength of the L2 penalty on the weights. Biases are not penalized.
+
+    batch_size : int, 'auto' or 'full', default='auto'
+        Number of samples per update. 'auto' is min(200, n_samples), except for 'rprop', where it is all samples. 'full'
+        uses all samples. 1 is stochastic gradient descent, which visits the samples in their given order if
+        ``shuffle=False``.
+
+    learning_rate : str, Schedule or callable, default='constant'
+        Learning rate schedule of all solvers except 'lbfgs': one of {'constant', 'invscaling', 'adaptive', 'step',
+        'exponential', 'inverse_time', 'polynomial', 'linear', 'cosine', 'cosine_restarts', 'one_cycle', 'coslog',
+        'plateau'}, an object of :mod:`sknn_iitb.schedules`, or your own function ``f(step, n_steps)``. 'invscaling'
+        uses `power_t`. A decay selected by name spans `max_iter` epochs; reaching its end raises no ConvergenceWarning.
+
+    learning_rate_init : float, default=0.001
+        Initial learning rate, which the schedule scales.
+
+    power_t : float, default=0.5
+        Exponent of the schedule 'invscaling'.
+
+    max_iter : int, default=200
+        Maximum number of epochs, or of iterations for 'lbfgs'.
+
+    shuffle : bool, default=True
+        Whether to shuffle the samples before each epoch.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial weights, the validation split and the order of the samples. Pass an int for reproducible
+        results.
+
+    tol : float, default=1e-4
+        Minimum improvement over the best loss, or over the best validation score with `early_stopping`, for an epoch to
+        count as progress. 'lbfgs' stops when no component of the gradient is larger.
+
+    verbose : bool or int, default=False
+        If True or 1, show progress as a live line in a terminal or a notebook, and as one line per epoch elsewhere. If
+        greater than 1, always print one line per epoch.
+
+    warm_start : bool, default=False
+        Whether `fit` continues from the current weights.
+
+    momentum : float in [0, 1), default=0.9
+        Momentum of the solver 'sgd'.
+
+    nesterovs_momentum : bool, default=True
+        Whether the solver 'sgd' uses Nesterov's momentum.
+
+    early_stopping : bool or 'auto', default=False
+        Whether to hold out a validation set, stop when its score no longer improves, and keep the weights of the best
+        epoch. 'auto' enables early stopping if `X_val` is passed to `fit` or if there are more than 10,000 samples.
+
+    validation_fraction : float in [0, 1) or CV splitter, default=0.1
+        Fraction of the samples to hold out for early stopping if `X_val` is not given, or a splitter such as
+        ``TimeSeriesSplit()``, ``StratifiedShuffleSplit()`` or, with `groups` passed to `fit`, ``GroupShuffleSplit()``.
+        The last split of a splitter is used.
+
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decay rates of the running means of the gradient and of its square, for the solver 'adam'.
+
+    epsilon : float, default=1e-8
+        Value added to the denominator for numerical stability, for the solver 'adam'.
+
+    n_iter_no_change : int or np.inf, default=10
+        Training stops when more than this many consecutive epochs make no progress.
+
+    max_fun : int, default=15000
+        Maximum number of loss evaluations for the solver 'lbfgs'.
+
+    loss : str, Loss or callable, default='auto'
+        Loss function: 'auto', one of {'log_loss', 'cross_entropy', 'focal', 'hinge', 'perceptron', 'squared_error',
+        'mse'}, an object of :mod:`sknn_iitb.losses`, or your own function ``f(value, target)`` that returns the loss
+        and its derivative. 'auto' is the squared error if `output_activation` is 'tanh' or 'identity', the perceptron
+        loss if it is 'step', and cross entropy otherwise.
+
+    output_activation : str or Activation, default='auto'
+        Activation function of the output layer: 'auto', one of {'identity', 'linear', 'logistic', 'sigmoid', 'tanh',
+        'step', 'softplus', 'exponential', 'exp', 'softmax'}, or an object of :mod:`sknn_iitb.activations`. 'auto' is
+        the first that is listed for the loss, except that more than two classes use 'softmax' where it is listed:
+
+        - loss 'log_loss' or 'cross_entropy': 'logistic', 'softmax'
+        - loss 'focal': 'logistic', 'softmax'
+        - loss 'hinge': 'identity'
+        - loss 'perceptron': 'identity', 'step'
+        - loss 'squared_error' or 'mse': 'logistic', 'softmax', 'tanh', 'identity'
+
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes in the loss, multiplied by `sample_weight`. 'balanced' gives every class the same total
+        weight. For several columns of y, pass a list with one dict per column. Predicted probabilities shift
+        accordingly.
+
+    label_smoothing : float in [0, 1), default=0.0
+        Fraction of the target probability that is spread evenly over all classes, for cross entropy and the squared
+        error [1]_.
+
+    dropout : float in [0, 1) or array-like, default=0.0
+        Fraction of the neurons of each hidden layer that is dropped at random in each training step [2]_. An array-like
+        has one fraction for the inputs, followed by one for each hidden layer. The remaining values are scaled up
+        during training, and prediction uses all neurons.
+
+    batch_norm : bool, default=False
+        Whether to apply batch normalization to the hidden layers, before their activation [3]_. Training uses the mean
+        and variance of the batch, prediction their running averages.
+
+    l1 : float, default=0.0
+        Strength of the L1 penalty, `l1` / batch_size times the sum of the absolute weights, in addition to the L2
+        penalty of `alpha`. Its subgradient at zero is zero.
+
+    max_norm : float or None, default=None
+        Maximum Euclidean norm of the incoming weights of a neuron. Larger weight vectors are rescaled after each step.
+
+    clip_norm, clip_value : float or None, default=None
+        Maximum Euclidean norm of the gradient, and maximum absolute value of its components. If both are given, the
+        components are clipped first.
+
+    scoring : str, callable or None, default=None
+        Validation score: a scikit-learn scorer name, a scorer ``f(estimator, X, y)``, 'loss' for the negative loss, or
+        None for `score`. Higher is better. It is ignored if there is no validation, that is, without `early_stopping`
+        and `X_val`, or with 'lbfgs'.
+
+    init : str, Initializer or (coefs, intercepts), default='auto'
+        Initial weights: one of {'auto', 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal', 'lecun_uniform',
+        'lecun_normal', 'orthogonal', 'zeros'}, an object of :mod:`sknn_iitb.initializers`, or the arrays themselves.
+        'auto' draws the weights as scikit-learn does.
+
+    dtype : {'float32', 'float64'} or None, default=None
+        Data type of the weights and of all computation. None uses the type of X. float32 is about twice as fast.
+
+    n_threads : int, default=1
+        Number of BLAS threads for the matrix products of training. More than one pays off for large layers and batches
+        on idle cores, and slows training down when other processes are busy. The limit applies to the whole process: if
+        several networks train at the same time, the smallest `n_threads` applies. Results differ by rounding only, and
+        are reproducible for a given number of threads. For hyperparameter search, use `n_jobs` instead.
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,) or list of them
-        The class labels, of each column if y has several classes in several columns; for multilabel y the numbers of
-        its columns.
+    classes_ : ndarray of shape (n_classes,) or list of ndarray
+        Class labels. If y has several columns of classes, a list with one array per column. For multilabel y, the
+        column numbers.
 
-    {attributes}
+    coefs_, intercepts_ : list of ndarray
+        Weight matrices of shape (n_in, n_out) and bias vectors of shape (n_out,), one for each layer. They are views
+        into `parameters_`. You can assign to them, as a whole, by item or by element; prediction and further training
+        use the assigned values.
+
+    parameters_ : ndarray of shape (n_parameters,)
+        All weights, followed by all biases and all batch normalization scales.
+
+    loss_ : float
+        Loss of the last epoch, including the penalties.
+
+    best_loss_ : float or None
+        Minimum loss reached during training, or None with early stopping.
+
+    loss_curve_, learning_rate_curve_ : list of float
+        Loss of each epoch, and learning rate of its first update. Not available for 'lbfgs'.
+
+    validation_scores_, validation_loss_curve_, best_validation_score_ : list of float, list of float and float, or None
+        Score and loss on the validation set after each epoch, and the best score. The score is accuracy or R2 unless
+        `scoring` is set. None without `early_stopping` and `X_val`.
+
+    scales_, means_, variances_ : list of ndarray
+        For each hidden layer with `batch_norm`: the learned scales, and the running mean and variance of its inputs.
+
+    n_iter_ : int
+        Number of epochs of the last fit.
+
+    t_ : int
+        Number of samples processed in training, summed over the epochs.
+
+    n_layers_, n_outputs_ : int
+        Number of layers, including input and output, and number of outputs.
+
+    out_activation_ : str
+        Name of the activation function of the output layer.
+
+    n_features_in_ : int
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features. Only defined if X has feature names that are all strings.
 
     See Also
     --------
-    MLPRegressor : The same network for numbers.
+    MLPRegressor : The same network for regression.
+
+    References
+    ----------
+    .. [1] C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
+    .. [2] N. Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15, 2014.
+    .. [3] S. Ioffe and C. Szegedy, "Batch Normalization", arXiv:1502.03167, 2015.
 
     Examples
     --------
@@ -67,6 +268,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
+    classes_: ArrayOrList
+
     _parameter_constraints: dict = {
         **ParametersMixin._parameter_constraints,
         "loss": [one_of(["auto", *LOSSES.names(lambda c: c.classifier_outputs)]), LOSSES.base, callable],
@@ -76,55 +279,101 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: str | Activation | Kernel | Sequence[str | Activation | Kernel] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        loss="auto",
-        output_activation="auto",
-        class_weight=None,
-        label_smoothing=0.0,
-        dropout=0.0,
-        batch_norm=False,
-        l1=0.0,
-        max_norm=None,
-        clip_norm=None,
-        clip_value=None,
-        scoring=None,
-        init="auto",
-        dtype=None,
-        n_threads=1,
-    ):
-        assign(self, locals())
+        solver: str | Optimizer | Kernel = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto", "full"] = "auto",
+        learning_rate: str | Schedule | Kernel = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        tol: float = 1e-4,
+        verbose: int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool | Literal["auto"] = False,
+        validation_fraction: float | Splitter = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        loss: str | Loss | Kernel = "auto",
+        output_activation: str | Activation = "auto",
+        class_weight: ClassWeight | Sequence[ClassWeight] = None,
+        label_smoothing: float = 0.0,
+        dropout: ArrayLike = 0.0,
+        batch_norm: bool = False,
+        l1: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        scoring: str | Callable[[Any, Any, Any], float] | None = None,
+        init: str | Initializer | tuple[Sequence[ArrayLike], Sequence[ArrayLike]] = "auto",
+        dtype: DTypeLike | None = None,
+        n_threads: int = 1,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.loss = loss
+        self.output_activation = output_activation
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.l1 = l1
+        self.max_norm = max_norm
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.scoring = scoring
+        self.init = init
+        self.dtype = dtype
+        self.n_threads = n_threads
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         tags.target_tags.multi_output = True
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, groups=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -158,7 +407,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(is_first_order)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | Sequence[ArrayLike] | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train for one epoch, going on where the last call stopped.
 
         With `early_stopping`, which needs `X_val`, the net is the best so far after each call, and a call does nothing
@@ -247,7 +506,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _legal_outputs(self, loss):
         return loss.classifier_outputs
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Array:
         """Class labels; a tie goes to the first class.
 
         Parameters
@@ -261,7 +520,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         score = self._outputs(X, activate_output=False)
         return self._targets.decode(score)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Accuracy: the share of samples whose label, or whose every label, is right.
 
         Parameters
@@ -283,7 +542,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return float(np.average(right, weights=sample_weight))
         return super().score(X, y, sample_weight)
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> ArrayOrList:
         """Raw scores: what the last layer computes before its activation.
 
         Parameters
@@ -299,7 +558,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._targets.decision(score)
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> ArrayOrList:
         """Probabilities of the classes, for the output activations softmax, logistic and tanh.
 
         Parameters
@@ -315,7 +574,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._probabilities(X, log=False)
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> ArrayOrList:
         """Logarithms of the probabilities, finite where the probability rounds to 0 too.
 
         Parameters

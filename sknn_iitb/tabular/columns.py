@@ -5,14 +5,22 @@ from collections import namedtuple
 from datetime import date, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
+from sknn_iitb._typing import Array
+
 __all__ = ["Column", "Labels", "as_numpy", "columns_of", "is_frame", "names_of", "rows_of"]
 
-Labels = namedtuple("Labels", "index names")
-Labels.__doc__ = """The level of each sample, -1 for a missing one, and the levels as text."""
+
+class Labels(NamedTuple):
+    """The level of each sample, -1 for a missing one, and the levels as text."""
+
+    index: Array
+    names: list[str]
+
 
 # Names of types in NumPy, pandas, polars and Arrow, in lower case; all others are categories. The values of a column of
 # objects decide what it is.
@@ -29,7 +37,7 @@ _REFUSED = {
 }
 
 
-def as_numpy(data):
+def as_numpy(data: Any) -> Any:
     """Convert an array of another library, such as a PyTorch tensor, to NumPy; return anything else as it is."""
     if isinstance(data, np.ndarray) or not hasattr(data, "__dlpack__"):
         return data
@@ -42,17 +50,17 @@ def as_numpy(data):
         ) from error
 
 
-def is_frame(X):
+def is_frame(X: Any) -> bool:
     """Whether X is a DataFrame of pandas or polars or a pyarrow Table."""
     return hasattr(X, "columns") and (hasattr(X, "dtypes") or hasattr(X, "column_names"))
 
 
-def names_of(frame):
+def names_of(frame: Any) -> list[Any]:
     """Names of the columns of a frame."""
     return list(frame.column_names if hasattr(frame, "column_names") else frame.columns)
 
 
-def rows_of(X, rows):
+def rows_of(X: Any, rows: Any) -> Any:
     """A slice of the rows of a frame or matrix; of a sparse one as an ndarray."""
     if hasattr(X, "iloc"):
         return X.iloc[rows]
@@ -61,7 +69,7 @@ def rows_of(X, rows):
     return X[rows].toarray() if sparse.issparse(X) else X[rows]
 
 
-def columns_of(X):
+def columns_of(X: Any) -> list[Any]:
     """The columns of a frame, an ndarray or a sparse matrix, which are converted on access.
 
     Returns
@@ -110,15 +118,15 @@ class Column:
     is_category : bool
     """
 
-    def __init__(self, name, series, kind, typed=True):
+    def __init__(self, name: Any, series: Any, kind: str, typed: bool = True) -> None:
         self.name, self._series = name, series
         if kind == "object":
             kind = _kind_of_objects(_objects(series))
         if kind in _REFUSED:
             raise ValueError(f"Column {name!r} {_REFUSED[kind]}")
-        self.is_category = typed and kind == "category"
+        self.is_category: bool = typed and kind == "category"
 
-    def numbers(self):
+    def numbers(self) -> Array:
         """The values as float64, NaN where they are missing."""
         try:
             values = _floats(self._series)
@@ -130,7 +138,7 @@ class Column:
             raise ValueError(f"Column {self.name!r} has infinite values; replace them by NaN, which means missing.")
         return values
 
-    def labels(self):
+    def labels(self) -> Labels:
         """The values as levels of a category."""
         index, names, known = [], {}, {}
         try:

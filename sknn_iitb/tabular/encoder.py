@@ -5,17 +5,21 @@ with imputer, missing indicator, one-hot encoder and the same scaler takes twice
 memory, and three times as long for one row. It also takes True, 1 and 1.0 for three categories.
 """
 
+from collections.abc import Iterator
 from functools import partial
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import Tags, check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_iitb._engine.network import CHUNK
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.user_warnings import warn
+from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular.columns import as_numpy, columns_of, is_frame, names_of, rows_of
 from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, blocks, counted
 
@@ -67,10 +71,13 @@ class TableEncoder(TransformerMixin, BaseEstimator):
            [ 0.65,  0.  ,  0.33]], dtype=float32)
     """
 
-    def __init__(self, categorical_features="from_dtype"):
+    is_categorical_: Array
+    origins_: Array
+
+    def __init__(self, categorical_features: ArrayLike | None = "from_dtype") -> None:
         self.categorical_features = categorical_features
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn scales and levels.
 
         Parameters
@@ -93,7 +100,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self._fit_transform(X, sample_weight, all_rows=False)
         return self
 
-    def fit_transform(self, X, y=None, sample_weight=None):
+    def fit_transform(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Array:
         """As `fit` followed by `transform`, in one go.
 
         Parameters
@@ -135,7 +142,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             np.nan_to_num(matrix[rows], copy=False)
         return matrix
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Array:
         """The matrix.
 
         Parameters
@@ -154,7 +161,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             matrix[rows] = part
         return matrix
 
-    def batches(self, X):
+    def batches(self, X: MatrixLike) -> Iterator[tuple[slice, Array]]:
         """Encode a table in batches of rows, which take a few megabytes each.
 
         Parameters
@@ -188,7 +195,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 "that their types and spelling are those of the training data."
             )
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
         """Names of the columns of the matrix.
 
         Parameters
@@ -291,7 +298,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 at += 1
         return matrix
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True

@@ -1,10 +1,13 @@
 """Transformers of columns of numbers, each of which can be used alone."""
 
 import numbers
+from collections.abc import Iterator
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import gen_batches
+from sklearn.utils import Tags, gen_batches
 from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_sample_weight,
@@ -12,6 +15,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular.columns import as_numpy
 
 __all__ = ["MAX_BINS", "PiecewiseLinearEncoder", "RobustSmoothScaler", "blocks", "counted"]
@@ -30,12 +34,12 @@ def _checked(transformer, X, **options):
     return validate_data(transformer, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", **options)
 
 
-def blocks(matrix):
+def blocks(matrix: Array) -> Iterator[slice]:
     """Slices of the rows of a matrix, for work in place."""
     return gen_batches(len(matrix), max(1, _BLOCK // max(1, matrix.shape[1])))
 
 
-def counted(X, sample_weight):
+def counted(X: Array, sample_weight: ArrayLike | None) -> tuple[Array, Array]:
     """The rows that count, and their weights.
 
     Parameters
@@ -105,10 +109,13 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     array([-0.95, -0.49,  0.  ,  0.49,  3.  ])
     """
 
-    def __init__(self, limit=3.0):
+    center_: Array
+    scale_: Array
+
+    def __init__(self, limit: float = 3.0) -> None:
         self.limit = limit
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find medians and quartiles; NaN is left out.
 
         Parameters
@@ -146,7 +153,7 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             self.scale_[j] = 2 * min(high - low, largest) if high > low else x.max() / 2 - x.min() / 2
         return self
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Array:
         """Scale; NaN remains NaN.
 
         Parameters
@@ -164,7 +171,7 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             self.scale(X[rows])
         return X
 
-    def scale(self, X):
+    def scale(self, X: Array) -> None:
         """Scale a matrix of floats in place, without a check.
 
         Parameters
@@ -180,7 +187,7 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             np.clip(X, -1e6, 1e6, out=X)  # a square beyond that may overflow, and it makes no difference
             X /= np.sqrt(1 + (X / X.dtype.type(self.limit)) ** 2)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
@@ -217,10 +224,12 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
            [ 1.,  1.]])
     """
 
-    def __init__(self, n_bins=16):
+    edges_: list[Array]
+
+    def __init__(self, n_bins: int = 16) -> None:
         self.n_bins = n_bins
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find where the pieces end; NaN is left out.
 
         Parameters
@@ -254,7 +263,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
             self.edges_.append(edges if len(edges) > 1 else edges[:0])
         return self
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Array:
         """The pieces of all columns, one column after the other; NaN remains NaN.
 
         Parameters
@@ -278,7 +287,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
                     pieces.append(2 * np.clip((x[:, None] / 2 - low) / width, 0, 1) - 1)
         return np.hstack(pieces).astype(X.dtype, copy=False)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
         """Names of the pieces: that of the column, and a number.
 
         Parameters
@@ -296,7 +305,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         found = [f"{name}_{k}" for name, count in zip(names, counts, strict=True) for k in range(count)]
         return np.array(found, dtype=object)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

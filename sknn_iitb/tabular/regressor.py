@@ -1,15 +1,18 @@
 """The regressor for tables as they come."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from sknn_iitb._engine.targets import NumberTargets
-from sknn_iitb._registry import one_of
-from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb._registry import Kernel, one_of
+from sknn_iitb._typing import RandomState, Splitter
+from sknn_iitb.activations import ACTIVATIONS, Activation
 from sknn_iitb.losses import LOSSES, Quantile
-from sknn_iitb.mlp._base import assign
+from sknn_iitb.optimizers import Optimizer
+from sknn_iitb.schedules import Schedule
 from sknn_iitb.tabular._base import BaseTabularMLP
 from sknn_iitb.tabular.metrics import REGRESSOR_METRICS, pinball
 
@@ -94,27 +97,45 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
     def __init__(
         self,
-        preset="default",
-        metric="rmse",
-        n_estimators=None,
-        hidden_layer_sizes=(128, 128, 128),
-        activation=None,
-        n_bins=16,
-        dropout=0.0,
-        solver=None,
-        learning_rate=None,
-        learning_rate_init=None,
-        max_iter=None,
-        batch_size=256,
-        categorical_features="from_dtype",
-        validation_fraction=0.2,
-        quantiles=None,
-        max_time=None,
-        random_state=None,
-        n_jobs=None,
-        verbose=0,
-    ):
-        assign(self, locals())
+        preset: str = "default",
+        metric: str = "rmse",
+        n_estimators: int | None = None,
+        hidden_layer_sizes: ArrayLike = (128, 128, 128),
+        activation: str | Activation | None = None,
+        n_bins: int | None = 16,
+        dropout: float = 0.0,
+        solver: str | Optimizer | Kernel | None = None,
+        learning_rate: str | Schedule | Kernel | None = None,
+        learning_rate_init: float | None = None,
+        max_iter: int | None = None,
+        batch_size: int = 256,
+        categorical_features: ArrayLike | None = "from_dtype",
+        validation_fraction: float | Splitter = 0.2,
+        quantiles: ArrayLike | None = None,
+        max_time: float | None = None,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.preset = preset
+        self.metric = metric
+        self.n_estimators = n_estimators
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.n_bins = n_bins
+        self.dropout = dropout
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.categorical_features = categorical_features
+        self.validation_fraction = validation_fraction
+        self.quantiles = quantiles
+        self.max_time = max_time
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def _checked_targets(self, y):
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)

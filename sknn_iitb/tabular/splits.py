@@ -2,9 +2,12 @@
 
 import warnings
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
+
+from sknn_iitb._typing import Array
 
 __all__ = ["distinct", "merged", "splits"]
 
@@ -12,7 +15,9 @@ __all__ = ["distinct", "merged", "splits"]
 _MAX_SHARES = 20
 
 
-def splits(n_members, fraction, samples, strata, rng, grouped=False):
+def splits(
+    n_members: int, fraction: Any, samples: Any, strata: Array | None, rng: np.random.RandomState, grouped: bool = False
+) -> list[tuple[Array, Array]]:
     """Training and validation samples of each member.
 
     If 1 / fraction is a whole number, the validation samples are the folds of one cross-validation, or of several if
@@ -146,7 +151,7 @@ def _positions(groups, strata, rng):
     return middle[groups]
 
 
-def merged(samples, fraction):
+def merged(samples: Any, fraction: Any) -> Any:
     """The distinct samples, in an order that is their own, with the weights of equal ones added up.
 
     So a sample of weight 2 is the same as two samples, and a few equal ones are never on both sides of a split. Of
@@ -182,7 +187,7 @@ def merged(samples, fraction):
     return samples._replace(weight=None if np.all(weight == weight[0]) else weight, groups=groups)
 
 
-def distinct(*parts):
+def distinct(*parts: Any) -> tuple[Array, Array]:
     """The distinct rows of matrices side by side, in the order of their bytes.
 
     Columns are compared one after the other, and only in the rows that are equal in all columns before. So little
