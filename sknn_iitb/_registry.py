@@ -1,4 +1,4 @@
-"""What the families of parts have in common: a part is a small parameter object, found by name in a registry."""
+"""Components and their registries: a component is a small parameter object that is found by name."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import StrOptions, validate_parameter_const
 
 from sknn_iitb._jit.compilation import n_required
 
-__all__ = ["Custom", "Kernel", "Part", "Registry", "one_of", "parameter_defaults"]
+__all__ = ["Component", "Custom", "Kernel", "Registry", "one_of", "parameter_defaults"]
 
 
 _Class = TypeVar("_Class", bound=type)
@@ -35,13 +35,13 @@ def one_of(names: Iterable[str]) -> StrOptions:
     return constraint
 
 
-class Part(BaseEstimator):
+class Component(BaseEstimator):
     """A replaceable piece of a network with its hyperparameters; fitting never modifies it.
 
     Attributes
     ----------
     names : tuple of str
-        The names by which an estimator's parameter selects the part, as given to :meth:`Registry.add`.
+        The names by which an estimator's parameter selects the component, as given to :meth:`Registry.add`.
     """
 
     names: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Part(BaseEstimator):
 
 
 class Custom:
-    """Mix-in of the parts that wrap a user's function; `form` shows the arguments it must take."""
+    """Mix-in of the components that wrap a user's function; `form` shows the arguments it must take."""
 
     form: str = "f()"
 
@@ -79,16 +79,16 @@ class Custom:
 
 
 class Registry:
-    """The parts of one family by name. Dispatch, validation, documentation and tests all read it.
+    """The components of one family by name. Dispatch, validation, documentation and tests all read it.
 
     Parameters
     ----------
     parameter : str
-        The estimators' parameter that chooses among the parts.
+        The estimators' parameter that chooses among the components.
     base : type
-        The base class of the parts.
+        The base class of the components.
     custom : type or None
-        The part that wraps a user's function, constructed as ``custom(function)``; None if there is none.
+        The component that wraps a user's function, constructed as ``custom(function)``; None if there is none.
     """
 
     def __init__(self, parameter: str, base: type, custom: type | None = None) -> None:
@@ -129,27 +129,27 @@ class Registry:
         return [one_of(self.names(condition)), self.base] + ([callable] if self.custom else [])
 
     def resolve(self, value: Any, flat: dict[str, Any] | None = None) -> Any:
-        """Turn a name, a part or a user's function into a validated part.
+        """Turn a name, a component or a user's function into a validated component.
 
         Parameters
         ----------
-        value : str, part or callable
+        value : str, component or callable
         flat : dict, optional
             Parameters for a component that is given by name.
         """
         if isinstance(value, self.base):
-            part = deepcopy(value)  # a fitted net stays what it is, whatever becomes of the user's object
+            component = deepcopy(value)  # a fitted net stays what it is, whatever becomes of the user's object
         elif isinstance(value, str):
             cls = self._classes[value]
-            part = cls(**(flat or {}))
+            component = cls(**(flat or {}))
         elif isinstance(value, type):
             raise ValueError(f"{self.parameter}={value.__name__} is a class; pass an instance, {value.__name__}().")
         else:
-            part = self.custom(value)
+            component = self.custom(value)
         try:
-            part.validate()
+            component.validate()
         except ValueError as error:
-            if isinstance(part, Custom):
+            if isinstance(component, Custom):
                 raise ValueError(f"{self.parameter}={value!r}: {error}.") from None
             raise
-        return part
+        return component

@@ -6,7 +6,7 @@ take raw scores.
 
 import numpy as np
 
-from sknn_iitb._jit.intrinsics import inlined, part, row
+from sknn_iitb._jit.intrinsics import inlined, row, vector_at
 from sknn_iitb._jit.math import exp
 
 __all__ = ["gaussian", "quantiles", "softmax_focal", "softmax_log_loss", "softmax_squared_error"]
@@ -22,7 +22,7 @@ def exponentials(score, out, groups):
                     largest = score[i, j]
             for j in range(groups[b], groups[b + 1]):
                 out[i, j] = score[i, j] - largest
-    flat = part(out, 0, out.size)  # rows are short: exp is vector code only over all of them
+    flat = vector_at(out, 0, out.size)  # rows are short: exp is vector code only over all of them
     for i in range(flat.size):
         flat[i] = exp(flat[i])
 

@@ -11,9 +11,9 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._jit.intrinsics import first, part
+from sknn_iitb._jit.intrinsics import first, vector_at
 from sknn_iitb._jit.math import exp, expm1, log1p_unit, scaled_tail, sigmoid, tanh
-from sknn_iitb._registry import Custom, Kernel, Part, Registry
+from sknn_iitb._registry import Component, Custom, Kernel, Registry
 
 __all__ = [
     "ACTIVATIONS",
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-class Activation(Part):
+class Activation(Component):
     """Base of the activations.
 
     Attributes
@@ -82,7 +82,7 @@ def elementwise(function: Kernel, n_arguments: int) -> Kernel:
             for i in range(n_rows):
                 for j in range(n_out):
                     value[i, j] += bias[j]
-            z, s = part(value, 0, value.size), part(slope, 0, slope.size)
+            z, s = vector_at(value, 0, value.size), vector_at(slope, 0, slope.size)
             for i in range(z.size):
                 z[i], s[i] = function(z[i], *parameters)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sknn_iitb._registry import Part, Registry
+from sknn_iitb._registry import Component, Registry
 
 __all__ = [
     "INITIALIZERS",
@@ -28,7 +28,7 @@ __all__ = [
 Layer = tuple[NDArray[Any], NDArray[Any]]
 
 
-class Initializer(Part):
+class Initializer(Component):
     """Base of the initializers."""
 
     def draw(self, rng: np.random.RandomState, fan_in: int, fan_out: int, activation: Any) -> Layer:

@@ -20,9 +20,9 @@ import sklearn
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._jit.intrinsics import first, part
+from sknn_iitb._jit.intrinsics import first, vector_at
 from sknn_iitb._jit.math import exp, log1p_unit, sigmoid, tanh
-from sknn_iitb._registry import Custom, Kernel, Part, Registry
+from sknn_iitb._registry import Component, Custom, Kernel, Registry
 from sknn_iitb._rowwise import gaussian, quantiles, softmax_focal, softmax_log_loss, softmax_squared_error
 
 __all__ = [
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-class Loss(Part):
+class Loss(Component):
     """Base of the losses.
 
     Attributes
@@ -108,7 +108,7 @@ def pointwise(function: Kernel, n_arguments: int) -> Kernel:
 
     def batch_loss(value, target, weight, gradient, hyper, groups):
         n = value.size
-        v, y, w, g = part(value, 0, n), part(target, 0, n), part(weight, 0, n), part(gradient, 0, n)
+        v, y, w, g = vector_at(value, 0, n), vector_at(target, 0, n), vector_at(weight, 0, n), vector_at(gradient, 0, n)
         parameters = parameters_in(hyper)
         total = 0.0
         for i in range(n):

@@ -17,7 +17,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._registry import Custom, Kernel, Part, Registry
+from sknn_iitb._registry import Component, Custom, Kernel, Registry
 
 __all__ = [
     "LBFGS",
@@ -42,7 +42,7 @@ _NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
 _BETAS = {"beta_1": _FRACTION, "beta_2": _FRACTION, "epsilon": _POSITIVE}
 
 
-class Optimizer(Part):
+class Optimizer(Component):
     """Base of the optimizers.
 
     Attributes

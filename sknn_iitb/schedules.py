@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._registry import Custom, Kernel, Part, Registry
+from sknn_iitb._registry import Component, Custom, Kernel, Registry
 
 __all__ = [
     "SCHEDULES",
@@ -60,7 +60,7 @@ _FACTOR = [Interval(Real, 0, 1, closed="neither")]
 _CYCLES = [Interval(Integral, 1, 1000, closed="both")]
 
 
-class Schedule(Part):
+class Schedule(Component):
     """Base of the schedules: a constant factor, and no rule.
 
     Attributes

@@ -353,7 +353,7 @@ def loss_and_gradient(net, theta, X, Y, weight=None, mean_weight=None, masks=Non
 def train(net, theta, X, Y, weight, optimizer, batches, rates, constraints=(), dropout=None, seed=0):
     """One step for each batch, an array of row numbers; the parameters, and the sums of rows times loss and penalty.
 
-    `constraints` are pairs of an constraint and its bound; step t, counted from 0, draws its masks by ``seed + t``.
+    `constraints` are pairs of a constraint and its bound; step t, counted from 0, draws its masks by ``seed + t``.
     """
     n_trained = count_trained(net)
     decay = (np.arange(n_trained) < count_coefs(net)).astype(float)

@@ -51,7 +51,17 @@ def build(net, X, Y, weight, max_rows=None, rows=None, dropout=None):
     """The objective of a naive net; `dropout` has the rates of the inputs and of each hidden layer."""
     network, max_rows = network_of(net, dropout), max_rows or len(Y)
     return Objective(
-        network, net.loss, X, Y, weight, net.alpha, max_rows, rows, net.l1, net.output_groups, dropout is not None
+        network,
+        net.loss,
+        X,
+        Y,
+        weight,
+        alpha=net.alpha,
+        l1=net.l1,
+        max_rows=max_rows,
+        rows=rows,
+        output_groups=net.output_groups,
+        dropout=dropout is not None,
     )
 
 
@@ -62,7 +72,7 @@ def new_state(objective, optimizer, seed=0):
 
 
 def run(objective, theta, order, rates, batch_size, optimizer, constraints=(), state=None):
-    """Take a step for each rate; `constraints` are pairs of an constraint and its bound."""
+    """Take a step for each rate; `constraints` are pairs of a constraint and its bound."""
     state = new_state(objective, optimizer) if state is None else state
     objective.begin(state, SimpleNamespace(optimizer=optimizer, constraints=constraints, batch_size=batch_size))
     return objective.train(theta, order, rates, state.step)

@@ -81,7 +81,8 @@ def of_scores(loss, output, score, y, weight=None, blocks=None):
     score, y = np.atleast_2d(score), np.atleast_2d(y).astype(score.dtype)
     n = score.shape[1]
     theta = np.concatenate([np.eye(n).ravel(), np.zeros(n)]).astype(score.dtype)
-    objective = Objective(Network((n, n), [], output), loss, score, y, weight, 0.0, len(score), output_groups=blocks)
+    network = Network((n, n), [], output)
+    objective = Objective(network, loss, score, y, weight, max_rows=len(score), output_groups=blocks)
     return objective.reported(*objective.evaluate(theta)), objective.gradient[n * n :]
 
 
@@ -113,7 +114,7 @@ def test_gradient_is_the_derivative_by_finite_differences(activation, loss, outp
 def test_loss_and_gradient_are_those_of_the_naive_net(loss, output, dtype):
     network, *arrays = random_problem(loss, output, [Tanh()], n_rows=9)
     theta, X, Y, weight = (a.astype(dtype) for a in arrays)
-    objective = Objective(network, loss, X, Y, weight, 0.3, len(X), l1=0.2)
+    objective = Objective(network, loss, X, Y, weight, alpha=0.3, max_rows=len(X), l1=0.2)
     found = *objective.evaluate(theta), objective.gradient
     net = naive.Net(network.units, network.hidden, output, loss, alpha=0.3, l1=0.2)
     expected = naive.loss_and_gradient(net, *(a.astype(np.float64) for a in (theta, X, Y, weight)))
@@ -164,7 +165,7 @@ def test_gradient_of_several_softmax_is_the_derivative_by_finite_differences(los
     _, Y = several_softmax(rng, 6, "float64")
     network = Network((2, 3, Y.shape[1]), [Tanh()], Softmax())
     X, weight = rng.normal(size=(6, 2)), rng.uniform(0.5, 2, 6)
-    objective = Objective(network, loss, X, Y, weight, 0.3, 6, output_groups=BLOCKS)
+    objective = Objective(network, loss, X, Y, weight, alpha=0.3, max_rows=6, output_groups=BLOCKS)
     check_differences(objective, rng.normal(size=network.n_parameters))
 
 

@@ -40,7 +40,8 @@ def an_epoch():
     rng = np.random.RandomState(0)
     network = Network(UNITS, [ACTIVATIONS["relu"]()] * 2, ACTIVATIONS["softmax"]())
     X, Y = rng.normal(size=(N_ROWS, UNITS[0])), np.eye(2)[rng.randint(2, size=N_ROWS)]
-    objective, solver = Objective(network, LOSSES["log_loss"](), X, Y, None, 0.1, BATCH_SIZE), OPTIMIZERS["adam"]()
+    objective = Objective(network, LOSSES["log_loss"](), X, Y, alpha=0.1, max_rows=BATCH_SIZE)
+    solver = OPTIMIZERS["adam"]()
     theta = rng.normal(size=network.n_parameters)
     state = new_state(objective, solver)
     return lambda: run(

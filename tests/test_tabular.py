@@ -37,7 +37,7 @@ from sknn_iitb.tabular import (
     TabularMLPRegressor,
     _base,
 )
-from sknn_iitb.tabular.metrics import CLASSIFIER_METRICS
+from sknn_iitb.tabular._metrics import CLASSIFIER_METRICS
 
 QUICK = {"preset": "fast", "max_iter": 8, "hidden_layer_sizes": (16,), "random_state": 0}
 

@@ -29,9 +29,9 @@ from sknn_iitb.tabular import (
     TabularMLPClassifier,
     TabularMLPRegressor,
 )
-from sknn_iitb.tabular.layers import Bins
-from sknn_iitb.tabular.network import TabularNetwork
-from sknn_iitb.tabular.splits import distinct
+from sknn_iitb.tabular._layers import Bins
+from sknn_iitb.tabular._network import TabularNetwork
+from sknn_iitb.tabular._splits import distinct
 
 QUICK = {"preset": "fast", "max_iter": 8, "hidden_layer_sizes": (16,), "random_state": 0}
 
@@ -451,7 +451,7 @@ def test_gradient_is_that_of_finite_differences(output, loss, n_outputs, cut, n_
     X = X[:n_rows]  # with few rows pieces are computed one by one
     Y = np.eye(n_outputs)[rng.randint(n_outputs, size=n_rows)] if n_outputs > 1 else rng.normal(size=(n_rows, 1))
     theta = network.draw(rng, np.float64) + rng.normal(0, 0.1, network.n_parameters)
-    objective = Objective(network, losses.LOSSES[loss](), X, Y, None, 0.0, n_rows)
+    objective = Objective(network, losses.LOSSES[loss](), X, Y, max_rows=n_rows)
     objective.evaluate(theta)
     gradient = objective.gradient[: network.n_trained].copy()
     for i in range(theta.size):

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from sknn_iitb._jit.intrinsics import block, part
+from sknn_iitb._jit.intrinsics import matrix_at, vector_at
 from sknn_iitb._registry import Registry
 
 __all__ = ["CONSTRAINTS", "ClipNorm", "ClipValue", "Constraint", "MaxNorm"]
@@ -69,8 +69,8 @@ class ClipNorm(Constraint):
 def max_norm(theta, gradient, matrices, bound):
     for k in range(matrices.shape[0]):
         start, n_in, n_out = matrices[k]
-        weights = block(theta, start, n_in, n_out)
-        squares = part(gradient, start, n_out)  # has been used up by the update
+        weights = matrix_at(theta, start, n_in, n_out)
+        squares = vector_at(gradient, start, n_out)  # has been used up by the update
         squares[:] = 0
         for i in range(n_in):
             for j in range(n_out):

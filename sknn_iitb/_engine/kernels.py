@@ -6,7 +6,7 @@ goes through in chunks whose gradients are added up. Nothing is allocated here, 
 """
 
 from sknn_iitb._jit.compilation import call
-from sknn_iitb._jit.intrinsics import block, flush_denormals, part, restore_denormals, row
+from sknn_iitb._jit.intrinsics import flush_denormals, matrix_at, restore_denormals, row, vector_at
 from sknn_iitb._jit.records import unpack
 from sknn_iitb._jit.signatures import Batch, Layer, Memory, Net, Problem, Update
 
@@ -41,12 +41,12 @@ def forward(x, values, packed, theta, batch):
     caches = n_rows * net.n_values
     for k in range(net.forward.size):
         layer = Layer(net.n_in[k], net.n_out[k], int(k == 0), row(net.own, k), row(net.hyper, k))
-        value = block(values, n_rows * net.value_start[k], n_rows, net.n_out[k])
-        cache = block(values, caches + n_rows * net.cache_start[k], n_rows, net.cache_size[k])
+        value = matrix_at(values, n_rows * net.value_start[k], n_rows, net.n_out[k])
+        cache = matrix_at(values, caches + n_rows * net.cache_start[k], n_rows, net.cache_size[k])
         if k == 0:
             _layer_forward(net.forward[k], (x, value, cache, layer, theta, batch))
         else:
-            below = block(values, n_rows * net.value_start[k - 1], n_rows, net.n_in[k])
+            below = matrix_at(values, n_rows * net.value_start[k - 1], n_rows, net.n_in[k])
             _layer_forward(net.forward[k], (below, value, cache, layer, theta, batch))
 
 
@@ -57,11 +57,11 @@ def backward(x, delta, values, packed, theta, batch):
     caches = n_rows * net.n_values
     for k in range(net.backward.size - 1, -1, -1):
         layer = Layer(net.n_in[k], net.n_out[k], int(k == 0), row(net.own, k), row(net.hyper, k))
-        cache = block(values, caches + n_rows * net.cache_start[k], n_rows, net.cache_size[k])
+        cache = matrix_at(values, caches + n_rows * net.cache_start[k], n_rows, net.cache_size[k])
         if k == 0:
             _layer_backward(net.backward[k], (x, delta, cache, layer, theta, batch))
         else:
-            below = block(values, n_rows * net.value_start[k - 1], n_rows, net.n_in[k])
+            below = matrix_at(values, n_rows * net.value_start[k - 1], n_rows, net.n_in[k])
             _layer_backward(net.backward[k], (below, delta, cache, layer, theta, batch))
             if net.value_start[k - 1] != net.value_start[k]:  # else the layer works in place
                 delta = below
@@ -80,19 +80,19 @@ def gradient(packed, theta, order, key):
         if memory.stop[0] != 0:
             return
         n_rows = min(problem.chunk_rows, n_batch - start)
-        rows = part(order, start, n_rows)
+        rows = vector_at(order, start, n_rows)
         # where each of these begins in `work`
         y_start = n_rows * n_in
         w_start = y_start + n_rows * n_out
         delta_start = w_start + n_rows * n_out
         values_start = delta_start + n_rows * n_out
         n_values = n_rows * (net.n_values + net.n_cached)
-        x = block(memory.work, 0, n_rows, n_in)
-        y = block(memory.work, y_start, n_rows, n_out)
-        w = block(memory.work, w_start, n_rows, n_out)
-        delta = block(memory.work, delta_start, n_rows, n_out)
-        values = part(memory.work, values_start, n_values)
-        row_weight = part(memory.work, values_start + n_values, n_rows)
+        x = matrix_at(memory.work, 0, n_rows, n_in)
+        y = matrix_at(memory.work, y_start, n_rows, n_out)
+        w = matrix_at(memory.work, w_start, n_rows, n_out)
+        delta = matrix_at(memory.work, delta_start, n_rows, n_out)
+        values = vector_at(memory.work, values_start, n_values)
+        row_weight = vector_at(memory.work, values_start + n_values, n_rows)
         if problem.load != 0:
             _load(problem.load, (problem.source, rows, x, rate, key))
         for i in range(n_rows):
@@ -102,7 +102,7 @@ def gradient(packed, theta, order, key):
                 w[i, j] = row_weight[i]
         batch = Batch(rows, row_weight, memory.gradient if start == 0 else memory.spare, key)
         _forward(net.forward_pass, (x, values, packed, theta, batch))
-        score = block(values, n_rows * net.value_start[last], n_rows, n_out)
+        score = matrix_at(values, n_rows * net.value_start[last], n_rows, n_out)
         memory.loss[0] += _loss(problem.loss, (score, y, w, delta, problem.loss_hyper, problem.output_groups))
         _backward(net.backward_pass, (x, delta, values, packed, theta, batch))
         if start > 0:
@@ -130,11 +130,11 @@ def train(packed, theta, order, learning_rates, step):
     memory.loss_sum[0] = memory.penalty_sum[0] = 0.0
     n_trained, batch_rows = update.n_trained, update.batch_rows
     n_states = update.optimizer_state.size // n_trained
-    trained, slopes = part(theta, 0, n_trained), part(memory.gradient, 0, n_trained)
+    trained, slopes = vector_at(theta, 0, n_trained), vector_at(memory.gradient, 0, n_trained)
     before = flush_denormals()
     memory.denormals[0] = before
     for b in range(learning_rates.size):
-        rows = part(order, b * batch_rows, min(batch_rows, order.size - b * batch_rows))
+        rows = vector_at(order, b * batch_rows, min(batch_rows, order.size - b * batch_rows))
         _gradient(problem.gradient, (packed, theta, rows, update.seed + step + b))
         if memory.stop[0] != 0:
             break
@@ -147,9 +147,9 @@ def train(packed, theta, order, learning_rates, step):
             _update(
                 update.optimizer,
                 (
-                    part(theta, start, size),
-                    part(memory.gradient, start, size),
-                    block(update.optimizer_state, n_states * start, n_states, size),
+                    vector_at(theta, start, size),
+                    vector_at(memory.gradient, start, size),
+                    matrix_at(update.optimizer_state, n_states * start, n_states, size),
                     update.hyper,
                     theta.dtype.type(learning_rates[b] * update.rate_factor[k]),
                     theta.dtype.type(update.decay_factor[k]),
@@ -180,13 +180,14 @@ def predict(packed, X, rows, theta, work, out):
     last = net.forward.size - 1
     n_out = out.shape[1]
     n_numbers = net.n_values + net.n_cached
-    nothing = part(work, 0, 0)
+    nothing = vector_at(work, 0, 0)
     chunk_rows = work.size // n_numbers
     for start in range(0, X.shape[0], chunk_rows):
         n_rows = min(chunk_rows, X.shape[0] - start)
-        x = block(X, start * X.shape[1], n_rows, X.shape[1])
-        values = part(work, 0, n_rows * n_numbers)
-        _forward(net.forward_pass, (x, values, packed, theta, Batch(part(rows, start, n_rows), nothing, nothing, 0)))
+        x = matrix_at(X, start * X.shape[1], n_rows, X.shape[1])
+        values = vector_at(work, 0, n_rows * n_numbers)
+        batch = Batch(vector_at(rows, start, n_rows), nothing, nothing, 0)
+        _forward(net.forward_pass, (x, values, packed, theta, batch))
         first = n_rows * net.value_start[last]
         for i in range(n_rows):
             for j in range(n_out):

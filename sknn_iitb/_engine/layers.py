@@ -21,7 +21,7 @@ import numpy as np
 
 from sknn_iitb._jit.compilation import call
 from sknn_iitb._jit.identity import made_here
-from sknn_iitb._jit.intrinsics import array_at, block, first, inlined, matmul, matmul_nt, matmul_tn, part
+from sknn_iitb._jit.intrinsics import array_at, first, inlined, matmul, matmul_nt, matmul_tn, matrix_at, vector_at
 
 __all__ = [
     "LayerSpec",
@@ -47,12 +47,12 @@ Offsets into theta are counted from its start.
 
 
 def dense_forward(x, value, cache, layer, theta, batch):
-    matmul(x, block(theta, layer.own[0], layer.n_in, layer.n_out), value)
+    matmul(x, matrix_at(theta, layer.own[0], layer.n_in, layer.n_out), value)
 
 
 def dense_backward(x, delta, cache, layer, theta, batch):
-    weights = block(theta, layer.own[0], layer.n_in, layer.n_out)
-    matmul_tn(x, delta, block(batch.gradient, layer.own[0], layer.n_in, layer.n_out))
+    weights = matrix_at(theta, layer.own[0], layer.n_in, layer.n_out)
+    matmul_tn(x, delta, matrix_at(batch.gradient, layer.own[0], layer.n_in, layer.n_out))
     if layer.is_first:
         return
     if layer.n_out == 1:
@@ -120,7 +120,7 @@ def _sparse_functions(index_dtype, dtype):
         weights_start, data_address, indices_address, indptr_address, n_rows, n_stored = six(layer.own)
         data, indices = data_at(data_address, n_stored), index_at(indices_address, n_stored)
         indptr = index_at(indptr_address, n_rows + 1)
-        weights = block(theta, weights_start, layer.n_in, layer.n_out)
+        weights = matrix_at(theta, weights_start, layer.n_in, layer.n_out)
         rate = layer.hyper[0]
         threshold, scale = threshold_of(rate), theta.dtype.type(1 / (1 - rate))
         value[:] = 0
@@ -138,7 +138,7 @@ def _sparse_functions(index_dtype, dtype):
         weights_start, data_address, indices_address, indptr_address, n_rows, n_stored = six(layer.own)
         data, indices = data_at(data_address, n_stored), index_at(indices_address, n_stored)
         indptr = index_at(indptr_address, n_rows + 1)
-        weight_gradient = block(batch.gradient, weights_start, layer.n_in, layer.n_out)
+        weight_gradient = matrix_at(batch.gradient, weights_start, layer.n_in, layer.n_out)
         rate = layer.hyper[0]
         threshold, scale = threshold_of(rate), theta.dtype.type(1 / (1 - rate))
         weight_gradient[:] = 0
@@ -175,8 +175,8 @@ EPSILON = 1e-5
 def batch_norm_forward(x, value, cache, layer, theta, batch):
     scale_start, mean_start, variance_start = layer.own[0], layer.own[1], layer.own[2]
     n_rows, n_out = value.shape
-    scale, running_mean = part(theta, scale_start, n_out), part(theta, mean_start, n_out)
-    mean, inverse = part(batch.gradient, mean_start, n_out), part(batch.gradient, variance_start, n_out)
+    scale, running_mean = vector_at(theta, scale_start, n_out), vector_at(theta, mean_start, n_out)
+    mean, inverse = vector_at(batch.gradient, mean_start, n_out), vector_at(batch.gradient, variance_start, n_out)
     per_weight = 1 / batch.weight.sum()
     mean[:] = 0
     for i in range(n_rows):
@@ -201,10 +201,11 @@ def batch_norm_forward(x, value, cache, layer, theta, batch):
 def batch_norm_backward(x, delta, cache, layer, theta, batch):
     scale_start, _, variance_start, shift_start = layer.own[0], layer.own[1], layer.own[2], layer.own[3]
     n_rows, n_out = delta.shape
-    scale, running_variance = part(theta, scale_start, n_out), part(theta, variance_start, n_out)
-    scale_gradient, inverse = part(batch.gradient, scale_start, n_out), part(batch.gradient, variance_start, n_out)
+    scale, running_variance = vector_at(theta, scale_start, n_out), vector_at(theta, variance_start, n_out)
+    scale_gradient = vector_at(batch.gradient, scale_start, n_out)
+    inverse = vector_at(batch.gradient, variance_start, n_out)
     # the neurons above have added up delta already, which is the derivative with respect to their bias
-    shift_gradient = part(batch.gradient, shift_start, n_out)
+    shift_gradient = vector_at(batch.gradient, shift_start, n_out)
     scale_gradient[:] = 0
     for i in range(n_rows):
         for j in range(n_out):
@@ -234,8 +235,8 @@ def batch_norm(n_out, scale, mean, variance, shift):
 def standardize_forward(x, value, cache, layer, theta, batch):
     scale_start, mean_start, variance_start = layer.own[0], layer.own[1], layer.own[2]
     n_rows, n_out = value.shape
-    scale, mean = part(theta, scale_start, n_out), part(theta, mean_start, n_out)
-    variance = part(theta, variance_start, n_out)
+    scale, mean = vector_at(theta, scale_start, n_out), vector_at(theta, mean_start, n_out)
+    variance = vector_at(theta, variance_start, n_out)
     epsilon = value.dtype.type(EPSILON)
     for i in range(n_rows):
         for j in range(n_out):
@@ -257,7 +258,7 @@ _activate = call["activation"]
 
 def neurons_forward(x, value, cache, layer, theta, batch):
     bias_start, activation = layer.own[0], layer.own[1]
-    _activate(activation, (value, part(theta, bias_start, layer.n_out), cache, layer.hyper))
+    _activate(activation, (value, vector_at(theta, bias_start, layer.n_out), cache, layer.hyper))
 
 
 def add_rows(delta, start, stop, total):
@@ -276,12 +277,12 @@ add_rows = inlined(add_rows)
 
 def neurons_backward(x, delta, cache, layer, theta, batch):
     n_rows, n_out = delta.shape
-    bias_gradient = part(batch.gradient, layer.own[0], n_out)
+    bias_gradient = vector_at(batch.gradient, layer.own[0], n_out)
     bias_gradient[:] = 0
     for start in range(0, n_rows, _ROWS):
         stop = min(start + _ROWS, n_rows)
         size = (stop - start) * n_out
-        d, slope = part(delta, start * n_out, size), part(cache, start * n_out, size)
+        d, slope = vector_at(delta, start * n_out, size), vector_at(cache, start * n_out, size)
         for i in range(d.size):
             d[i] *= slope[i]
         add_rows(delta, start, stop, bias_gradient)
@@ -294,14 +295,14 @@ def neurons(n_out, bias, activation):
 
 
 def bias_forward(x, value, cache, layer, theta, batch):
-    bias = part(theta, layer.own[0], layer.n_out)
+    bias = vector_at(theta, layer.own[0], layer.n_out)
     for i in range(value.shape[0]):
         for j in range(layer.n_out):
             value[i, j] += bias[j]
 
 
 def bias_backward(x, delta, cache, layer, theta, batch):
-    bias_gradient = part(batch.gradient, layer.own[0], layer.n_out)
+    bias_gradient = vector_at(batch.gradient, layer.own[0], layer.n_out)
     bias_gradient[:] = 0
     add_rows(delta, 0, delta.shape[0], bias_gradient)
 
@@ -326,7 +327,7 @@ def dropout_forward(x, value, cache, layer, theta, batch):
 
 
 def dropout_backward(x, delta, cache, layer, theta, batch):
-    d, factor = part(delta, 0, delta.size), part(cache, 0, cache.size)
+    d, factor = vector_at(delta, 0, delta.size), vector_at(cache, 0, cache.size)
     for i in range(d.size):
         d[i] *= factor[i]
 

@@ -14,7 +14,7 @@ from sklearn.utils import gen_batches
 from sknn_iitb._engine.layers import dense, drop_inputs, sparse_dense
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.identity import made_here
-from sknn_iitb._jit.intrinsics import address, array_at, block, prefetch
+from sknn_iitb._jit.intrinsics import address, array_at, matrix_at, prefetch
 
 __all__ = ["DenseRows", "Rows", "SparseRows", "check_before_conversion", "check_csr", "table_of"]
 
@@ -45,7 +45,7 @@ def _loader(kind, drops):
 
     def load(source, rows, x, rate, key):
         n_rows, n_in = x.shape
-        X = block(numbers_at(source[0], source[1] * n_in), 0, source[1], n_in)
+        X = matrix_at(numbers_at(source[0], source[1] * n_in), 0, source[1], n_in)
         for i in range(n_rows):
             row = rows[i]
             # rows come in random order, which the processor cannot foresee: ask for one some rows ahead

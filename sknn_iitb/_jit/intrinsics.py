@@ -14,7 +14,6 @@ __all__ = [
     "address",
     "array_at",
     "array_over",
-    "block",
     "elementary",
     "first",
     "flush_denormals",
@@ -23,12 +22,13 @@ __all__ = [
     "matmul",
     "matmul_nt",
     "matmul_tn",
-    "part",
+    "matrix_at",
     "power_of_two",
     "prefetch",
     "reset_denormals",
     "restore_denormals",
     "row",
+    "vector_at",
 ]
 
 
@@ -225,12 +225,12 @@ def _view(array, n_dimensions):
 
 
 @intrinsic
-def _part(typing_context, array, start, n):
+def _vector_at(typing_context, array, start, n):
     return _view(array, 1)
 
 
 @intrinsic
-def _block(typing_context, array, start, n_rows, n_columns):
+def _matrix_at(typing_context, array, start, n_rows, n_columns):
     return _view(array, 2)
 
 
@@ -245,21 +245,21 @@ def _row(typing_context, matrix, k):
     return signature.return_type(matrix, types.int64), codegen
 
 
-# part(array, start, n), block(array, start, n_rows, n_columns): numbers of a C-ordered array from the `start`-th on, as
-# a vector or a matrix; row(matrix, k): one row. Slices do the same, but a handful takes half a second to compile.
+# vector_at(array, start, n), matrix_at(array, start, n_rows, n_columns): views of a C-ordered array from its `start`-th
+# number on; row(matrix, k): one row. Slices do the same, but a handful of them takes half a second to compile.
 if config.DISABLE_JIT:
 
-    def part(array, start, n):
+    def vector_at(array, start, n):
         return array.reshape(-1)[start : start + n]
 
-    def block(array, start, n_rows, n_columns):
-        return part(array, start, n_rows * n_columns).reshape(n_rows, n_columns)
+    def matrix_at(array, start, n_rows, n_columns):
+        return vector_at(array, start, n_rows * n_columns).reshape(n_rows, n_columns)
 
     def row(matrix, k):
         return matrix[k]
 
 else:
-    part, block, row = _part, _block, _row
+    vector_at, matrix_at, row = _vector_at, _matrix_at, _row
 
 
 # --- matrix products ---------------------------------------------------------------------------------------------

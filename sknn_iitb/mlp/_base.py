@@ -100,7 +100,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         return self
 
     def _train(self, X, y, sample_weight, validation_data, continues, incremental, classes, observers):
-        parts = self._resolve_parts()
+        components = self._resolve_components()
         if incremental and validation_data.X_val is None and self._stops_early(0, validation_data, incremental):
             raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
         if not (incremental or self.warm_start):
@@ -111,29 +111,37 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
                 f"{self._parameters.vector.dtype}; call fit with warm_start=False."
             )
         X, y = self._validate_all(X, y, reset=not continues)
-        targets = self._find_targets(y, parts.loss, continues, incremental, classes)
-        parts = self._choose_output(parts, targets)
+        targets = self._find_targets(y, components.loss, continues, incremental, classes)
+        components = self._choose_output(components, targets)
         dtype = self._parameters.vector.dtype if continues else self._network_dtype(X)
         samples = self._samples(
-            *(X, y, sample_weight, validation_data.groups, targets, parts.loss, parts.output, dtype, incremental)
+            X,
+            y,
+            sample_weight,
+            groups=validation_data.groups,
+            targets=targets,
+            loss=components.loss,
+            output=components.output,
+            dtype=dtype,
+            incremental=incremental,
         )
 
         rng = self._optimizer.rng if incremental and continues and hasattr(self, "_optimizer") else None
         rng = check_random_state(self.random_state) if rng is None else rng
-        network = self._describe(samples, parts, continues)
-        parameters = self._parameters if continues else self._initialize(network, parts, rng, dtype)
+        network = self._describe(samples, components, continues)
+        parameters = self._parameters if continues else self._initialize(network, components, rng, dtype)
         # from here on the net can be used, by a scorer or a callback
-        self._network, self._parameters, self._targets, self._loss = network, parameters, targets, parts.loss
-        self._expose_network(network, parts.output)
+        self._network, self._parameters, self._targets, self._loss = network, parameters, targets, components.loss
+        self._expose_network(network, components.output)
         stops_early = self._stops_early(len(samples.Y), validation_data, incremental)
-        rows, validation = self._hold_out(samples, parts, validation_data, rng, stops_early)
+        rows, validation = self._hold_out(samples, components, validation_data, rng, stops_early)
         n_train = len(samples.Y) if rows is None else len(rows)
-        config = self._training_config(parts, samples, n_train, stops_early, incremental)
+        config = self._training_config(components, samples, n_train, stops_early, incremental)
         objective = self._objective(samples, config.batch_size, rows, dropout=any(network.dropout))
         history = self._begin_history(continues, config)
         for observer in observers:
             observer.expose = lambda fitted, history: fitted._expose_history(history, config, continues)
-        if parts.optimizer.kernel is not None:
+        if components.optimizer.kernel is not None:
             state = self._begin_state(rng, config, objective, continues, incremental)
             descend(objective, parameters.vector, state, history, config, validation, observers)
             if validation is not None and config.complete and not history.interrupted:
@@ -148,7 +156,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         if incremental and validation is not None:
             validation.check_scores(self.validation_scores_)
 
-    def _samples(self, X, y, sample_weight, groups, targets, loss, output, dtype, incremental=False, training=True):
+    def _samples(self, X, y, sample_weight, *, groups, targets, loss, output, dtype, incremental=False, training=True):
         """The samples that count, as the net learns them."""
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -171,9 +179,16 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
     def _further_samples(self, X, y, sample_weight):
         """Samples for the net that is there."""
         X, y = self._validate_all(X, y, reset=False)
-        dtype = self._parameters.vector.dtype
         samples = self._samples(
-            *(X, y, sample_weight, None, self._targets, self._loss, self._network.output, dtype), training=False
+            X,
+            y,
+            sample_weight,
+            groups=None,
+            targets=self._targets,
+            loss=self._loss,
+            output=self._network.output,
+            dtype=self._parameters.vector.dtype,
+            training=False,
         )
         if samples.Y.shape[1] != self.n_outputs_:
             raise ValueError(f"y has {samples.Y.shape[1]} outputs, the network has {self.n_outputs_}.")
@@ -187,10 +202,10 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         """The targets that training sees."""
         return Y
 
-    def _describe(self, samples, parts, continues):
+    def _describe(self, samples, components, continues):
         """The network that the parameters ask for."""
         units = (samples.X.shape[1], *self._hidden_sizes(), samples.Y.shape[1])
-        network = Network(units, parts.hidden, parts.output, self._dropout_rates(), self.batch_norm)
+        network = Network(units, components.hidden, components.output, self._dropout_rates(), self.batch_norm)
         if self.batch_norm and not network.hidden:
             raise ValueError("batch_norm=True has no effect without a hidden layer.")
         before = self._parameters if continues else network
@@ -208,14 +223,14 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             )
         return network
 
-    def _training_config(self, parts, samples, n_train, stops_early, incremental):
-        batch_size = self._batch_size(n_train, parts.optimizer)
+    def _training_config(self, components, samples, n_train, stops_early, incremental):
+        batch_size = self._batch_size(n_train, components.optimizer)
         if self.batch_norm and batch_size < 2:
             raise ValueError("batch_norm=True needs batches of two samples at least; set another batch_size.")
         return TrainingConfig(
-            optimizer=parts.optimizer,
-            schedule=parts.schedule,
-            constraints=parts.constraints,
+            optimizer=components.optimizer,
+            schedule=components.schedule,
+            constraints=components.constraints,
             learning_rate_init=self.learning_rate_init,
             batch_size=batch_size,
             shuffle=self.shuffle,
@@ -242,20 +257,27 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         """What is minimised, on the samples `rows`, None for all."""
         Y = self._soften(self._targets, samples.Y, self._loss, self._network.output)
         return Objective(
-            *(self._network, self._loss, samples.X, Y, samples.weight, self.alpha, max_rows, rows),
+            self._network,
+            self._loss,
+            samples.X,
+            Y,
+            samples.weight,
+            alpha=self.alpha,
             l1=self.l1,
+            max_rows=max_rows,
+            rows=rows,
             output_groups=self._targets.output_groups,
             dropout=dropout,
         )
 
-    def _initialize(self, network, parts, rng, dtype):
+    def _initialize(self, network, components, rng, dtype):
         """Draw or copy the parameters that training starts from."""
         parameters = Parameters(network.units, aligned(network.n_parameters, dtype), network.batch_norm)
         for ones in (*parameters.scales, *parameters.variances):
             ones[:] = 1
         for zeros in parameters.means:
             zeros[:] = 0
-        given = self._assigned() or (self.init if parts.initializer is None else None)
+        given = self._assigned() or (self.init if components.initializer is None else None)
         if given is not None:
             try:
                 coefs, intercepts = given
@@ -267,10 +289,10 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
                 raise ValueError("init=(coefs, intercepts) must be finite.")
             return parameters
         # a draw may depend on the activation; the last layer has that of the one before
-        last = parts.hidden[-1] if parts.hidden else ACTIVATIONS.resolve(self.activation or "identity")
-        activations = [*parts.hidden, last]
+        last = components.hidden[-1] if components.hidden else ACTIVATIONS.resolve(self.activation or "identity")
+        activations = [*components.hidden, last]
         for weights, biases, activation in zip(parameters.coefs, parameters.intercepts, activations, strict=True):
-            weights[...], biases[...] = parts.initializer.draw(rng, *weights.shape, activation)
+            weights[...], biases[...] = components.initializer.draw(rng, *weights.shape, activation)
         return parameters
 
     def _stops_early(self, n_samples, validation_data, incremental):
@@ -278,7 +300,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             return validation_data.X_val is not None or (n_samples > _MANY_SAMPLES and not incremental)
         return self.early_stopping
 
-    def _hold_out(self, samples, parts, validation_data, rng, stops_early):
+    def _hold_out(self, samples, components, validation_data, rng, stops_early):
         """Indices of the training samples, None for all, and the function that judges by others; None without."""
         rows = validation = None
         if validation_data.groups is not None and validation_data.X_val is not None:
@@ -288,7 +310,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
                 "groups needs a splitter as validation_fraction that keeps them together, such as GroupShuffleSplit(); "
                 f"got validation_fraction={self.validation_fraction!r}."
             )
-        if parts.optimizer.kernel is None:
+        if components.optimizer.kernel is None:
             if validation_data.X_val is not None or validation_data.y_val is not None:
                 raise ValueError("X_val and y_val are not legal with solver='lbfgs', which has no epochs to validate.")
             return rows, validation

@@ -1,4 +1,4 @@
-"""From the estimators' parameters to the parts of a net: what is legal, and what goes with what."""
+"""From the estimators' parameters to the components of a net: what is legal, and what goes with what."""
 
 from collections import namedtuple
 from numbers import Integral, Real
@@ -17,10 +17,10 @@ from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import OPTIMIZERS
 from sknn_iitb.schedules import SCHEDULES
 
-__all__ = ["ParametersMixin", "Parts"]
+__all__ = ["Components", "ParametersMixin"]
 
-Parts = namedtuple("Parts", "hidden output loss optimizer schedule initializer constraints")
-Parts.__doc__ = """What the parameters choose; `constraints` are pairs of an constraint and its bound."""
+Components = namedtuple("Components", "hidden output loss optimizer schedule initializer constraints")
+Components.__doc__ = """What the parameters choose; `constraints` are pairs of a constraint and its bound."""
 
 _REGISTRIES = {registry.parameter: registry for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS)}
 
@@ -88,7 +88,7 @@ class ParametersMixin:
     }
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, those of nested parts too, as ``solver__rho=0.95``.
+        """Set parameters, those of nested components too, as ``solver__rho=0.95``.
 
         Parameters
         ----------
@@ -117,8 +117,8 @@ class ParametersMixin:
                 )
         return super().set_params(**params)
 
-    def _resolve_parts(self):
-        """Names to parts; the output, and a classifier's loss, may wait for the targets."""
+    def _resolve_components(self):
+        """Names to components; the output, and a classifier's loss, may wait for the targets."""
         if isinstance(self.scoring, str) and self.scoring != "loss":
             # not a constraint, for to load all scorers takes as long as all the rest of the start
             names = sorted(sklearn.metrics.get_scorer_names())
@@ -136,7 +136,7 @@ class ParametersMixin:
                         f"{name}={value!r} is not legal with solver='lbfgs'; legal is {defaults[name]!r}, or another "
                         "solver, such as 'adam'."
                     )
-        return Parts(
+        return Components(
             hidden=self._resolve_hidden(),
             output=None if self.output_activation == "auto" else ACTIVATIONS.resolve(self.output_activation),
             loss=None if self.loss == "auto" else LOSSES.resolve(self.loss),
@@ -186,16 +186,16 @@ class ParametersMixin:
                 raise ValueError(f"activation={value!r} is for the output only; set output_activation.")
         return hidden if several else hidden * n_hidden
 
-    def _choose_output(self, parts, targets):
+    def _choose_output(self, components, targets):
         """Settle what "auto" left open; raise for a combination that is not legal."""
-        loss = parts.loss or self._default_loss(parts.output)
+        loss = components.loss or self._default_loss(components.output)
         legal = self._legal_outputs(loss)
         if not legal:
             names = ", ".join(map(repr, LOSSES.names(self._legal_outputs)))
             raise ValueError(f"loss={self.loss!r} is not for {type(self).__name__}; legal are {names}.")
-        name = targets.default_output(legal) if parts.output is None else parts.output.names[0]
+        name = targets.default_output(legal) if components.output is None else components.output.names[0]
         if name not in legal:
-            why = "" if parts.output.output else " (it is for hidden layers only)"
+            why = "" if components.output.output else " (it is for hidden layers only)"
             if self.loss == "auto":  # other outputs would have had other losses
                 outputs = (cls for cls in ACTIVATIONS if cls.output)
                 legal = [o.names[0] for o in outputs if o.names[0] in self._legal_outputs(self._default_loss(o))]
@@ -204,7 +204,7 @@ class ParametersMixin:
                 f"legal are {', '.join(map(repr, legal))}."
             )
         targets.check_output(name)
-        return parts._replace(loss=loss, output=parts.output or ACTIVATIONS.resolve(name))
+        return components._replace(loss=loss, output=components.output or ACTIVATIONS.resolve(name))
 
     def _settled_output(self):
         """Name of the output activation, as fitted or as the parameters say; None where it depends on the targets."""

@@ -101,13 +101,13 @@ def translated(estimator, **settled):
     del given["n_threads"]  # changes nothing but the time
     defaults = dict(parameter_defaults(type(estimator)))
     for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES):
-        family, part = registry.parameter, given[registry.parameter]
-        given[family] = _name(registry, part)
-        if isinstance(part, registry.base) and not _refusal(theirs, family, given[family], defaults):
-            for name, value in part.get_params(deep=False).items():
+        family, component = registry.parameter, given[registry.parameter]
+        given[family] = _name(registry, component)
+        if isinstance(component, registry.base) and not _refusal(theirs, family, given[family], defaults):
+            for name, value in component.get_params(deep=False).items():
                 flat = name if name in defaults else f"{family}__{name}"
                 given[flat] = value
-                defaults.setdefault(flat, parameter_defaults(type(part))[name])
+                defaults.setdefault(flat, parameter_defaults(type(component))[name])
     reasons = {name: _refusal(theirs, name, value, defaults) for name, value in given.items()}
     refused = {name: reason for name, reason in reasons.items() if reason}
     known = parameter_defaults(theirs)
@@ -115,12 +115,12 @@ def translated(estimator, **settled):
 
 
 def _name(registry, value):
-    """The first name of a part, whether given by a name or as an object; of several if they are the same."""
+    """The first name of a component, whether given by a name or as an object; of several if they are the same."""
     if isinstance(value, (list, tuple)):
         names = [_name(registry, item) for item in value]
         return names[0] if names and all(name == names[0] for name in names) else value
-    part = registry[value] if isinstance(value, str) and value in registry else value
-    return next(iter(getattr(part, "names", ())), value)
+    component = registry[value] if isinstance(value, str) and value in registry else value
+    return next(iter(getattr(component, "names", ())), value)
 
 
 def _refusal(theirs, name, value, defaults):

@@ -25,12 +25,12 @@ from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
 from sknn_iitb.schedules import SCHEDULES, Coslog
-from sknn_iitb.tabular.columns import as_numpy
+from sknn_iitb.tabular._columns import as_numpy
+from sknn_iitb.tabular._layers import Bins
+from sknn_iitb.tabular._members import Goal, Progress, Recipe, train, train_further
+from sknn_iitb.tabular._splits import merged, splits
 from sknn_iitb.tabular.encoder import TableEncoder
-from sknn_iitb.tabular.layers import Bins
-from sknn_iitb.tabular.members import Goal, Progress, Recipe, train, train_further
 from sknn_iitb.tabular.preprocessing import MAX_BINS, PiecewiseLinearEncoder
-from sknn_iitb.tabular.splits import merged, splits
 
 __all__ = ["PRESETS", "BaseTabularMLP"]
 

@@ -17,7 +17,7 @@ from sknn_iitb.activations import ACTIVATIONS, Activation
 from sknn_iitb.optimizers import Optimizer
 from sknn_iitb.schedules import Schedule
 from sknn_iitb.tabular._base import BaseTabularMLP
-from sknn_iitb.tabular.metrics import CLASSIFIER_METRICS
+from sknn_iitb.tabular._metrics import CLASSIFIER_METRICS
 
 __all__ = ["TabularMLPClassifier"]
 

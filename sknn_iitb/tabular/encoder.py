@@ -20,7 +20,7 @@ from sknn_iitb._engine.network import CHUNK
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._typing import Array, MatrixLike
-from sknn_iitb.tabular.columns import as_numpy, columns_of, is_frame, names_of, rows_of
+from sknn_iitb.tabular._columns import as_numpy, columns_of, is_frame, names_of, rows_of
 from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, blocks, counted
 
 __all__ = ["TableEncoder"]

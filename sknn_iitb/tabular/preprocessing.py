@@ -16,7 +16,7 @@ from sklearn.utils.validation import (
 )
 
 from sknn_iitb._typing import Array, MatrixLike
-from sknn_iitb.tabular.columns import as_numpy
+from sknn_iitb.tabular._columns import as_numpy
 
 __all__ = ["MAX_BINS", "PiecewiseLinearEncoder", "RobustSmoothScaler", "blocks", "counted"]
 

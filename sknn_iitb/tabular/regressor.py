@@ -14,7 +14,7 @@ from sknn_iitb.losses import LOSSES, Quantile
 from sknn_iitb.optimizers import Optimizer
 from sknn_iitb.schedules import Schedule
 from sknn_iitb.tabular._base import BaseTabularMLP
-from sknn_iitb.tabular.metrics import REGRESSOR_METRICS, pinball
+from sknn_iitb.tabular._metrics import REGRESSOR_METRICS, pinball
 
 __all__ = ["TabularMLPRegressor"]
 

@@ -15,7 +15,7 @@ from sknn_iitb._engine.network import native
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.training import History, State, TrainingConfig, descend
 from sknn_iitb.schedules import Constant
-from sknn_iitb.tabular.network import TabularNetwork
+from sknn_iitb.tabular._network import TabularNetwork
 
 __all__ = ["Goal", "Member", "Progress", "Recipe", "train", "train_further"]
 
@@ -230,7 +230,7 @@ def _prepared(network, samples, goal, recipe):
         Y = goal.targets.smooth(Y, recipe.label_smoothing, goal.output.names[0]).astype(Y.dtype)
     batch_size = min(recipe.batch_size, len(Y))
     drops = recipe.dropout > 0
-    objective = Objective(network, goal.loss, samples.X, Y, samples.weight, 0.0, batch_size, dropout=drops)
+    objective = Objective(network, goal.loss, samples.X, Y, samples.weight, max_rows=batch_size, dropout=drops)
     config = TrainingConfig(
         optimizer=recipe.optimizer,
         schedule=recipe.schedule,

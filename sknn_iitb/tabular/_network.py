@@ -7,7 +7,7 @@ import numpy as np
 
 from sknn_iitb._engine import layers
 from sknn_iitb._engine.network import Network, aligned, native
-from sknn_iitb.tabular.layers import Bins, first_dense
+from sknn_iitb.tabular._layers import Bins, first_dense
 
 __all__ = ["TabularNetwork"]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sknn_iitb._engine.layers import LayerSpec
-from sknn_iitb._jit.intrinsics import address, array_at, block, inlined, matmul, matmul_tn, part
+from sknn_iitb._jit.intrinsics import address, array_at, inlined, matmul, matmul_tn, matrix_at, vector_at
 
 __all__ = ["Bins", "first_dense"]
 
@@ -77,13 +77,13 @@ height = inlined(height)
 def first_dense_forward(x, value, cache, layer, theta, batch):
     weights_start, factors_start, column_address, n_bins = layer.own[0], layer.own[1], layer.own[2], layer.own[3]
     n_rows, n_columns, n_out, hyper = value.shape[0], layer.n_in, value.shape[1], layer.hyper
-    factors, columns = part(theta, factors_start, n_columns + n_bins), _columns_at(column_address, n_bins)
-    weights = block(theta, weights_start, n_columns + n_bins, n_out)
-    scaled = block(cache, 0, n_rows, n_columns)
+    factors, columns = vector_at(theta, factors_start, n_columns + n_bins), _columns_at(column_address, n_bins)
+    weights = matrix_at(theta, weights_start, n_columns + n_bins, n_out)
+    scaled = matrix_at(cache, 0, n_rows, n_columns)
     for i in range(n_rows):
         for j in range(n_columns):
             scaled[i, j] = factors[j] * x[i, j]
-    matmul(scaled, block(theta, weights_start, n_columns, n_out), value)
+    matmul(scaled, matrix_at(theta, weights_start, n_columns, n_out), value)
     first = 0
     while first < n_bins:
         stop = end_of_column(columns, first, n_bins)
@@ -95,7 +95,7 @@ def first_dense_forward(x, value, cache, layer, theta, batch):
                         value[i, k] += share * weights[n_columns + b, k]
         else:
             # what all bins but the one that a number lies in add up to
-            others = block(cache, n_rows * n_columns, stop - first, n_out)
+            others = matrix_at(cache, n_rows * n_columns, stop - first, n_out)
             others[0] = 0
             for b in range(first + 1, stop):
                 before, now = factors[n_columns + b - 1], factors[n_columns + b]
@@ -118,10 +118,11 @@ def first_dense_backward(x, delta, cache, layer, theta, batch):
     weights_start, factors_start, column_address, n_bins = layer.own[0], layer.own[1], layer.own[2], layer.own[3]
     n_rows, n_columns, n_out, hyper = delta.shape[0], layer.n_in, delta.shape[1], layer.hyper
     n_in = n_columns + n_bins
-    factors, columns = part(theta, factors_start, n_in), _columns_at(column_address, n_bins)
-    weights, slopes = block(theta, weights_start, n_in, n_out), block(batch.gradient, weights_start, n_in, n_out)
+    factors, columns = vector_at(theta, factors_start, n_in), _columns_at(column_address, n_bins)
+    weights = matrix_at(theta, weights_start, n_in, n_out)
+    slopes = matrix_at(batch.gradient, weights_start, n_in, n_out)
     # first the slopes of s W
-    matmul_tn(x, delta, block(batch.gradient, weights_start, n_columns, n_out))
+    matmul_tn(x, delta, matrix_at(batch.gradient, weights_start, n_columns, n_out))
     slopes[n_columns:] = 0
     first = 0
     while first < n_bins:
@@ -134,7 +135,7 @@ def first_dense_backward(x, delta, cache, layer, theta, batch):
                         slopes[n_columns + b, k] += share * delta[i, k]
         else:
             # the sums of delta over the numbers that lie in each bin
-            sums = block(cache, n_rows * n_columns, stop - first, n_out)
+            sums = matrix_at(cache, n_rows * n_columns, stop - first, n_out)
             sums[:] = 0
             for i in range(n_rows):
                 number = x[i, columns[first]]
@@ -152,7 +153,7 @@ def first_dense_backward(x, delta, cache, layer, theta, batch):
                     above = sums[last, k] - sums[b, k]
                     slopes[n_columns + first + b, k] += above - (sums[b - 1, k] if b > 0 else above * 0)
         first = stop
-    of_factors = part(batch.gradient, factors_start, n_in)
+    of_factors = vector_at(batch.gradient, factors_start, n_in)
     for p in range(n_in):
         total = theta.dtype.type(0)
         for k in range(n_out):
