@@ -595,6 +595,7 @@ def test_two_functions_share_a_compiled_function_whose_constant_has_changed_in_b
 _PAIRS = [namedtuple("Pair", "a b"), namedtuple("Pair", "b a")]
 
 
+@pytest.mark.filterwarnings("ignore:tostring:DeprecationWarning")  # numba 0.61, of structured constants
 @pytest.mark.parametrize(
     ("expression", "before", "after"),
     [
