@@ -69,7 +69,7 @@ def test_a_batch_goes_through_each_function_once():
     counting_all = {handle: counting(function) for handle, function in compilation._python_functions.items()}
     with patch.dict(compilation._python_functions, counting_all):
         train()
-    once = ["gradient", "forward", "backward", "softmax_log_loss", "adam", "bias_forward", "bias_backward"]
+    once = ["gradient", "forward", "backward", "softmax_log_loss", "_adam", "bias_forward", "bias_backward"]
     in_each_hidden_layer = ["neurons_forward", "neurons_backward", "activate"]
     in_each_layer = ["dense_forward", "dense_backward"]
     (loader,) = (name for name in calls if name.startswith("load"))
