@@ -230,13 +230,14 @@ class CELU(Activation):
 
 
 def _gelu(z):
-    # beyond 100 the bell is 0 to rounding, but not exactly, and the product with a large z would be seen
-    small = -100.0 if z < -100.0 else z
-    near = 100.0 if small > 100.0 else small
-    bell = exp(-0.5 * near * near)
-    tail = bell * scaled_tail(abs(near))
-    cumulative = tail if z < 0.0 else 1.0 - tail
-    return small * cumulative, cumulative + near * (0.3989422804014327 * bell)  # 1 / sqrt(2 pi)
+    # with the tail of |z|: z P(Z <= z) = max(z, 0) - |z| P(Z > |z|), and the slope likewise. Beyond 100 the bell is 0 to
+    # rounding, but not exactly, and its product with a large z would be seen.
+    size = abs(z)
+    size = 100.0 if size > 100.0 else size
+    bell = exp(-0.5 * size * size)
+    tail = bell * scaled_tail(size)
+    slope = tail - size * (0.3989422804014327 * bell)  # 1 / sqrt(2 pi)
+    return (z if z > 0.0 else 0.0) - size * tail, slope if z < 0.0 else 1.0 - slope
 
 
 @ACTIVATIONS.add("gelu")
