@@ -51,12 +51,12 @@ def fraction_below_with_custom_loss():
 
 
 # [optimizer]
-def signum(theta, gradient, slots, hyper, rate, decay, step):
+def signum(theta, gradient, optimizer_state, hyper, step):
     """Update each weight by the learning rate, against the sign of the gradient's moving average."""
-    mean = slots[0]
+    mean = optimizer_state[0]
     for i in range(theta.size):
         mean[i] = 0.9 * mean[i] + 0.1 * gradient[i]
-        theta[i] -= rate * np.sign(mean[i])
+        theta[i] -= step.learning_rate * np.sign(mean[i])
 
 
 def accuracy_with_custom_optimizer():

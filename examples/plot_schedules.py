@@ -13,7 +13,7 @@ five. Invscaling depends only on the number of samples, which is 200 here.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sknn_iitb.schedules import SCHEDULES, Clock, WarmUp
+from sknn_iitb.schedules import SCHEDULES, WarmUp
 
 N_EPOCHS, N_STEPS, N_SAMPLES, N_ITER_NO_CHANGE = 60, 10, 200, 10
 LAST_IMPROVEMENT = 20
@@ -21,11 +21,10 @@ LAST_IMPROVEMENT = 20
 
 def curve(schedule):
     """The factor of each update."""
-    clock = Clock(n_steps=N_EPOCHS * N_STEPS, steps_per_epoch=N_STEPS)
     divisor, waited, result = 1.0, 0, []
     for epoch in range(N_EPOCHS):
         steps = np.arange(epoch * N_STEPS, (epoch + 1) * N_STEPS)
-        result.append(schedule.factors(steps, clock) / divisor)
+        result.append(schedule.factors(steps, N_EPOCHS * N_STEPS, N_STEPS) / divisor)
         waited = waited + 1 if epoch > LAST_IMPROVEMENT else 0
         divisor = schedule.after_epoch(divisor, (epoch + 1) * N_SAMPLES, waited)
         if waited > N_ITER_NO_CHANGE:

@@ -230,8 +230,8 @@ class CELU(Activation):
 
 
 def _gelu(z):
-    # with the tail of |z|: z P(Z <= z) = max(z, 0) - |z| P(Z > |z|), and the slope likewise. Beyond 100 the bell is 0 to
-    # rounding, but not exactly, and its product with a large z would be seen.
+    # By the tail of |z|: z P(Z <= z) = max(z, 0) - |z| P(Z > |z|), and the slope likewise. Beyond 100 the bell is 0 to
+    # rounding but not exactly, and its product with a large z would show.
     size = abs(z)
     size = 100.0 if size > 100.0 else size
     bell = exp(-0.5 * size * size)

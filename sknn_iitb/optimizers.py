@@ -1,13 +1,14 @@
 """Optimizers: how the parameters move, given the gradient and a learning rate.
 
-An optimizer is a function ``f(theta, gradient, slots, hyper, rate, decay, step)`` that updates the flat parameter
-vector `theta` in place. `slots`, of shape (n_slots, theta.size) and zero before the first step, is its memory;
-`hyper` (float64) its hyperparameters; `rate` the learning rate of this step, which the schedule has set already;
-`decay` is 1 for weights and 0 for biases, for optimizers that shrink the weights by themselves; `step` counts from 1.
-`rate` and `decay` are of theta's type, and what is computed in float64 is cast to it before the loop, which would be
-float64 as a whole otherwise.
+An optimizer is a function ``f(theta, gradient, optimizer_state, hyper, step)`` that updates the flat parameter vector
+`theta` in place. `optimizer_state`, of shape (n_state_vectors, theta.size), is what it remembers between steps, zero at
+first; `hyper` (float64) are its hyperparameters. ``step.number`` counts from 1; ``step.learning_rate`` includes the
+schedule; ``step.decay`` is 1 for weights and 0 for biases, for optimizers with decoupled weight decay.
 
-A user's own optimizer is a function of that form, given as ``solver=f``; it gets two slots.
+The learning rate and the decay have theta's type. Cast to that type what is computed in float64, or the whole loop
+runs in float64.
+
+A user's own optimizer is a function of that form, given as ``solver=f``; its state has two vectors.
 """
 
 import hashlib
@@ -48,18 +49,18 @@ class Optimizer(Component):
     Attributes
     ----------
     kernel : function or None
-        ``kernel(theta, gradient, slots, hyper, rate, decay, step)``, see the module's text; None for lbfgs, which needs
-        the loss as a function and not one gradient at a time.
-    n_slots : int
-        How many vectors of the size of theta it remembers.
+        ``kernel(theta, gradient, optimizer_state, hyper, step)``, see the module's docstring; None for lbfgs, which
+        evaluates the loss as a function.
+    n_state_vectors : int
+        Number of vectors of the size of theta in the optimizer's state.
     decays : bool
-        Whether it reads `decay`.
+        Whether it reads ``step.decay``.
     full_batch : bool
         Whether ``batch_size="auto"`` means all samples.
     """
 
     kernel: Kernel | None = None
-    n_slots: int = 0
+    n_state_vectors: int = 0
     decays: bool = False
     full_batch: bool = False
 
@@ -72,8 +73,8 @@ class Optimizer(Component):
 class CustomOptimizer(Custom, Optimizer):
     """A user's update function."""
 
-    form = "f(theta, gradient, slots, hyper, rate, decay, step)"
-    n_slots = 2
+    form = "f(theta, gradient, optimizer_state, hyper, step)"
+    n_state_vectors = 2
     decays = True
 
     @property
@@ -91,16 +92,16 @@ class CustomOptimizer(Custom, Optimizer):
 OPTIMIZERS: Registry = Registry("solver", Optimizer, CustomOptimizer)
 
 
-def _sgd(theta, gradient, slots, hyper, rate, decay, step):
-    momentum, nesterov = theta.dtype.type(hyper[0]), hyper[1] != 0
-    velocity = slots[0]
+def _sgd(theta, gradient, optimizer_state, hyper, step):
+    eta, momentum, nesterov = step.learning_rate, theta.dtype.type(hyper[0]), hyper[1] != 0
+    velocity = optimizer_state[0]
     if nesterov:
         for i in range(theta.size):
-            velocity[i] = momentum * velocity[i] - rate * gradient[i]
-            theta[i] += momentum * velocity[i] - rate * gradient[i]
+            velocity[i] = momentum * velocity[i] - eta * gradient[i]
+            theta[i] += momentum * velocity[i] - eta * gradient[i]
     else:
         for i in range(theta.size):
-            velocity[i] = momentum * velocity[i] - rate * gradient[i]
+            velocity[i] = momentum * velocity[i] - eta * gradient[i]
             theta[i] += velocity[i]
 
 
@@ -113,7 +114,7 @@ class SGD(Optimizer):
     """
 
     kernel: Kernel = staticmethod(_sgd)
-    n_slots = 1
+    n_state_vectors = 1
     _parameter_constraints = {"momentum": _FRACTION, "nesterovs_momentum": ["boolean"]}
 
     def __init__(self, momentum: float = 0.9, nesterovs_momentum: bool = True) -> None:
@@ -124,13 +125,13 @@ class SGD(Optimizer):
         return self.momentum, self.nesterovs_momentum
 
 
-def _rmsprop(theta, gradient, slots, hyper, rate, decay, step):
-    f = theta.dtype.type
+def _rmsprop(theta, gradient, optimizer_state, hyper, step):
+    f, eta = theta.dtype.type, step.learning_rate
     rho, rest, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1])
-    square = slots[0]
+    square = optimizer_state[0]
     for i in range(theta.size):
         square[i] = rho * square[i] + rest * gradient[i] * gradient[i]
-        theta[i] -= rate * gradient[i] / (np.sqrt(square[i]) + epsilon)
+        theta[i] -= eta * gradient[i] / (np.sqrt(square[i]) + epsilon)
 
 
 @OPTIMIZERS.add("rmsprop")
@@ -138,7 +139,7 @@ class RMSprop(Optimizer):
     """s <- rho s + (1 - rho) g**2; theta <- theta - eta g / (sqrt(s) + epsilon) (Hinton's lecture 6e, 2012)."""
 
     kernel: Kernel = staticmethod(_rmsprop)
-    n_slots = 1
+    n_state_vectors = 1
     _parameter_constraints = {"rho": _FRACTION, "epsilon": _POSITIVE}
 
     def __init__(self, rho: float = 0.9, epsilon: float = 1e-8) -> None:
@@ -149,12 +150,12 @@ class RMSprop(Optimizer):
         return self.rho, self.epsilon
 
 
-def _adagrad(theta, gradient, slots, hyper, rate, decay, step):
-    epsilon = theta.dtype.type(hyper[0])
-    square = slots[0]
+def _adagrad(theta, gradient, optimizer_state, hyper, step):
+    eta, epsilon = step.learning_rate, theta.dtype.type(hyper[0])
+    square = optimizer_state[0]
     for i in range(theta.size):
         square[i] += gradient[i] * gradient[i]
-        theta[i] -= rate * gradient[i] / (np.sqrt(square[i]) + epsilon)
+        theta[i] -= eta * gradient[i] / (np.sqrt(square[i]) + epsilon)
 
 
 @OPTIMIZERS.add("adagrad")
@@ -165,7 +166,7 @@ class Adagrad(Optimizer):
     """
 
     kernel: Kernel = staticmethod(_adagrad)
-    n_slots = 1
+    n_state_vectors = 1
     _parameter_constraints = {"epsilon": _POSITIVE}
 
     def __init__(self, epsilon: float = 1e-8) -> None:
@@ -175,15 +176,15 @@ class Adagrad(Optimizer):
         return (self.epsilon,)
 
 
-def _adadelta(theta, gradient, slots, hyper, rate, decay, step):
-    f = theta.dtype.type
+def _adadelta(theta, gradient, optimizer_state, hyper, step):
+    f, eta = theta.dtype.type, step.learning_rate
     rho, rest, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1])
-    square, moved = slots[0], slots[1]
+    square, moved = optimizer_state[0], optimizer_state[1]
     for i in range(theta.size):
         square[i] = rho * square[i] + rest * gradient[i] * gradient[i]
         change = np.sqrt(moved[i] + epsilon) / np.sqrt(square[i] + epsilon) * gradient[i]
         moved[i] = rho * moved[i] + rest * change * change
-        theta[i] -= rate * change
+        theta[i] -= eta * change
 
 
 @OPTIMIZERS.add("adadelta")
@@ -194,7 +195,7 @@ class Adadelta(Optimizer):
     """
 
     kernel: Kernel = staticmethod(_adadelta)
-    n_slots = 2
+    n_state_vectors = 2
     _parameter_constraints = {"rho": _FRACTION, "epsilon": _POSITIVE}
 
     def __init__(self, rho: float = 0.95, epsilon: float = 1e-6) -> None:
@@ -205,11 +206,11 @@ class Adadelta(Optimizer):
         return self.rho, self.epsilon
 
 
-def _adam(theta, gradient, slots, hyper, rate, decay, step):
+def _adam(theta, gradient, optimizer_state, hyper, step):
     f = theta.dtype.type
-    eta = f(rate * np.sqrt(1 - hyper[1] ** step) / (1 - hyper[0] ** step))
+    eta = f(step.learning_rate * np.sqrt(1 - hyper[1] ** step.number) / (1 - hyper[0] ** step.number))
     beta_1, rest_1, beta_2, rest_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1]), f(hyper[2])
-    mean, square = slots[0], slots[1]
+    mean, square = optimizer_state[0], optimizer_state[1]
     for i in range(theta.size):
         mean[i] = beta_1 * mean[i] + rest_1 * gradient[i]
         square[i] = beta_2 * square[i] + rest_2 * (gradient[i] * gradient[i])
@@ -225,7 +226,7 @@ class Adam(Optimizer):
     """
 
     kernel: Kernel = staticmethod(_adam)
-    n_slots = 2
+    n_state_vectors = 2
     _parameter_constraints = _BETAS
 
     def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8) -> None:
@@ -237,11 +238,11 @@ class Adam(Optimizer):
         return self.beta_1, self.beta_2, self.epsilon
 
 
-def _amsgrad(theta, gradient, slots, hyper, rate, decay, step):
+def _amsgrad(theta, gradient, optimizer_state, hyper, step):
     f = theta.dtype.type
-    eta = f(rate * np.sqrt(1 - hyper[1] ** step) / (1 - hyper[0] ** step))
+    eta = f(step.learning_rate * np.sqrt(1 - hyper[1] ** step.number) / (1 - hyper[0] ** step.number))
     beta_1, rest_1, beta_2, rest_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1]), f(hyper[2])
-    mean, square, largest = slots[0], slots[1], slots[2]
+    mean, square, largest = optimizer_state[0], optimizer_state[1], optimizer_state[2]
     for i in range(theta.size):
         mean[i] = beta_1 * mean[i] + rest_1 * gradient[i]
         square[i] = beta_2 * square[i] + rest_2 * (gradient[i] * gradient[i])
@@ -254,14 +255,14 @@ class AMSGrad(Adam):
     """Adam with the largest s so far in place of s (Reddi, Kale and Kumar, arXiv:1904.09237, algorithm 2)."""
 
     kernel: Kernel = staticmethod(_amsgrad)
-    n_slots = 3
+    n_state_vectors = 3
 
 
-def _adamax(theta, gradient, slots, hyper, rate, decay, step):
+def _adamax(theta, gradient, optimizer_state, hyper, step):
     f = theta.dtype.type
-    eta = f(rate / (1 - hyper[0] ** step))
+    eta = f(step.learning_rate / (1 - hyper[0] ** step.number))
     beta_1, rest_1, beta_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(hyper[2])
-    mean, norm = slots[0], slots[1]
+    mean, norm = optimizer_state[0], optimizer_state[1]
     for i in range(theta.size):
         mean[i] = beta_1 * mean[i] + rest_1 * gradient[i]
         norm[i] = max(beta_2 * norm[i], abs(gradient[i]) + epsilon)
@@ -278,13 +279,13 @@ class Adamax(Adam):
     kernel: Kernel = staticmethod(_adamax)
 
 
-def _nadam(theta, gradient, slots, hyper, rate, decay, step):
+def _nadam(theta, gradient, optimizer_state, hyper, step):
     f = theta.dtype.type
-    eta_mean = f(rate * hyper[0] / (1 - hyper[0] ** (step + 1)))
-    eta_gradient = f(rate * (1 - hyper[0]) / (1 - hyper[0] ** step))
-    unbias = f(1 / (1 - hyper[1] ** step))
+    eta_mean = f(step.learning_rate * hyper[0] / (1 - hyper[0] ** (step.number + 1)))
+    eta_gradient = f(step.learning_rate * (1 - hyper[0]) / (1 - hyper[0] ** step.number))
+    unbias = f(1 / (1 - hyper[1] ** step.number))
     beta_1, rest_1, beta_2, rest_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1]), f(hyper[2])
-    mean, square = slots[0], slots[1]
+    mean, square = optimizer_state[0], optimizer_state[1]
     for i in range(theta.size):
         mean[i] = beta_1 * mean[i] + rest_1 * gradient[i]
         square[i] = beta_2 * square[i] + rest_2 * (gradient[i] * gradient[i])
@@ -301,13 +302,13 @@ class NAdam(Adam):
     kernel: Kernel = staticmethod(_nadam)
 
 
-def _adamw(theta, gradient, slots, hyper, rate, decay, step):
+def _adamw(theta, gradient, optimizer_state, hyper, step):
     f = theta.dtype.type
-    eta = f(rate / (1 - hyper[0] ** step))
-    unbias = f(1 / (1 - hyper[1] ** step))
-    keep = f(1 - rate * decay * hyper[3])
+    eta = f(step.learning_rate / (1 - hyper[0] ** step.number))
+    unbias = f(1 / (1 - hyper[1] ** step.number))
+    keep = f(1 - step.learning_rate * step.decay * hyper[3])
     beta_1, rest_1, beta_2, rest_2, epsilon = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1]), f(hyper[2])
-    mean, square = slots[0], slots[1]
+    mean, square = optimizer_state[0], optimizer_state[1]
     for i in range(theta.size):
         mean[i] = beta_1 * mean[i] + rest_1 * gradient[i]
         square[i] = beta_2 * square[i] + rest_2 * (gradient[i] * gradient[i])
@@ -323,7 +324,7 @@ class AdamW(Optimizer):
     """
 
     kernel: Kernel = staticmethod(_adamw)
-    n_slots = 2
+    n_state_vectors = 2
     decays = True
     _parameter_constraints = {**_BETAS, "weight_decay": _NOT_NEGATIVE}
 
@@ -339,14 +340,14 @@ class AdamW(Optimizer):
         return self.beta_1, self.beta_2, self.epsilon, self.weight_decay
 
 
-def _lion(theta, gradient, slots, hyper, rate, decay, step):
-    f = theta.dtype.type
-    zero, keep = f(0), f(1 - rate * decay * hyper[2])
+def _lion(theta, gradient, optimizer_state, hyper, step):
+    f, eta = theta.dtype.type, step.learning_rate
+    zero, keep = f(0), f(1 - eta * step.decay * hyper[2])
     beta_1, rest_1, beta_2, rest_2 = f(hyper[0]), f(1 - hyper[0]), f(hyper[1]), f(1 - hyper[1])
-    mean = slots[0]
+    mean = optimizer_state[0]
     for i in range(theta.size):
         direction = beta_1 * mean[i] + rest_1 * gradient[i]
-        change = rate if direction > zero else (-rate if direction < zero else direction)
+        change = eta if direction > zero else (-eta if direction < zero else direction)
         theta[i] = keep * theta[i] - change
         mean[i] = beta_2 * mean[i] + rest_2 * gradient[i]
 
@@ -359,7 +360,7 @@ class Lion(Optimizer):
     """
 
     kernel: Kernel = staticmethod(_lion)
-    n_slots = 1
+    n_state_vectors = 1
     decays = True
     _parameter_constraints = {"beta_1": _FRACTION, "beta_2": _FRACTION, "weight_decay": _NOT_NEGATIVE}
 
@@ -372,19 +373,19 @@ class Lion(Optimizer):
         return self.beta_1, self.beta_2, self.weight_decay
 
 
-def _rprop(theta, gradient, slots, hyper, rate, decay, step):
-    f = theta.dtype.type
+def _rprop(theta, gradient, optimizer_state, hyper, step):
+    f, eta = theta.dtype.type, step.learning_rate
     zero, one, shrink, grow = f(0), f(1), f(hyper[0]), f(hyper[1])
     # sizes are kept in units of the rate, so that a schedule acts on them
-    smallest, largest = f(hyper[2] / rate if rate > 0 else 0), f(hyper[3] / rate if rate > 0 else 1)
-    previous, size = slots[0], slots[1]
+    smallest, largest = f(hyper[2] / eta if eta > 0 else 0), f(hyper[3] / eta if eta > 0 else 1)
+    previous, size = optimizer_state[0], optimizer_state[1]
     for i in range(theta.size):
         agreement = previous[i] * gradient[i]
         factor = grow if agreement > zero else (shrink if agreement < zero else one)
-        size[i] = one if step == 1 else min(max(size[i] * factor, smallest), largest)
+        size[i] = one if step.number == 1 else min(max(size[i] * factor, smallest), largest)
         slope = zero if agreement < zero else gradient[i]
         change = size[i] if slope > zero else (-size[i] if slope < zero else slope)
-        theta[i] -= rate * change
+        theta[i] -= eta * change
         previous[i] = slope
 
 
@@ -397,7 +398,7 @@ class Rprop(Optimizer):
     """
 
     kernel: Kernel = staticmethod(_rprop)
-    n_slots = 2
+    n_state_vectors = 2
     full_batch = True
     _parameter_constraints = {
         "shrink": [Interval(Real, 0, 1, closed="neither")],

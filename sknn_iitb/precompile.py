@@ -17,6 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from sknn_iitb._engine.constraints import CONSTRAINTS
+from sknn_iitb._engine.layers import NORMALIZATIONS
 from sknn_iitb._jit.cache import cache_directory
 from sknn_iitb._jit.store import failures
 from sknn_iitb.activations import ACTIVATIONS
@@ -48,7 +49,8 @@ def nets() -> Iterator[tuple[Any, Any, Any]]:
     for cls in OPTIMIZERS:
         yield MLPClassifier(solver=cls.names[0]), X, pairs
     yield MLPRegressor(loss=Quantile([0.1, 0.9]), **validated), X, pairs
-    yield MLPClassifier(batch_norm=True, dropout=[0.1, 0.1]), X, pairs
+    for name in NORMALIZATIONS:
+        yield MLPClassifier(dropout=[0.1, 0.1], **{name: True}), X, pairs
     yield MLPClassifier(dropout=0.1, **dict.fromkeys(CONSTRAINTS.names(), 1.0)), sparse.csr_array(X), pairs
     wide = sparse.csr_array(X)
     wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)

@@ -10,7 +10,6 @@ the updates, from 0, as an int64 array, and the number of updates in all, and re
 
 import math
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,6 @@ from sknn_iitb._registry import Component, Custom, Kernel, Registry
 __all__ = [
     "SCHEDULES",
     "Adaptive",
-    "Clock",
     "Constant",
     "Cosine",
     "CosineRestarts",
@@ -36,24 +34,7 @@ __all__ = [
     "Schedule",
     "StepDecay",
     "WarmUp",
-    "clock_of",
 ]
-
-# so many updates never happen, and the number of one fits into an int64
-_NEVER = 2**62
-
-
-class Clock(NamedTuple):
-    """The planned number of updates, max_iter epochs of steps_per_epoch each."""
-
-    n_steps: int
-    steps_per_epoch: int
-
-
-def clock_of(n_epochs: int, steps_per_epoch: int) -> Clock:
-    """The clock of so many epochs; no number of them is too large."""
-    return Clock(min(n_epochs * steps_per_epoch, _NEVER), steps_per_epoch)
-
 
 _FRACTION = [Interval(Real, 0, 1, closed="both")]
 _FACTOR = [Interval(Real, 0, 1, closed="neither")]
@@ -71,14 +52,16 @@ class Schedule(Component):
 
     ends: bool = False
 
-    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
+    def factors(self, step: NDArray[np.int64], n_steps: int, steps_per_epoch: int) -> NDArray[np.float64]:
         """The factor of each update.
 
         Parameters
         ----------
         step : ndarray of int64
-            Numbers of updates, from 0 to ``clock.n_steps - 1``.
-        clock : Clock
+            Numbers of updates, from 0 to ``n_steps - 1``.
+        n_steps : int
+            Number of updates of the planned training.
+        steps_per_epoch : int
 
         Returns
         -------
@@ -100,7 +83,7 @@ class Schedule(Component):
         """
         return divisor
 
-    def instead_of_stopping(self, divisor: float, rate: float) -> float | None:
+    def instead_of_stopping(self, divisor: float, learning_rate: float) -> float | None:
         """Asked when training has stalled for good: a new divisor to go on with, or None to stop."""
 
 
@@ -109,11 +92,11 @@ class CustomSchedule(Custom, Schedule):
 
     form = "f(step, n_steps)"
 
-    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
+    def factors(self, step: NDArray[np.int64], n_steps: int, steps_per_epoch: int) -> NDArray[np.float64]:
         try:
-            returned = self.function(step, clock.n_steps)
+            returned = self.function(step, n_steps)
         except (TypeError, ValueError):  # written for one number at a time
-            returned = [self.function(int(s), clock.n_steps) for s in step]
+            returned = [self.function(int(s), n_steps) for s in step]
         try:
             factors = np.asarray(returned, dtype=np.float64)
         except (TypeError, ValueError):
@@ -127,19 +110,6 @@ class CustomSchedule(Custom, Schedule):
 
 
 SCHEDULES: Registry = Registry("learning_rate", Schedule, CustomSchedule)
-
-
-def _progress(step, clock):
-    """The part of the training that lies behind, in [0, 1)."""
-    return step / clock.n_steps
-
-
-def _epoch(step, clock):
-    return step // clock.steps_per_epoch
-
-
-def _n_epochs(clock):
-    return clock.n_steps / clock.steps_per_epoch
 
 
 @SCHEDULES.add("constant")
@@ -165,8 +135,8 @@ class InvScaling(Schedule):
 class Adaptive(Schedule):
     """A fifth of the rate each time training stalls (where it would stop otherwise), down to 1e-6; scikit-learn's."""
 
-    def instead_of_stopping(self, divisor: float, rate: float) -> float | None:
-        return divisor * 5 if rate > 1e-6 else None
+    def instead_of_stopping(self, divisor: float, learning_rate: float) -> float | None:
+        return divisor * 5 if learning_rate > 1e-6 else None
 
 
 @SCHEDULES.add("step")
@@ -179,9 +149,9 @@ class StepDecay(Schedule):
         self.factor = factor
         self.every = every
 
-    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
-        every = math.ceil(_n_epochs(clock) / 3) if self.every is None else self.every
-        return np.power(float(self.factor), _epoch(step, clock) // every)
+    def factors(self, step: NDArray[np.int64], n_steps: int, steps_per_epoch: int) -> NDArray[np.float64]:
+        every = math.ceil(n_steps / steps_per_epoch / 3) if self.every is None else self.every
+        return np.power(float(self.factor), step // steps_per_epoch // every)
 
 
 @SCHEDULES.add("exponential")
@@ -193,9 +163,9 @@ class Exponential(Schedule):
     def __init__(self, factor: float | None = None) -> None:
         self.factor = factor
 
-    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
-        factor = 0.01 ** (1 / _n_epochs(clock)) if self.factor is None else float(self.factor)
-        return np.power(factor, _epoch(step, clock))
+    def factors(self, step: NDArray[np.int64], n_steps: int, steps_per_epoch: int) -> NDArray[np.float64]:
+        factor = 0.01 ** (1 / (n_steps / steps_per_epoch)) if self.factor is None else float(self.factor)
+        return np.power(factor, step // steps_per_epoch)
 
 
 @SCHEDULES.add("inverse_time")
@@ -207,9 +177,9 @@ class InverseTime(Schedule):
     def __init__(self, decay: float | None = None) -> None:
         self.decay = decay
 
-    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
-        decay = 9 / _n_epochs(clock) if self.decay is None else self.decay
-        return 1 / (1 + decay * _epoch(step, clock))
+    def factors(self, step: NDArray[np.int64], n_steps: int, steps_per_epoch: int) -> NDArray[np.float64]:
+        decay = 9 / (n_steps / steps_per_epoch) if self.decay is None else self.decay
+        return 1 / (1 + decay * (step // steps_per_epoch))
 
 
 @SCHEDULES.add("polynomial")
@@ -223,8 +193,8 @@ class Polynomial(Schedule):
         self.power = power
         self.end = end
 
-    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
-        return self.end + (1 - self.end) * (1 - _progress(step, clock)) ** self.power
+    def factors(self, step: NDArray[np.int64], n_steps: int, steps_per_epoch: int) -> NDArray[np.float64]:
+        return self.end + (1 - self.end) * (1 - step / n_steps) ** self.power
 
 
 @SCHEDULES.add("linear")
@@ -237,8 +207,8 @@ class Linear(Schedule):
     def __init__(self, end: float = 0.0) -> None:
         self.end = end
 
-    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
-        return self.end + (1 - self.end) * (1 - _progress(step, clock))
+    def factors(self, step: NDArray[np.int64], n_steps: int, steps_per_epoch: int) -> NDArray[np.float64]:
+        return self.end + (1 - self.end) * (1 - step / n_steps)
 
 
 @SCHEDULES.add("cosine")
@@ -251,8 +221,8 @@ class Cosine(Schedule):
     def __init__(self, end: float = 0.0) -> None:
         self.end = end
 
-    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
-        return self.end + (1 - self.end) * (1 + np.cos(np.pi * _progress(step, clock))) / 2
+    def factors(self, step: NDArray[np.int64], n_steps: int, steps_per_epoch: int) -> NDArray[np.float64]:
+        return self.end + (1 - self.end) * (1 + np.cos(np.pi * (step / n_steps))) / 2
 
 
 @SCHEDULES.add("cosine_restarts")
@@ -269,10 +239,10 @@ class CosineRestarts(Schedule):
         self.cycles = cycles
         self.growth = growth
 
-    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
+    def factors(self, step: NDArray[np.int64], n_steps: int, steps_per_epoch: int) -> NDArray[np.float64]:
         ends = np.cumsum(float(self.growth) ** np.arange(self.cycles))
         ends = np.concatenate([[0.0], ends / ends[-1]])
-        t = _progress(step, clock)
+        t = step / n_steps
         cycle = np.searchsorted(ends, t, side="right") - 1
         return (1 + np.cos(np.pi * (t - ends[cycle]) / (ends[cycle + 1] - ends[cycle]))) / 2
 
@@ -292,8 +262,8 @@ class OneCycle(Schedule):
         self.start = start
         self.end = end
 
-    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
-        t = _progress(step, clock)
+    def factors(self, step: NDArray[np.int64], n_steps: int, steps_per_epoch: int) -> NDArray[np.float64]:
+        t = step / n_steps
         up = self.start + (1 - self.start) * (1 - np.cos(np.pi * t / self.rise)) / 2
         down = self.end + (1 - self.end) * (1 + np.cos(np.pi * (t - self.rise) / (1 - self.rise))) / 2
         return np.where(t < self.rise, up, down)
@@ -309,8 +279,8 @@ class Coslog(Schedule):
     def __init__(self, cycles: int = 4) -> None:
         self.cycles = cycles
 
-    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
-        return (1 - np.cos(2 * np.pi * np.log2(1 + (2**self.cycles - 1) * _progress(step, clock)))) / 2
+    def factors(self, step: NDArray[np.int64], n_steps: int, steps_per_epoch: int) -> NDArray[np.float64]:
+        return (1 - np.cos(2 * np.pi * np.log2(1 + (2**self.cycles - 1) * (step / n_steps)))) / 2
 
 
 @SCHEDULES.add("plateau")
@@ -350,16 +320,16 @@ class WarmUp(Schedule):
         self.schedule = schedule
         self.duration = duration
 
-    def factors(self, step: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
+    def factors(self, step: NDArray[np.int64], n_steps: int, steps_per_epoch: int) -> NDArray[np.float64]:
         whole = isinstance(self.duration, Integral)
-        n_warm = self.duration if whole else max(1, round(self.duration * clock.n_steps))
-        return np.minimum(1.0, (step + 1) / n_warm) * self._inner().factors(step, clock)
+        n_warm = self.duration if whole else max(1, round(self.duration * n_steps))
+        return np.minimum(1.0, (step + 1) / n_warm) * self._inner().factors(step, n_steps, steps_per_epoch)
 
     def after_epoch(self, divisor: float, n_samples: int, stalled: int) -> float:
         return self._inner().after_epoch(divisor, n_samples, stalled)
 
-    def instead_of_stopping(self, divisor: float, rate: float) -> float | None:
-        return self._inner().instead_of_stopping(divisor, rate)
+    def instead_of_stopping(self, divisor: float, learning_rate: float) -> float | None:
+        return self._inner().instead_of_stopping(divisor, learning_rate)
 
     @property
     def ends(self) -> bool:

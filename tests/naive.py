@@ -257,13 +257,23 @@ def batch_norm_backward(delta, centred, variance, share):
     return delta / root + share * (2 * to_variance * centred + to_mean)
 
 
+def layer_norm_backward(delta, centred, variance):
+    """dl/dx from dl/dx_hat: each row times the Jacobian of the normalization (Ba et al., arXiv:1607.06450, eq. 3)."""
+    n = centred.shape[1]
+    rows = []
+    for d, c, root in zip(delta, centred, np.sqrt(variance + EPSILON), strict=True):
+        # dx_hat_i / dx_j, of x_hat = (x - mean) / root
+        rows.append((np.eye(n) - 1 / n) @ (np.eye(n) / root - np.outer(c, c) / (n * root**3)) @ d)
+    return np.array(rows)
+
+
 # --- nets --------------------------------------------------------------------------------------------------------
 
 # units: inputs, neurons in each hidden layer, outputs; hidden: an activation for each hidden layer
-Net = namedtuple("Net", "units hidden output loss alpha l1 batch_norm output_groups", defaults=[0.0, False, None])
+Net = namedtuple("Net", "units hidden output loss alpha l1 normalization output_groups", defaults=[0.0, None, None])
 
-# of each layer its weighted sums and its input; of each hidden layer its slope; with batch normalization of each
-# hidden layer the weighted sums less their mean, and their mean and variance
+# of each layer its weighted sums and its input; of each hidden layer its slope; with a normalization of each hidden
+# layer the weighted sums less their mean, and their mean and variance, of each column or of each row
 Passed = namedtuple("Passed", "sums inputs slopes centred moments")
 
 
@@ -273,15 +283,16 @@ def count_coefs(net):
 
 def count_trained(net):
     """Weights, biases and scales: all but running moments."""
-    return count_coefs(net) + sum(net.units[1:]) + net.batch_norm * sum(net.units[1:-1])
+    return count_coefs(net) + sum(net.units[1:]) + bool(net.normalization) * sum(net.units[1:-1])
 
 
 def unpack(net, theta):
-    """Matrices (fan_in, fan_out), biases, and of batch normalization scales, running means and running variances."""
+    """Matrices (fan_in, fan_out), biases, scales of a normalization, running means and running variances."""
     neurons = [(n,) for n in net.units[1:]]
-    of_hidden = neurons[:-1] if net.batch_norm else []
+    scales = neurons[:-1] if net.normalization else []
+    running = neurons[:-1] if net.normalization == "batch_norm" else []
     parts, start = [], 0
-    for group in ([*pairwise(net.units)], neurons, of_hidden, of_hidden, of_hidden):
+    for group in ([*pairwise(net.units)], neurons, scales, running, running):
         parts.append([])
         for shape in group:
             parts[-1].append(theta[start : start + np.prod(shape)].reshape(shape))
@@ -301,7 +312,12 @@ def forward(net, theta, X, weight=None, masks=None, running=False):
     passed = Passed([], [X if masks is None else X * masks[0]], [], [], [])
     for k, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
         z = passed.inputs[-1] @ W
-        if net.batch_norm and k < len(net.hidden):
+        if net.normalization == "layer_norm" and k < len(net.hidden):
+            mean, variance = z.mean(axis=1, keepdims=True), z.var(axis=1, keepdims=True)
+            passed.centred.append(z - mean)
+            passed.moments.append((mean, variance))
+            z = scales[k] * (z - mean) / np.sqrt(variance + EPSILON)
+        if net.normalization == "batch_norm" and k < len(net.hidden):
             mean = means[k] if running else (share * z).sum(axis=0)
             variance = variances[k] if running else (share * (z - mean) ** 2).sum(axis=0)
             passed.centred.append(z - mean)
@@ -337,10 +353,13 @@ def loss_and_gradient(net, theta, X, Y, weight=None, mean_weight=None, masks=Non
     coef_gradients, intercept_gradients, scale_gradients = [], [], []
     for k in reversed(range(len(coefs))):
         intercept_gradients.insert(0, delta.sum(axis=0))
-        if net.batch_norm and k < len(net.hidden):
+        if net.normalization and k < len(net.hidden):
             centred, (_, variance) = passed.centred[k], passed.moments[k]
-            scale_gradients.insert(0, (delta * centred).sum(axis=0) / np.sqrt(variance + EPSILON))
-            delta = batch_norm_backward(delta * scales[k], centred, variance, shares(weight))
+            scale_gradients.insert(0, (delta * centred / np.sqrt(variance + EPSILON)).sum(axis=0))
+            if net.normalization == "batch_norm":
+                delta = batch_norm_backward(delta * scales[k], centred, variance, shares(weight))
+            else:
+                delta = layer_norm_backward(delta * scales[k], centred, variance)
         penalty_gradient = (net.alpha * coefs[k] + net.l1 * np.sign(coefs[k])) / divisor
         coef_gradients.insert(0, passed.inputs[k].T @ delta + penalty_gradient)
         if k > 0:
@@ -368,7 +387,7 @@ def train(net, theta, X, Y, weight, optimizer, batches, rates, constraints=(), d
             if constraint.names[0] in OF_GRADIENT:
                 gradient = OF_GRADIENT[constraint.names[0]](gradient, bound)
         trained, running = theta[:n_trained], theta[n_trained:]
-        if net.batch_norm:
+        if net.normalization == "batch_norm":
             share = max(0.1, 1 / t) * len(rows) / max(map(len, batches))  # a short batch counts by its rows
             running = running + share * (moments(net, theta, x, batch_weight, of_step) - running)
         theta = np.concatenate([update(optimizer, trained, gradient, memory, rate, decay, t), running])

@@ -7,11 +7,11 @@ import numba
 import numpy as np
 from hypothesis import HealthCheck, settings
 
-from sknn_iitb._engine.network import Network
+from sknn_iitb._engine.layers import NORMALIZATIONS
+from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.training import State
 from sknn_iitb.activations import Softmax
-from sknn_iitb.schedules import Clock
 
 
 def examples(n):
@@ -32,10 +32,11 @@ def random_data(net, dtype, seed, n_rows, weighted=False):
     else:
         Y = rng.integers(0, 2, (n_rows, net.units[-1]))
     weight = rng.uniform(0.5, 2, n_rows) if weighted else None
-    n_normalised = net.batch_norm * sum(net.units[1:-1])
-    scales, variances = rng.uniform(0.5, 2, (2, n_normalised))
-    means = rng.normal(size=n_normalised)
-    theta = np.concatenate([W.ravel() for W in coefs] + intercepts + [scales, means, variances])
+    n_hidden = sum(net.units[1:-1])
+    scales, variances = rng.uniform(0.5, 2, (2, n_hidden))
+    means = rng.normal(size=n_hidden)
+    of_normalization = {None: [], "batch_norm": [scales, means, variances], "layer_norm": [scales]}[net.normalization]
+    theta = np.concatenate([W.ravel() for W in coefs] + intercepts + of_normalization)
     return theta.astype(dtype), X.astype(dtype), Y.astype(dtype), weight
 
 
@@ -44,7 +45,7 @@ def exact(*arrays):
 
 
 def network_of(net, dropout=None):
-    return Network(net.units, net.hidden, net.output, dropout, net.batch_norm)
+    return feedforward(net.units, net.hidden, net.output, dropout, NORMALIZATIONS.get(net.normalization))
 
 
 def build(net, X, Y, weight, max_rows=None, rows=None, dropout=None):
@@ -67,8 +68,8 @@ def build(net, X, Y, weight, max_rows=None, rows=None, dropout=None):
 
 def new_state(objective, optimizer, seed=0):
     """A run's state before its first step."""
-    slots = np.zeros(optimizer.n_slots * objective.network.n_trained, objective.gradient.dtype)
-    return State(rng=None, slots=slots, clock=Clock(1, 1), learning_rate=0.0, seed=seed)
+    optimizer_state = np.zeros(optimizer.n_state_vectors * objective.network.layout.n_trained, objective.gradient.dtype)
+    return State(rng=None, optimizer_state=optimizer_state, n_steps=1, steps_per_epoch=1, learning_rate=0.0, seed=seed)
 
 
 def run(objective, theta, order, rates, batch_size, optimizer, constraints=(), state=None):

@@ -115,6 +115,7 @@ OUT_OF_RANGE = [
     ("dropout", np.array([[0.1, 0.1]]), r"\[0, 1\)"),
     ("dropout", np.array(0.1), r"\[0, 1\)"),
     ("batch_norm", "yes", "bool"),
+    ("layer_norm", "yes", "bool"),
     ("l1", -1e-3, r"\[0"),
     ("l1", np.inf, r"\[0"),
     ("max_norm", 0, r"\(0"),
@@ -607,7 +608,7 @@ def test_labels_cannot_change_their_columns(data, before, after, method):
 )
 def test_what_a_fitted_net_cannot_change_is_blamed_and_nothing_else(data, before, after, blamed, innocent, method):
     net = _net(MLPRegressor, warm_start=True, **before).fit(*data).set_params(**after)
-    with pytest.raises(ValueError, match="cannot go on with layers") as raised:
+    with pytest.raises(ValueError, match="cannot continue with layers") as raised:
         getattr(net, method)(*data)
     _, advice = str(raised.value).split(";")
     assert all(word in advice for word in blamed)

@@ -40,15 +40,15 @@ def own_squared_error(value, target):
     return 0.5 * (value - target) ** 2, value - target
 
 
-def own_sgd(theta, gradient, slots, hyper, rate, decay, step):
+def own_sgd(theta, gradient, optimizer_state, hyper, step):
     for i in range(theta.size):
-        theta[i] -= rate * gradient[i]
+        theta[i] -= step.learning_rate * gradient[i]
 
 
-def own_rmsprop(theta, gradient, slots, hyper, rate, decay, step):
+def own_rmsprop(theta, gradient, optimizer_state, hyper, step):
     for i in range(theta.size):
-        slots[0, i] = 0.9 * slots[0, i] + 0.1 * gradient[i] * gradient[i]
-        theta[i] -= rate * gradient[i] / (np.sqrt(slots[0, i]) + 1e-8)
+        optimizer_state[0, i] = 0.9 * optimizer_state[0, i] + 0.1 * gradient[i] * gradient[i]
+        theta[i] -= step.learning_rate * gradient[i] / (np.sqrt(optimizer_state[0, i]) + 1e-8)
 
 
 def own_linear(step, n_steps):
@@ -73,10 +73,10 @@ def quartic(value, target):
     return 0.25 * residual**4, residual**3
 
 
-def sign_descent(theta, gradient, slots, hyper, rate, decay, step):
+def sign_descent(theta, gradient, optimizer_state, hyper, step):
     for i in range(theta.size):
-        slots[0, i] = 0.9 * slots[0, i] + 0.1 * gradient[i]
-        theta[i] -= rate * np.sign(slots[0, i])
+        optimizer_state[0, i] = 0.9 * optimizer_state[0, i] + 0.1 * gradient[i]
+        theta[i] -= step.learning_rate * np.sign(optimizer_state[0, i])
 
 
 def saw(step, n_steps):
@@ -177,13 +177,18 @@ def test_a_schedule_warms_up(diabetes):
     np.testing.assert_allclose(net.learning_rate_curve_, 0.001 * np.minimum(1, (first + 1) / 18) * (1 - first / 36))
 
 
-def test_an_optimizer_has_two_slots_a_decay_of_weights_only_and_counts_from_1(diabetes):
-    def bookkeeping(theta, gradient, slots, hyper, rate, decay, step):
+def test_an_optimizer_has_two_state_vectors_a_decay_of_weights_only_and_counts_from_1(diabetes):
+    def bookkeeping(theta, gradient, optimizer_state, hyper, step):
         # each sees its own, zero before the first step
         for i in range(theta.size):
-            slots[0, i] += 1.0
-            slots[1, i] += step
-            theta[i] = (1000.0 * decay + 100.0 * slots.shape[0] + 10.0 * slots[0, i] + slots[1, i]) / 1024.0
+            optimizer_state[0, i] += 1.0
+            optimizer_state[1, i] += step.number
+            theta[i] = (
+                1000.0 * step.decay
+                + 100.0 * optimizer_state.shape[0]
+                + 10.0 * optimizer_state[0, i]
+                + optimizer_state[1, i]
+            ) / 1024.0
 
     net = _regressor(solver=bookkeeping, max_iter=3, batch_size="full", n_iter_no_change=100).fit(*diabetes)
     expected = 200 + 30 + (1 + 2 + 3)
@@ -237,9 +242,9 @@ SOURCES = {
             return SLOPE * residual**2, 2 * SLOPE * residual
     """,
     "solver": """
-        def part(theta, gradient, slots, hyper, rate, decay, step):
+        def part(theta, gradient, optimizer_state, hyper, step):
             for i in range(theta.size):
-                theta[i] -= SLOPE * rate * gradient[i]
+                theta[i] -= SLOPE * step.learning_rate * gradient[i]
     """,
 }
 
@@ -317,10 +322,10 @@ NOTEBOOK = """
         residual = value - target
         return 0.25 * residual**4, residual**3
 
-    def solver(theta, gradient, slots, hyper, rate, decay, step):
+    def solver(theta, gradient, optimizer_state, hyper, step):
         for i in range(theta.size):
-            slots[0, i] = 0.9 * slots[0, i] + 0.1 * gradient[i]
-            theta[i] -= rate * np.sign(slots[0, i])
+            optimizer_state[0, i] = 0.9 * optimizer_state[0, i] + 0.1 * gradient[i]
+            theta[i] -= step.learning_rate * np.sign(optimizer_state[0, i])
 
     def learning_rate(step, n_steps):
         return 1 - step / n_steps
@@ -369,7 +374,7 @@ def no_such_function(value, target):
     return np.no_such_function(value - target), 1.0  # the marked line
 
 
-def calls_python(theta, gradient, slots, hyper, rate, decay, step):
+def calls_python(theta, gradient, optimizer_state, hyper, step):
     theta[:] = print()  # the marked line
 
 
@@ -422,7 +427,7 @@ class Callable:
 FORMS = {
     "activation": r"activation.*g\(z\)",
     "loss": r"loss.*f\(value, target\)",
-    "solver": r"solver.*f\(theta, gradient, slots, hyper, rate, decay, step\)",
+    "solver": r"solver.*f\(theta, gradient, optimizer_state, hyper, step\)",
     "learning_rate": r"learning_rate.*f\(step, n_steps\)",
 }
 

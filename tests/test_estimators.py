@@ -630,16 +630,16 @@ def test_under_partial_fit_a_decay_ends_after_max_iter_epochs_and_holds(iris):
     np.testing.assert_allclose(net.learning_rate_curve_, np.multiply(0.01, expected))
 
 
-def with_momentum(theta, gradient, slots, hyper, rate, decay, step):
+def with_momentum(theta, gradient, optimizer_state, hyper, step):
     for i in range(theta.size):
-        slots[0, i] = 0.9 * slots[0, i] - rate * gradient[i]
-        theta[i] += slots[0, i]
+        optimizer_state[0, i] = 0.9 * optimizer_state[0, i] - step.learning_rate * gradient[i]
+        theta[i] += optimizer_state[0, i]
 
 
-def by_the_step(theta, gradient, slots, hyper, rate, decay, step):
+def by_the_step(theta, gradient, optimizer_state, hyper, step):
     for i in range(theta.size):
-        slots[0, i] += gradient[i] * gradient[i]
-        theta[i] -= rate / step * gradient[i] / (np.sqrt(slots[0, i]) + 1e-8)
+        optimizer_state[0, i] += gradient[i] * gradient[i]
+        theta[i] -= step.learning_rate / step.number * gradient[i] / (np.sqrt(optimizer_state[0, i]) + 1e-8)
 
 
 @pytest.mark.parametrize(

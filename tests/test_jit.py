@@ -21,12 +21,14 @@ from numba.core import errors, event
 
 import sknn_iitb
 from sknn_iitb import MLPClassifier
-from sknn_iitb._engine import kernels, layers
+from sknn_iitb._engine import kernels
+from sknn_iitb._engine.layers import Mode, dense
 from sknn_iitb._engine.network import CompiledNetwork
 from sknn_iitb._engine.rows import table_of
 from sknn_iitb._jit import cache as cache_module
 from sknn_iitb._jit import compilation, store
 from sknn_iitb._jit.compilation import SIGNATURES, call, compiled
+from sknn_iitb._jit.signatures import Step
 from sknn_iitb.activations import ReLU, elementwise
 
 DTYPES = sorted(map(str, SIGNATURES))
@@ -382,7 +384,7 @@ with warnings.catch_warnings():
         for loss in ("log_loss", "focal", "squared_error"):
             MLPClassifier(5, loss=loss, output_activation="softmax", max_iter=2, **everything).fit(table, labels)
 
-def beyond(theta, gradient, slots, hyper, rate, decay, step):
+def beyond(theta, gradient, optimizer_state, hyper, step):
     theta[0] = gradient[theta.size]
 
 net = network("float64", solver=beyond)
@@ -436,7 +438,7 @@ def test_a_pickled_network_holds_no_address_and_predicts_in_another_process(pack
     nets = [MLPClassifier(early_stopping=True, **common).fit(X, y), MLPClassifier(solver="lbfgs", **common).fit(X, y)]
     addresses = {entry.address for entry in compilation._memo.values()}
     compiled_network = CompiledNetwork(
-        list(nets[0]._network.layers(table_of(X, X.dtype), activate_output=True)), X.dtype
+        nets[0]._network.chain(Mode(table_of(X, X.dtype), activate_output=True)), X.dtype
     )
     assert _holds(pickle.dumps(compiled_network.net), addresses)  # this is how one would be seen
     payload = pickle.dumps(nets)
@@ -459,8 +461,8 @@ with open({str(tmp_path / "nets.pickle")!r}, "rb") as file:
 # what every network is made of, as arguments of `compiled`
 _MEMBERS = [
     ("activation", ReLU.function, elementwise),
-    ("layer_forward", layers.dense_forward, None),
-    ("layer_backward", layers.dense_backward, None),
+    ("layer_forward", dense.dense_forward, None),
+    ("layer_backward", dense.dense_backward, None),
     *((name, getattr(kernels, name), None) for name in ("forward", "backward", "gradient", "train", "predict")),
 ]
 
@@ -477,7 +479,7 @@ def test_a_compiled_function_has_one_signature_and_takes_nothing_else(family, fu
     assert len(entry.function.signatures) == 1
 
 
-_FORM = "def g(theta, gradient, slots, hyper, rate, decay, step):"
+_FORM = "def g(theta, gradient, optimizer_state, hyper, step):"
 
 
 def _defined(source, **constants):
@@ -491,7 +493,7 @@ def _step(optimizer, dtype="float64"):
     """Where a user's optimizer takes a weight."""
     theta, one = np.ones(1, dtype), np.ones(1, dtype)[0]
     compiled("optimizer", optimizer, dtype, from_python=True).function(
-        theta, theta, np.ones((2, 1), dtype), np.ones(0), one, one, 1
+        theta, theta, np.ones((2, 1), dtype), np.ones(0), Step(1, one, one)
     )
     return theta.item()
 

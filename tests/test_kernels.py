@@ -153,7 +153,7 @@ def test_an_epoch_of_each_optimizer_is_the_naive_nets(optimizer):
 @pytest.mark.nojit
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
 def test_an_epoch_with_all_that_a_step_may_consist_of_is_the_naive_nets(dtype, tolerance):
-    net = NET._replace(units=(4, 6, 5, 5), hidden=[Tanh(), GELU()], batch_norm=True, output_groups=[0, 2, 5])
+    net = NET._replace(units=(4, 6, 5, 5), hidden=[Tanh(), GELU()], normalization="batch_norm", output_groups=[0, 2, 5])
     theta, X, Y, weight = random_data(net, dtype, 0, 23, weighted=True)
     optimizer, dropout, seed = OPTIMIZERS.resolve("adamw"), [0.2, 0.3, 0.4], 2**40 + 7
     # bounds that matter
@@ -272,8 +272,8 @@ def test_a_decaying_mean_becomes_zero_without_being_denormal_first():
     objective = build(NET._replace(alpha=0.0, l1=0.0), X, Y, weight, 23)
     optimizer = Adam()
     state = new_state(objective, optimizer)
-    state.slots[...] = np.finfo("float32").tiny * 1.01
+    state.optimizer_state[...] = np.finfo("float32").tiny * 1.01
     run(objective, theta, np.arange(23), np.full(1, 0.0), 23, optimizer, state=state)
-    of_first_input = state.slots.reshape(2, -1)[0, : NET.units[1]]
+    of_first_input = state.optimizer_state.reshape(2, -1)[0, : NET.units[1]]
     assert not of_first_input.any()
     assert np.float32(1e-40) * np.float32(1) > 0  # for others the processor is as it was

@@ -9,20 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nets import assert_close, build, differences, exact, examples, network_of, new_state, random_data, run
 from scipy.stats import chisquare
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, scale
 
 from sknn_iitb import MLPRegressor
 from sknn_iitb._engine import layers
 from sknn_iitb._engine import objective as objective_module
 from sknn_iitb._engine.network import CompiledNetwork
 from sknn_iitb._jit.compilation import compiled
-from sknn_iitb._jit.signatures import Batch, Layer
+from sknn_iitb._jit.signatures import Batch, LayerRecord
 from sknn_iitb.activations import ACTIVATIONS, GELU, ReLU, Softmax, Softplus, Step, Tanh
 from sknn_iitb.losses import LogLoss, SquaredError
 from sknn_iitb.optimizers import SGD
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 HIDDEN = [cls() for cls in ACTIVATIONS if cls.hidden]
+TRAINING = layers.Mode(None, training=True, dropout=True)
 weights = pytest.mark.parametrize("weighted", [False, True], ids=["equal-weights", "weights"])
 
 
@@ -37,14 +38,14 @@ def passed(layer, value, theta, gradient=None, weight=None, rows=None, key=0):
     value, cache = value.copy(), np.empty((n_rows, layer.cache_size), dtype)
     kernel = compiled("layer_forward", layer.forward, dtype, from_python=True).function
     nothing = np.empty((n_rows, 0), dtype)
-    record = Layer(layer.n_in, layer.n_out, 0, net.own[0], net.hyper[0])
+    record = LayerRecord(layer.n_in, layer.n_out, 0, net.own[0], net.hyper[0])
     kernel(nothing, value, cache, record, theta, Batch(rows, weight, gradient, key))
     return value, cache
 
 
 # --- batch normalization ----------------------------------------------------------------------------------------
 
-NORMALISED = naive.Net((4, 6, 5, 3), [Tanh(), GELU()], Softmax(), LogLoss(), alpha=0.1, batch_norm=True)
+NORMALISED = naive.Net((4, 6, 5, 3), [Tanh(), GELU()], Softmax(), LogLoss(), alpha=0.1, normalization="batch_norm")
 N_TRAINED = naive.count_trained(NORMALISED)
 
 
@@ -56,15 +57,16 @@ def test_batch_norm_standardises_as_scikit_learn_does(dtype, tolerance, weighted
     z = rng.normal([3, -50, 0], [2, 1, 30], (25, 3)).astype(dtype)
     weight = rng.uniform(0.5, 2, 25) if weighted else None
     scaler = StandardScaler().fit(z.astype(np.float64), sample_weight=weight)
-    scale, shift = np.array([1, 2, -0.5]), np.full(3, np.nan)
+    scales, shift = np.array([1, 2, -0.5]), np.full(3, np.nan)
     # what is added to the variance, scikit-learn leaves out
-    expected = scaler.transform(z) * np.sqrt(scaler.var_ / (scaler.var_ + 1e-5)) * scale
+    expected = scaler.transform(z) * np.sqrt(scaler.var_ / (scaler.var_ + 1e-5)) * scales
 
-    running = np.concatenate([scale, np.zeros(6), shift]).astype(dtype)
-    layer = layers.batch_norm(3, scale=0, mean=3, variance=6, shift=9)
+    starts = {"scales": 0, "means": 3, "variances": 6, "intercepts": 9}
+    running = np.concatenate([scales, np.zeros(6), shift]).astype(dtype)
+    layer = layers.BatchNorm(3).spec(starts, TRAINING)
     np.testing.assert_allclose(passed(layer, z, running, weight=weight)[0], expected, rtol=tolerance, atol=tolerance)
-    running = np.concatenate([scale, scaler.mean_, scaler.var_]).astype(dtype)
-    layer = layers.standardize(3, scale=0, mean=3, variance=6)
+    running = np.concatenate([scales, scaler.mean_, scaler.var_]).astype(dtype)
+    layer = layers.BatchNorm(3).spec(starts, layers.Mode(None))
     np.testing.assert_allclose(passed(layer, z, running)[0], expected, rtol=tolerance, atol=tolerance)
 
 
@@ -167,7 +169,8 @@ def test_prediction_takes_the_running_moments(dtype, tolerance):
 @dtypes
 def test_a_constant_column_and_a_single_row_are_normalised_to_zero(dtype):
     theta = np.array([2, 0, 0, 0], dtype)
-    layer = layers.batch_norm(1, scale=0, mean=1, variance=2, shift=3)
+    starts = {"scales": 0, "means": 1, "variances": 2, "intercepts": 3}
+    layer = layers.BatchNorm(1).spec(starts, TRAINING)
     for n_rows in (1, 8):
         value, _ = passed(layer, np.full((n_rows, 1), 7, dtype), theta)
         np.testing.assert_array_equal(value, 0)
@@ -180,13 +183,75 @@ def test_lbfgs_leaves_the_moments_of_all_samples(diabetes, dtype, tolerance):
     net = MLPRegressor(hidden_layer_sizes=(6, 4), activation="tanh", batch_norm=True, solver="lbfgs", max_iter=20)
     net.set_params(dtype=dtype, random_state=0).fit(X, y)
     twin = naive.Net((X.shape[1], 6, 4, 1), [Tanh()] * 2, ACTIVATIONS.resolve("identity"), SquaredError(), net.alpha)
-    twin = twin._replace(batch_norm=True)
+    twin = twin._replace(normalization="batch_norm")
     theta = exact(net._parameters.vector)[0]
     expected = naive.moments(twin, theta, X)
     np.testing.assert_allclose(theta[naive.count_trained(twin) :], expected, rtol=tolerance, atol=tolerance)
     # with them, prediction is what training saw
     found, expected = net.predict(X), naive.forward(twin, theta, X).sums[-1][:, 0]
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+# --- layer normalization ----------------------------------------------------------------------------------------
+
+LAYER_NORMALIZED = NORMALISED._replace(normalization="layer_norm")
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
+def test_layer_norm_standardizes_each_row_as_scikit_learn_does(dtype, tolerance):
+    rng = np.random.default_rng(0)
+    z = rng.normal(rng.normal(0, 50, (25, 1)), 3, (25, 7)).astype(dtype)
+    scales = rng.normal(size=7)
+    variances = z.astype(np.float64).var(axis=1, keepdims=True)
+    # scikit-learn adds nothing to the variance
+    expected = scale(z.astype(np.float64), axis=1) * np.sqrt(variances / (variances + 1e-5)) * scales
+    for mode in (TRAINING, layers.Mode(None)):
+        layer = layers.LayerNorm(7).spec({"scales": 0}, mode)
+        np.testing.assert_allclose(passed(layer, z, scales.astype(dtype))[0], expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.nojit
+@weights
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
+def test_layer_norm_is_the_naive_nets(dtype, tolerance, seed, weighted):
+    theta, X, Y, weight = random_data(LAYER_NORMALIZED, dtype, seed, 20, weighted)
+    objective = build(LAYER_NORMALIZED, X, Y, weight)
+    found = *objective.evaluate(theta), objective.gradient
+    expected = naive.loss_and_gradient(LAYER_NORMALIZED, *exact(theta, X, Y, weight))
+    for actual, desired in zip(found, expected, strict=True):
+        np.testing.assert_allclose(actual, desired, rtol=tolerance, atol=tolerance)
+    passes = naive.forward(LAYER_NORMALIZED, *exact(theta, X))
+    outputs = network_of(LAYER_NORMALIZED).predict(X, theta, activate_output=False)
+    np.testing.assert_allclose(outputs, passes.sums[-1], rtol=tolerance, atol=tolerance)
+
+
+@weights
+@pytest.mark.parametrize(
+    "activation", [part for part in HIDDEN if not isinstance(part, Step)], ids=lambda part: part.names[0]
+)
+def test_gradient_with_layer_norm_is_the_derivative_by_finite_differences(activation, weighted):
+    net = LAYER_NORMALIZED._replace(hidden=[activation, activation], alpha=0.3, l1=0.2)
+    theta, X, Y, weight = away_from_kinks(net, 9, weighted)
+    objective = build(net, X, Y, weight)
+    objective.evaluate(theta)
+    gradient = objective.gradient.copy()
+    derivative = differences(lambda moved: sum(objective.evaluate(moved)), theta)
+    np.testing.assert_allclose(gradient, derivative, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.nojit
+@dtypes
+def test_layer_norm_does_not_depend_on_the_rest_of_the_batch(dtype):
+    theta, X, Y, weight = random_data(LAYER_NORMALIZED, dtype, 0, 20, weighted=True)
+    whole = build(LAYER_NORMALIZED, X, Y, weight)
+    with patch.object(objective_module, "CHUNK", 3):
+        chunks = build(LAYER_NORMALIZED, X, Y, weight)
+    assert_close(chunks.evaluate(theta), whole.evaluate(theta), dtype)
+    assert_close(chunks.gradient, whole.gradient, dtype)
+    constant = layers.LayerNorm(4).spec({"scales": 0}, TRAINING)
+    np.testing.assert_array_equal(passed(constant, np.full((3, 4), 7, dtype), np.ones(4, dtype))[0], 0)
 
 
 # --- dropout ----------------------------------------------------------------------------------------------------
@@ -202,7 +267,9 @@ N_ROWS, N_COLUMNS = 2000, 500
 def mask(rate, rows, n_columns, key=2**40 + 12345, layer=1, dtype="float64"):
     """What dropout multiplies the values of the samples `rows` by."""
     ones = np.ones((len(rows), n_columns), dtype)
-    value, kept = passed(layers.dropout(n_columns, rate, layer), ones, np.zeros(0, dtype), rows=rows, key=key)
+    value, kept = passed(
+        layers.Dropout(n_columns, rate, layer).spec({}, TRAINING), ones, np.zeros(0, dtype), rows=rows, key=key
+    )
     np.testing.assert_array_equal(value, kept)
     return kept
 
@@ -271,10 +338,10 @@ def test_mask_of_a_sample_does_not_depend_on_what_else_is_in_the_batch():
 
 @pytest.mark.nojit
 @weights
-@pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch-norm"])
+@pytest.mark.parametrize("normalization", [None, *layers.NORMALIZATIONS])
 @dtypes
-def test_gradient_under_dropout_is_that_of_the_net_with_this_mask(dtype, batch_norm, weighted):
-    net = THINNED._replace(batch_norm=batch_norm)
+def test_gradient_under_dropout_is_that_of_the_net_with_this_mask(dtype, normalization, weighted):
+    net = THINNED._replace(normalization=normalization)
     theta, X, Y, weight = random_data(net, dtype, 0, 20, weighted)
     objective = build(net, X, Y, weight, dropout=RATES)
     loss, penalty = objective.evaluate(theta)

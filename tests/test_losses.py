@@ -11,7 +11,7 @@ from scipy.special import expit, huber, softmax
 from scipy.stats import norm
 from sklearn import metrics
 
-from sknn_iitb._engine.network import Network
+from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb.activations import ACTIVATIONS, Identity, Logistic, Softmax, Step, Tanh
 from sknn_iitb.losses import (
@@ -69,8 +69,8 @@ def targets(rng, loss, output, n_rows):
 def random_problem(loss, output, hidden, n_rows=6, seed=0):
     """A net, parameters away from zero, data and sample weights."""
     rng = np.random.default_rng(seed)
-    network = Network((2, *(3 for _ in hidden), N_OUTPUTS), hidden, output)
-    theta = rng.normal(0, 0.8, network.n_parameters)
+    network = feedforward((2, *(3 for _ in hidden), N_OUTPUTS), hidden, output)
+    theta = rng.normal(0, 0.8, network.layout.size)
     theta += 0.01 * np.sign(theta)
     X = rng.normal(size=(n_rows, 2))
     return network, theta, X, targets(rng, loss, output, n_rows), rng.uniform(0.5, 2, n_rows)
@@ -81,7 +81,7 @@ def of_scores(loss, output, score, y, weight=None, blocks=None):
     score, y = np.atleast_2d(score), np.atleast_2d(y).astype(score.dtype)
     n = score.shape[1]
     theta = np.concatenate([np.eye(n).ravel(), np.zeros(n)]).astype(score.dtype)
-    network = Network((n, n), [], output)
+    network = feedforward((n, n), [], output)
     objective = Objective(network, loss, score, y, weight, max_rows=len(score), output_groups=blocks)
     return objective.reported(*objective.evaluate(theta)), objective.gradient[n * n :]
 
@@ -116,7 +116,7 @@ def test_loss_and_gradient_are_those_of_the_naive_net(loss, output, dtype):
     theta, X, Y, weight = (a.astype(dtype) for a in arrays)
     objective = Objective(network, loss, X, Y, weight, alpha=0.3, max_rows=len(X), l1=0.2)
     found = *objective.evaluate(theta), objective.gradient
-    net = naive.Net(network.units, network.hidden, output, loss, alpha=0.3, l1=0.2)
+    net = naive.Net(network.units, network.activations[:-1], output, loss, alpha=0.3, l1=0.2)
     expected = naive.loss_and_gradient(net, *(a.astype(np.float64) for a in (theta, X, Y, weight)))
     # the sums' terms are of size 10, or as large as the loss
     tolerance = 100 * np.finfo(dtype).eps * max(1, expected[0] / 10)
@@ -163,10 +163,10 @@ def test_loss_of_several_softmax_is_the_sum_of_their_losses(loss, dtype):
 def test_gradient_of_several_softmax_is_the_derivative_by_finite_differences(loss):
     rng = np.random.default_rng(6)
     _, Y = several_softmax(rng, 6, "float64")
-    network = Network((2, 3, Y.shape[1]), [Tanh()], Softmax())
+    network = feedforward((2, 3, Y.shape[1]), [Tanh()], Softmax())
     X, weight = rng.normal(size=(6, 2)), rng.uniform(0.5, 2, 6)
     objective = Objective(network, loss, X, Y, weight, alpha=0.3, max_rows=6, output_groups=BLOCKS)
-    check_differences(objective, rng.normal(size=network.n_parameters))
+    check_differences(objective, rng.normal(size=network.layout.size))
 
 
 # --- against metrics --------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import rosen, rosen_der
 
 from sknn_iitb._jit.compilation import compiled
+from sknn_iitb._jit.signatures import Step
 from sknn_iitb.optimizers import OPTIMIZERS, SGD, AdamW, Lion, Rprop
 
 FIRST_ORDER = [cls() for cls in OPTIMIZERS if cls.kernel is not None]
@@ -30,12 +31,13 @@ def run(optimizer, theta, gradient_of, rates, decay=1.0):
     """Parameters after each step of the compiled update."""
     dtype = theta.dtype
     kernel = compiled("optimizer", optimizer.kernel, dtype, from_python=True).function
-    theta, slots = theta.copy(), np.zeros((optimizer.n_slots, theta.size), dtype)
+    theta, optimizer_state = theta.copy(), np.zeros((optimizer.n_state_vectors, theta.size), dtype)
     hyper = optimizer.hyper_array(np.float64)
     path = []
-    for step, rate in enumerate(rates, start=1):
-        gradient = gradient_of(theta, step).astype(dtype)
-        kernel(theta, gradient, slots, hyper, dtype.type(rate), dtype.type(decay), step)
+    for number, rate in enumerate(rates, start=1):
+        gradient = gradient_of(theta, number).astype(dtype)
+        step = Step(number, dtype.type(rate), dtype.type(decay))
+        kernel(theta, gradient, optimizer_state, hyper, step)
         path.append(theta.copy())
     return np.array(path)
 
@@ -208,9 +210,9 @@ def test_amsgrad_takes_smaller_steps_than_adam_after_a_large_gradient(dtype):
 @pytest.mark.nojit
 @dtypes
 def test_a_users_update_is_run_as_it_is_written(dtype):
-    def descent(theta, gradient, slots, hyper, rate, decay, step):
+    def descent(theta, gradient, optimizer_state, hyper, step):
         for i in range(theta.size):
-            theta[i] -= rate * gradient[i]
+            theta[i] -= step.learning_rate * gradient[i]
 
     theta, gradients, rates = random_run(0, 5, 20, dtype)
     own, plain = (
@@ -221,7 +223,7 @@ def test_a_users_update_is_run_as_it_is_written(dtype):
 
 
 def test_a_users_update_of_another_form_is_an_error():
-    with pytest.raises(ValueError, match=r"f\(theta, gradient, slots, hyper, rate, decay, step\)"):
+    with pytest.raises(ValueError, match=r"f\(theta, gradient, optimizer_state, hyper, step\)"):
         OPTIMIZERS.resolve(lambda theta, gradient: None)
 
 

@@ -10,7 +10,7 @@ import pytest
 from nets import new_state, run
 from numba import config
 
-from sknn_iitb._engine.network import Network
+from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._jit import compilation
 from sknn_iitb.activations import ACTIVATIONS, elementwise
@@ -38,11 +38,11 @@ class Counted(np.ndarray):
 def an_epoch():
     """A function that trains for an epoch of three batches."""
     rng = np.random.RandomState(0)
-    network = Network(UNITS, [ACTIVATIONS["relu"]()] * 2, ACTIVATIONS["softmax"]())
+    network = feedforward(UNITS, [ACTIVATIONS["relu"]()] * 2, ACTIVATIONS["softmax"]())
     X, Y = rng.normal(size=(N_ROWS, UNITS[0])), np.eye(2)[rng.randint(2, size=N_ROWS)]
     objective = Objective(network, LOSSES["log_loss"](), X, Y, alpha=0.1, max_rows=BATCH_SIZE)
     solver = OPTIMIZERS["adam"]()
-    theta = rng.normal(size=network.n_parameters)
+    theta = rng.normal(size=network.layout.size)
     state = new_state(objective, solver)
     return lambda: run(
         objective, theta.view(Counted), np.arange(N_ROWS), np.full(3, 0.1), BATCH_SIZE, solver, (), state

@@ -21,6 +21,7 @@ REGULARIZED = {
     "dropout": {"dropout": 0.3},
     "dropout of the inputs too": {"dropout": [0.1, 0.3, 0.2]},
     "batch_norm": {"batch_norm": True},
+    "layer_norm": {"layer_norm": True},
     "l1": {"l1": 0.5},
     "max_norm": {"max_norm": 0.6},
     "clip_norm": {"clip_norm": 0.05},
@@ -182,6 +183,19 @@ def test_batch_norm_lets_a_deep_net_learn(digits, dtype):
     assert net.set_params(batch_norm=True).fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.8
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_under_layer_norm_the_scale_of_a_sample_makes_no_difference(digits, dtype):
+    X, y = digits
+    scaled = X * 10 ** np.random.RandomState(0).uniform(-1, 3, (len(X), 1))
+    net = _net(MLPClassifier, hidden_layer_sizes=(32,), max_iter=30, dtype=dtype)
+    net.set_params(layer_norm=True).fit(scaled[:300], y[:300])
+    assert net.score(scaled[300:], y[300:]) > 0.85
+    # but for what is added to the variance
+    np.testing.assert_allclose(net.predict_proba(10 * scaled), net.predict_proba(100 * scaled), atol=1e-3)
+    net.set_params(layer_norm=False).fit(scaled[:300], y[:300])
+    assert abs(net.predict_proba(10 * scaled) - net.predict_proba(100 * scaled)).max() > 0.1
+
+
 def test_a_net_has_scales_means_and_variances_for_each_hidden_layer(task):
     cls, X, y = task
     net = _net(cls, batch_norm=True).fit(X, y)
@@ -267,8 +281,22 @@ def test_batch_norm_needs_batches_and_hidden_layers(task):
     with pytest.raises(ValueError, match="batch_norm=True has no effect without a hidden layer"):
         _net(cls, batch_norm=True, hidden_layer_sizes=()).fit(X, y)
     net = _net(cls, batch_norm=True, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match=r"batch_norm=True\s+cannot go on with .*batch_norm=False"):
+    with pytest.raises(ValueError, match=r"batch_norm=True\s+cannot continue with .*batch_norm=False"):
         net.set_params(batch_norm=False).fit(X, y)
+
+
+def test_layer_norm_takes_any_batch_but_needs_hidden_layers(task):
+    cls, X, y = task
+    net = _net(cls, layer_norm=True, batch_size=1, max_iter=2).fit(X, y)
+    assert [scales.shape for scales in net.scales_] == [(9,), (7,)]
+    with pytest.raises(AttributeError, match=r"means_.*batch_norm was False"):
+        net.means_  # noqa: B018
+    with pytest.raises(ValueError, match="layer_norm=True has no effect without a hidden layer"):
+        _net(cls, layer_norm=True, hidden_layer_sizes=()).fit(X, y)
+    with pytest.raises(ValueError, match="batch_norm=True and layer_norm=True cannot be combined"):
+        _net(cls, layer_norm=True, batch_norm=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"layer_norm=True cannot continue with .*batch_norm=True, layer_norm=False; "):
+        net.set_params(warm_start=True, layer_norm=False, batch_norm=True, batch_size=20).fit(X, y)
 
 
 def test_a_last_batch_of_one_sample_trains_too(task):

@@ -192,12 +192,12 @@ def test_entries_of_any_type_are_converted(kind, dtype):
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     density=st.floats(0, 1),
     piece=st.integers(1, 50),
-    batch_norm=st.booleans(),
+    normalization=st.sampled_from([None, "batch_norm", "layer_norm"]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_random_sparse_tables_are_the_dense_ones(shape, density, piece, batch_norm, seed):
+def test_random_sparse_tables_are_the_dense_ones(shape, density, piece, normalization, seed):
     X = sparse.random(*shape, density=density, random_state=seed, format="csr")
-    net = NET._replace(units=(shape[1], 5, 4, 3), batch_norm=batch_norm)
+    net = NET._replace(units=(shape[1], 5, 4, 3), normalization=normalization)
     with patch.object(objective_module, "CHUNK", piece):
         pairs = zip(results(X, "float64", net=net), results(X.toarray(), "float64", net=net), strict=True)
     for actual, wanted in pairs:

@@ -8,7 +8,6 @@ import pytest
 from sknn_iitb.schedules import (
     SCHEDULES,
     Adaptive,
-    Clock,
     Constant,
     Cosine,
     CosineRestarts,
@@ -25,7 +24,8 @@ from sknn_iitb.schedules import (
 )
 
 # 30 epochs of 4 updates, and a training of one update
-CLOCKS = [Clock(120, 4), Clock(1, 1)]
+# planned updates, and those of an epoch
+PLANS = [(120, 4), (1, 1)]
 BARE = [cls() for cls in SCHEDULES]
 
 
@@ -81,16 +81,18 @@ OTHERS = [
 CASES = [(schedule, FORMULAS[schedule.names[0]]) for schedule in BARE] + OTHERS
 
 
-def all_factors(schedule, clock):
-    return schedule.factors(np.arange(clock.n_steps, dtype=np.int64), clock)
+def all_factors(schedule, plan):
+    n_steps, steps_per_epoch = plan
+    return schedule.factors(np.arange(n_steps, dtype=np.int64), n_steps, steps_per_epoch)
 
 
-@pytest.mark.parametrize("clock", CLOCKS, ids=["120-updates", "1-update"])
+@pytest.mark.parametrize("plan", PLANS, ids=["120-updates", "1-update"])
 @pytest.mark.parametrize(("schedule", "formula"), CASES, ids=[repr(schedule) for schedule, _ in CASES])
-def test_factors_are_those_of_the_formula(schedule, formula, clock):
-    n_epochs = clock.n_steps // clock.steps_per_epoch
-    expected = [formula(step / clock.n_steps, step // clock.steps_per_epoch, n_epochs) for step in range(clock.n_steps)]
-    factors = all_factors(schedule, clock)
+def test_factors_are_those_of_the_formula(schedule, formula, plan):
+    n_steps, steps_per_epoch = plan
+    n_epochs = n_steps // steps_per_epoch
+    expected = [formula(step / n_steps, step // steps_per_epoch, n_epochs) for step in range(n_steps)]
+    factors = all_factors(schedule, plan)
     assert factors.dtype == np.float64
     np.testing.assert_allclose(factors, expected, rtol=1e-12, atol=1e-15)
 
@@ -98,14 +100,14 @@ def test_factors_are_those_of_the_formula(schedule, formula, clock):
 @pytest.mark.parametrize("schedule", BARE, ids=repr)
 def test_factors_of_a_part_are_a_part_of_the_factors(schedule):
     # so it does not matter how many updates are computed at a time
-    whole = all_factors(schedule, CLOCKS[0])
-    pieces = [schedule.factors(steps, CLOCKS[0]) for steps in np.split(np.arange(120), [1, 50, 51, 100])]
+    whole = all_factors(schedule, PLANS[0])
+    pieces = [schedule.factors(steps, *PLANS[0]) for steps in np.split(np.arange(120), [1, 50, 51, 100])]
     np.testing.assert_array_equal(np.concatenate(pieces), whole)
 
 
 @pytest.mark.parametrize("schedule", BARE, ids=repr)
 def test_factors_are_between_zero_and_one(schedule):
-    factors = all_factors(schedule, CLOCKS[0])
+    factors = all_factors(schedule, PLANS[0])
     assert np.all((factors >= 0) & (factors <= 1))
 
 
@@ -126,7 +128,7 @@ def test_factors_are_between_zero_and_one(schedule):
 )
 def test_a_bare_name_decays_over_the_whole_training(name, last):
     schedule = SCHEDULES.resolve(name)
-    short, long = (all_factors(schedule, Clock(n, 1)) for n in (90, 900))
+    short, long = (all_factors(schedule, (n, 1)) for n in (90, 900))
     assert long[-1] == pytest.approx(last, abs=0.01)
     # the same curve, ten times as slow
     np.testing.assert_allclose(long[::10], short, rtol=1e-12, atol=1e-15)
@@ -137,7 +139,7 @@ def test_where_a_schedule_has_no_rule_the_rate_stays(schedule):
     if not isinstance(schedule, (InvScaling, Plateau)):
         assert schedule.after_epoch(0.25, n_samples=1000, stalled=4) == 0.25
     if not isinstance(schedule, Adaptive):
-        assert schedule.instead_of_stopping(0.25, rate=0.01) is None
+        assert schedule.instead_of_stopping(0.25, learning_rate=0.01) is None
 
 
 @pytest.mark.parametrize("power_t", [0.0, 0.5, 2.0])
@@ -172,11 +174,11 @@ def test_plateau_scales_after_each_run_of_patience_stalled_epochs():
     ids=lambda inner: "custom" if callable(inner) else repr(inner),
 )
 def test_warm_up_raises_the_rate_linearly(inner, duration):
-    clock = CLOCKS[0]
-    n_warm = duration if isinstance(duration, int) else max(1, round(duration * clock.n_steps))
-    ramp = [min(1, (step + 1) / n_warm) for step in range(clock.n_steps)]
-    expected = ramp * all_factors(SCHEDULES.resolve(inner), clock)
-    np.testing.assert_allclose(all_factors(WarmUp(inner, duration), clock), expected, rtol=1e-15)
+    plan = n_steps, _ = PLANS[0]
+    n_warm = duration if isinstance(duration, int) else max(1, round(duration * n_steps))
+    ramp = [min(1, (step + 1) / n_warm) for step in range(n_steps)]
+    expected = ramp * all_factors(SCHEDULES.resolve(inner), plan)
+    np.testing.assert_allclose(all_factors(WarmUp(inner, duration), plan), expected, rtol=1e-15)
 
 
 def test_warm_up_keeps_the_rules_of_what_it_warms_up():
@@ -205,7 +207,7 @@ def test_a_users_function_gets_all_updates_at_once():
         calls.append((step, n_steps))
         return 0.5 ** (step // 40)
 
-    factors = all_factors(SCHEDULES.resolve(halving), CLOCKS[0])
+    factors = all_factors(SCHEDULES.resolve(halving), PLANS[0])
     np.testing.assert_array_equal(factors, np.repeat([1, 0.5, 0.25], 40))
     ((step, n_steps),) = calls
     assert step.dtype == np.int64
@@ -213,7 +215,7 @@ def test_a_users_function_gets_all_updates_at_once():
     assert n_steps == 120
 
 
-@pytest.mark.parametrize("clock", CLOCKS, ids=["120-updates", "1-update"])
+@pytest.mark.parametrize("plan", PLANS, ids=["120-updates", "1-update"])
 @pytest.mark.parametrize(
     "function",
     [
@@ -225,14 +227,15 @@ def test_a_users_function_gets_all_updates_at_once():
     ids=["if", "math", "max", "index"],
 )
 @pytest.mark.filterwarnings("ignore:Conversion of an array with ndim > 0 to a scalar:DeprecationWarning")
-def test_a_users_function_of_one_update_at_a_time_works_too(function, clock):
-    factors = all_factors(SCHEDULES.resolve(function), clock)
-    np.testing.assert_array_equal(factors, [function(step, clock.n_steps) for step in range(clock.n_steps)])
+def test_a_users_function_of_one_update_at_a_time_works_too(function, plan):
+    n_steps, _ = plan
+    factors = all_factors(SCHEDULES.resolve(function), plan)
+    np.testing.assert_array_equal(factors, [function(step, n_steps) for step in range(n_steps)])
 
 
 def test_a_users_function_may_return_one_number_for_all():
     np.testing.assert_array_equal(
-        all_factors(SCHEDULES.resolve(lambda step, n_steps: 0.5), CLOCKS[0]), np.full(120, 0.5)
+        all_factors(SCHEDULES.resolve(lambda step, n_steps: 0.5), PLANS[0]), np.full(120, 0.5)
     )
 
 
@@ -256,7 +259,7 @@ def test_what_is_no_factor_is_an_error(factors):
         return factors(step)
 
     with pytest.raises(ValueError, match="learning_rate=mistaken: a schedule must return finite factors >= 0"):
-        all_factors(SCHEDULES.resolve(mistaken), CLOCKS[0])
+        all_factors(SCHEDULES.resolve(mistaken), PLANS[0])
 
 
 @pytest.mark.parametrize(

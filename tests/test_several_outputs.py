@@ -261,7 +261,7 @@ def test_quantiles_that_are_not_legal(diabetes, quantile):
 
 def test_another_number_of_quantiles_cannot_go_on(diabetes):
     net = _net(MLPRegressor, loss=Quantile(QUANTILES), warm_start=True).fit(*diabetes)
-    assert_refused(net.set_params(loss=Quantile([0.1, 0.9])), diabetes, "cannot go on with layers")
+    assert_refused(net.set_params(loss=Quantile([0.1, 0.9])), diabetes, "cannot continue with layers")
 
 
 # --- a mean with its deviation --------------------------------------------------------------------------------------

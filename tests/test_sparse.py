@@ -92,6 +92,7 @@ NETS = {
     "sgd in single steps": {"solver": "sgd", "batch_size": 1, "max_iter": 1},
     "identity": {"activation": "identity", "batch_size": "full"},
     "batch_norm": {"batch_norm": True},
+    "layer_norm": {"layer_norm": True},
     "dropout": {"dropout": [0.2, 0.3, 0.3]},
     "penalties and bounds": {"l1": 0.1, "max_norm": 1.0, "clip_norm": 0.1},
     "early stopping": {"early_stopping": True},

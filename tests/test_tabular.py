@@ -766,7 +766,7 @@ def test_another_solver_begins_with_a_memory_of_its_own(cls, before, after, canc
     members = net.members_
     assert {member.state.step for member in members} == {-(-len(X) // 256)}
     n_states = {"sgd": 1, "adam": 2}[after]
-    assert all(member.state.slots.size == n_states * member.theta.size for member in members)
+    assert all(member.state.optimizer_state.size == n_states * member.theta.size for member in members)
 
 
 @pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])

@@ -30,7 +30,7 @@ from sknn_iitb.tabular import (
     TabularMLPRegressor,
 )
 from sknn_iitb.tabular._layers import Bins
-from sknn_iitb.tabular._network import TabularNetwork
+from sknn_iitb.tabular._network import draw, tabular_network
 from sknn_iitb.tabular._splits import distinct
 
 QUICK = {"preset": "fast", "max_iter": 8, "hidden_layer_sizes": (16,), "random_state": 0}
@@ -447,13 +447,13 @@ def test_gradient_is_that_of_finite_differences(output, loss, n_outputs, cut, n_
     X = rng.normal(size=(20, 4))
     units = [16 if cut else 4, 5, 5, n_outputs]
     pieces = _pieces(X) if cut else None
-    network = TabularNetwork(units, [ACTIVATIONS["mish"]()] * 2, ACTIVATIONS[output](), bins=pieces)
+    network = tabular_network(units, ACTIVATIONS["mish"](), ACTIVATIONS[output](), bins=pieces)
     X = X[:n_rows]  # with few rows pieces are computed one by one
     Y = np.eye(n_outputs)[rng.randint(n_outputs, size=n_rows)] if n_outputs > 1 else rng.normal(size=(n_rows, 1))
-    theta = network.draw(rng, np.float64) + rng.normal(0, 0.1, network.n_parameters)
+    theta = draw(network, rng, np.float64) + rng.normal(0, 0.1, network.layout.size)
     objective = Objective(network, losses.LOSSES[loss](), X, Y, max_rows=n_rows)
     objective.evaluate(theta)
-    gradient = objective.gradient[: network.n_trained].copy()
+    gradient = objective.gradient.copy()
     for i in range(theta.size):
         step = np.zeros_like(theta)
         step[i] = 1e-6
@@ -465,7 +465,7 @@ def test_gradient_is_that_of_finite_differences(output, loss, n_outputs, cut, n_
 def test_prediction_is_that_of_the_formula():
     rng = np.random.RandomState(0)
     x = rng.normal(size=(6, 3))
-    network = TabularNetwork([3, 4, 2], [ACTIVATIONS["tanh"]()], ACTIVATIONS["softmax"]())
+    network = tabular_network([3, 4, 2], ACTIVATIONS["tanh"](), ACTIVATIONS["softmax"]())
     factors, V, W, a, b = (rng.normal(size=shape) for shape in (3, (3, 4), (4, 2), 4, 2))
     theta = np.concatenate([factors, V.ravel(), W.ravel(), a, b])
     expected = np.tanh((x * factors) @ V + a) @ W + b
@@ -481,10 +481,10 @@ def test_a_net_that_sees_pieces_is_one_behind_the_encoder(dtype):
     rng = np.random.RandomState(0)
     encoder = PiecewiseLinearEncoder(n_bins=6).fit(X[:, [0, 1, 2, 4]])
     table = np.hstack([X, encoder.transform(X[:, [0, 1, 2, 4]])])
-    activations = [ACTIVATIONS["selu"]()], ACTIVATIONS["softmax"]()
-    plain = TabularNetwork([5 + 24, 7, 2], *activations)
-    cut = TabularNetwork([5 + 24, 7, 2], *activations, bins=_pieces(X, 6))
-    theta = plain.draw(rng, dtype) + rng.normal(0, 0.3, plain.n_parameters).astype(dtype)
+    activations = ACTIVATIONS["selu"](), ACTIVATIONS["softmax"]()
+    plain = tabular_network([5 + 24, 7, 2], *activations)
+    cut = tabular_network([5 + 24, 7, 2], *activations, bins=_pieces(X, 6))
+    theta = draw(plain, rng, dtype) + rng.normal(0, 0.3, plain.layout.size).astype(dtype)
     tolerance = 1e-4 if dtype == "float32" else 1e-12
     expected = plain.predict(table, theta, False)
     for net in (cut, copy.deepcopy(cut), pickle.loads(pickle.dumps(cut))):
@@ -495,12 +495,12 @@ def test_a_net_that_sees_pieces_is_one_behind_the_encoder(dtype):
 
 
 def test_blocks_cover_all_parameters_once():
-    network = TabularNetwork([4, 5, 6, 2], [ACTIVATIONS["relu"]()] * 2, ACTIVATIONS["softmax"]())
-    ranges = [block for block, _ in network.parameter_groups(decays=False)]
+    network = tabular_network([4, 5, 6, 2], ACTIVATIONS["relu"](), ACTIVATIONS["softmax"]())
+    ranges = [block for block, _ in network.layout.groups(decays=False)]
     assert ranges[0][0] == 0
-    assert ranges[-1][1] == network.n_parameters == 4 + 4 * 5 + 5 * 6 + 6 * 2 + 5 + 6 + 2
+    assert ranges[-1][1] == network.layout.size == 4 + 4 * 5 + 5 * 6 + 6 * 2 + 5 + 6 + 2
     assert all(a[1] == b[0] for a, b in pairwise(ranges))
-    assert [tuple(shape) for shape in network.matrices()] == [(4, 4, 5), (24, 5, 6), (54, 6, 2)]
+    assert [tuple(shape) for shape in network.layout.matrices()] == [(4, 4, 5), (24, 5, 6), (54, 6, 2)]
 
 
 @pytest.mark.parametrize(

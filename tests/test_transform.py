@@ -42,7 +42,7 @@ def _forward(net, X):
             return values[1:], z + b
         if net.batch_norm:
             z = (z - net.means_[k]) / np.sqrt(net.variances_[k] + 1e-5) * net.scales_[k]
-        values.append(naive.activate(net._network.hidden[k], z + b)[0])
+        values.append(naive.activate(net._network.activations[k], z + b)[0])
     return None
 
 

@@ -233,7 +233,7 @@ COPIES = [_by_pickle, _by_deepcopy, _by_joblib, _by_memory_map]
 @pytest.mark.parametrize("make_copy", COPIES, ids=_name)
 @pytest.mark.parametrize(
     "parameters",
-    [{}, {"solver": "rprop"}, {"solver": "sgd"}, {"dropout": 0.3}, {"batch_norm": True}],
+    [{}, {"solver": "rprop"}, {"solver": "sgd"}, {"dropout": 0.3}, {"batch_norm": True}, {"layer_norm": True}],
     ids=str,
 )
 def test_training_goes_on_to_the_same_bits_in_a_copy(iris, tmp_path, make_copy, dtype, parameters):

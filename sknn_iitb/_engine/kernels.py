@@ -8,7 +8,7 @@ goes through in chunks whose gradients are added up. Nothing is allocated here, 
 from sknn_iitb._jit.compilation import call
 from sknn_iitb._jit.intrinsics import flush_denormals, matrix_at, restore_denormals, row, vector_at
 from sknn_iitb._jit.records import unpack
-from sknn_iitb._jit.signatures import Batch, Layer, Memory, Net, Problem, Update
+from sknn_iitb._jit.signatures import Batch, LayerRecord, Memory, Net, Problem, Step, Update
 
 __all__ = ["backward", "forward", "gradient", "predict", "train", "work_size"]
 
@@ -40,7 +40,7 @@ def forward(x, values, packed, theta, batch):
     n_rows = x.shape[0]
     caches = n_rows * net.n_values
     for k in range(net.forward.size):
-        layer = Layer(net.n_in[k], net.n_out[k], int(k == 0), row(net.own, k), row(net.hyper, k))
+        layer = LayerRecord(net.n_in[k], net.n_out[k], int(k == 0), row(net.own, k), row(net.hyper, k))
         value = matrix_at(values, n_rows * net.value_start[k], n_rows, net.n_out[k])
         cache = matrix_at(values, caches + n_rows * net.cache_start[k], n_rows, net.cache_size[k])
         if k == 0:
@@ -56,7 +56,7 @@ def backward(x, delta, values, packed, theta, batch):
     n_rows = x.shape[0]
     caches = n_rows * net.n_values
     for k in range(net.backward.size - 1, -1, -1):
-        layer = Layer(net.n_in[k], net.n_out[k], int(k == 0), row(net.own, k), row(net.hyper, k))
+        layer = LayerRecord(net.n_in[k], net.n_out[k], int(k == 0), row(net.own, k), row(net.hyper, k))
         cache = matrix_at(values, caches + n_rows * net.cache_start[k], n_rows, net.cache_size[k])
         if k == 0:
             _layer_backward(net.backward[k], (x, delta, cache, layer, theta, batch))
@@ -129,7 +129,7 @@ def train(packed, theta, order, learning_rates, step):
     _, problem, memory, update = _training(packed, theta)
     memory.loss_sum[0] = memory.penalty_sum[0] = 0.0
     n_trained, batch_rows = update.n_trained, update.batch_rows
-    n_states = update.optimizer_state.size // n_trained
+    n_vectors = update.optimizer_state.size // n_trained
     trained, slopes = vector_at(theta, 0, n_trained), vector_at(memory.gradient, 0, n_trained)
     before = flush_denormals()
     memory.denormals[0] = before
@@ -144,16 +144,15 @@ def train(packed, theta, order, learning_rates, step):
             _constrain(update.before[k], (trained, slopes, update.matrices, theta.dtype.type(update.bound_before[k])))
         for k in range(update.group_start.size):
             start, size = update.group_start[k], update.group_stop[k] - update.group_start[k]
+            learning_rate = theta.dtype.type(learning_rates[b] * update.learning_rate_factor[k])
             _update(
                 update.optimizer,
                 (
                     vector_at(theta, start, size),
                     vector_at(memory.gradient, start, size),
-                    matrix_at(update.optimizer_state, n_states * start, n_states, size),
+                    matrix_at(update.optimizer_state, n_vectors * start, n_vectors, size),
                     update.hyper,
-                    theta.dtype.type(learning_rates[b] * update.rate_factor[k]),
-                    theta.dtype.type(update.decay_factor[k]),
-                    step + b + 1,
+                    Step(step + b + 1, learning_rate, theta.dtype.type(update.decay_factor[k])),
                 ),
             )
         for k in range(update.after.size):

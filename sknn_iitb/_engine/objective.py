@@ -6,7 +6,9 @@ from concurrent.futures import Future, wait
 import numpy as np
 
 from sknn_iitb._engine import kernels
-from sknn_iitb._engine.network import CHUNK, CompiledNetwork, aligned
+from sknn_iitb._engine.layers import Mode
+from sknn_iitb._engine.network import CHUNK, CompiledNetwork
+from sknn_iitb._engine.parameters import aligned
 from sknn_iitb._engine.rows import table_of
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.intrinsics import reset_denormals
@@ -77,11 +79,10 @@ class Objective:
         loop, template, on_scores = loss.loop(network.output.names[0])
         self._table = table_of(X, dtype)  # holds the memory that the kernels know by its address
         n_loaded, n_outputs = self._table.n_loaded, network.units[-1]
-        chain = network.layers(self._table, activate_output=not on_scores, training=True, dropout=dropout)
-        self._compiled = CompiledNetwork(list(chain), dtype)
-        rate = network.dropout[0] if dropout else 0.0
-        # the moments of batch normalization are those of a batch, not of a chunk
-        chunk_rows = max_rows if network.batch_norm else min(CHUNK, max_rows)
+        mode = Mode(self._table, activate_output=not on_scores, training=True, dropout=dropout)
+        self._compiled = CompiledNetwork(network.chain(mode), dtype)
+        rate = network.input_dropout if dropout else 0.0
+        chunk_rows = max_rows if network.whole_batch else min(CHUNK, max_rows)
         has_chunks = max(max_rows, self.n_samples) > chunk_rows
         self._gradient_kernel, gradient_address = compiled("gradient", kernels.gradient, dtype, from_python=True)
         self._problem = Problem(
@@ -96,15 +97,15 @@ class Objective:
             output_groups=np.array([0, n_outputs] if output_groups is None else output_groups, np.int64),
             l2=alpha / mean_weight,
             l1=l1 / mean_weight,
-            n_penalized=network.n_coefs,
+            n_penalized=network.layout.n_penalized if alpha or l1 else 0,
             input_dropout=rate,
             chunk_rows=chunk_rows,
         )
-        self.gradient = aligned(network.n_parameters, dtype)
+        self.gradient = aligned(network.layout.size, dtype)
         results, signals = np.zeros((4, 1)), np.zeros((2, 1), np.int64)
         self._memory = Memory(
             self.gradient,
-            aligned(network.n_parameters * has_chunks, dtype),
+            aligned(network.layout.size * has_chunks, dtype),
             aligned(kernels.work_size(n_loaded, n_outputs, self._compiled.n_numbers, chunk_rows), dtype),
             *results,
             *signals,
@@ -126,22 +127,22 @@ class Objective:
         (before, bound_before), (after, bound_after) = (
             zip(*pairs, strict=True) if pairs else ((), ()) for pairs in constraints.values()
         )
-        groups = list(self.network.parameter_groups(config.optimizer.decays))
+        groups = list(self.network.layout.groups(config.optimizer.decays))
         bounds, factors = np.array([group[0] for group in groups], np.int64), np.array([group[1] for group in groups])
         self._update = Update(
             optimizer=compiled("optimizer", config.optimizer.kernel, dtype).address,
-            optimizer_state=state.slots,
+            optimizer_state=state.optimizer_state,
             hyper=config.optimizer.hyper_array(np.float64),
             group_start=bounds[:, 0].copy(),
             group_stop=bounds[:, 1].copy(),
-            rate_factor=factors[:, 0].copy(),
+            learning_rate_factor=factors[:, 0].copy(),
             decay_factor=factors[:, 1].copy(),
-            matrices=self.network.matrices(),
+            matrices=self.network.layout.matrices(),
             before=np.array(before, np.int64),
             bound_before=np.array(bound_before, np.float64),
             after=np.array(after, np.int64),
             bound_after=np.array(bound_after, np.float64),
-            n_trained=self.network.n_trained,
+            n_trained=self.network.layout.n_trained,
             averages=int(state.averages),
             batch_rows=config.batch_size,
             seed=state.seed,
@@ -174,7 +175,7 @@ class Objective:
 
     def _work(self, n_rows):
         """Floating-point operations of the products for so many rows."""
-        return 6 * n_rows * self.network.n_parameters
+        return 6 * n_rows * self.network.layout.size
 
     def _call(self, kernel, n_rows, arguments):
         """Call compiled code so that Ctrl-C is heard."""
@@ -216,5 +217,5 @@ class Objective:
 
     def batches_per_call(self, batch_size):
         """How many batches take about 100 ms, from their arithmetic alone, so that results do not depend on a clock."""
-        step = self._work(batch_size) + _WORK_PER_UPDATE * self.network.n_parameters + _WORK_BESIDES
+        step = self._work(batch_size) + _WORK_PER_UPDATE * self.network.layout.size + _WORK_BESIDES
         return max(1, int(_WORK_PER_CALL / step))

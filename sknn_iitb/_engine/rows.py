@@ -11,7 +11,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
-from sknn_iitb._engine.layers import dense, drop_inputs, sparse_dense
+from sknn_iitb._engine.layers.dense import dense_spec
+from sknn_iitb._engine.layers.dropout import drop_inputs
+from sknn_iitb._engine.layers.sparse_dense import sparse_dense_spec
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.identity import made_here
 from sknn_iitb._jit.intrinsics import address, array_at, matrix_at, prefetch
@@ -94,7 +96,7 @@ class DenseRows:
 
     def first_layer(self, n_in, n_out, weights, rate):
         """The layer that takes the samples in; the loader has left out `rate` of the inputs, by dropout."""
-        return dense(n_in, n_out, weights)
+        return dense_spec(n_in, n_out, weights)
 
     def chunks(self):
         """Yield X in chunks of rows of the network's type: where they go, the rows, and indices of rows not given."""
@@ -138,9 +140,9 @@ class SparseRows:
 
     def first_layer(self, n_in, n_out, weights, rate):
         """The layer that takes the samples in, and leaves out `rate` of the entries, by dropout."""
-        arrays = self._data, self._indices, self._indptr
-        csr = (*map(address, arrays), self._n_rows, len(self._data))
-        return sparse_dense(n_in, n_out, weights, self._indices.dtype, self._data.dtype, csr, rate)
+        places = map(address, (self._data, self._indices, self._indptr))
+        csr = (self._indices.dtype, self._data.dtype, *places, self._n_rows, len(self._data))
+        return sparse_dense_spec(n_in, n_out, weights, csr, rate)
 
     def chunks(self):
         """Yield all rows at once: where they go, no matrix, and the indices of the rows."""

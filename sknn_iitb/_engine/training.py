@@ -9,13 +9,12 @@ import numpy as np
 import scipy
 from sklearn.exceptions import ConvergenceWarning
 
-from sknn_iitb._engine.network import native
+from sknn_iitb._engine.parameters import native
 from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
-from sknn_iitb.schedules import Clock, clock_of
 
-__all__ = ["INTERRUPTED", "History", "State", "TrainingConfig", "descend", "minimize"]
+__all__ = ["INTERRUPTED", "History", "State", "TrainingConfig", "descend", "minimize", "planned_steps"]
 
 _SCIPY_FTOL = 1e7 * np.finfo(float).eps  # its default
 
@@ -49,8 +48,9 @@ class State:
     """What a run needs to go on exactly where another stopped."""
 
     rng: np.random.RandomState
-    slots: np.ndarray
-    clock: Clock
+    optimizer_state: np.ndarray
+    n_steps: int  # as planned, of which an epoch has steps_per_epoch
+    steps_per_epoch: int
     learning_rate: float
     step: int = 0
     divisor: float = 1.0
@@ -69,14 +69,17 @@ class State:
         return cls(
             rng=rng,
             optimizer=config.optimizer.identity,
-            slots=np.zeros(config.optimizer.n_slots * objective.network.n_trained, objective.gradient.dtype),
-            clock=clock_of(max_iter, steps_per_epoch),
+            optimizer_state=np.zeros(
+                config.optimizer.n_state_vectors * objective.network.layout.n_trained, objective.gradient.dtype
+            ),
+            n_steps=planned_steps(max_iter, steps_per_epoch),
+            steps_per_epoch=steps_per_epoch,
             learning_rate=config.learning_rate_init,
         )
 
     def writable(self):
         """Self, or a copy if its arrays are read-only, as those that joblib has memory-mapped are."""
-        arrays = (self.slots, self.order)
+        arrays = (self.optimizer_state, self.order)
         return self if all(a is None or a.flags.writeable for a in arrays) else self.copy()
 
     def __getstate__(self):
@@ -86,7 +89,7 @@ class State:
 
     def __setstate__(self, state):
         vars(self).update(state)
-        self.slots = native(self.slots)
+        self.optimizer_state = native(self.optimizer_state)
         self.order = None if self.order is None else self.order.astype(np.int64)
 
     def copy(self):
@@ -94,7 +97,7 @@ class State:
         rng = np.random.RandomState()
         rng.set_state(self.rng.get_state())
         order = None if self.order is None else self.order.copy()
-        return replace(self, rng=rng, slots=self.slots.copy(), order=order)
+        return replace(self, rng=rng, optimizer_state=self.optimizer_state.copy(), order=order)
 
 
 @dataclass
@@ -115,6 +118,11 @@ class History:
     validation_scores: list = field(default_factory=list)
     validation_loss_curve: list = field(default_factory=list)
     interrupted: bool = False
+
+
+def planned_steps(n_epochs, steps_per_epoch):
+    """The number of updates of so many epochs, limited to what an int64 holds."""
+    return min(n_epochs * steps_per_epoch, 2**62)
 
 
 def descend(objective, theta, state, history, config, validate=None, observers=()):
@@ -198,8 +206,8 @@ def _factors(n_samples, state, config):
     n_ahead = min(config.n_epochs, max(1, 1024 // n_batches))
     while True:
         # past the planned end, under partial_fit, the last factor holds
-        steps = np.minimum(np.arange(state.step, state.step + n_ahead * n_batches), state.clock.n_steps - 1)
-        yield from config.schedule.factors(steps, state.clock).reshape(n_ahead, n_batches)
+        steps = np.minimum(np.arange(state.step, state.step + n_ahead * n_batches), state.n_steps - 1)
+        yield from config.schedule.factors(steps, state.n_steps, state.steps_per_epoch).reshape(n_ahead, n_batches)
 
 
 def _run_epoch(objective, theta, rates, stride, state, history, config):
@@ -310,7 +318,7 @@ def minimize(objective, theta, history, config, max_fun, observers=()):
 
     Takes what :func:`descend` takes; `max_fun` limits the evaluations of the loss.
     """
-    n_trained = objective.network.n_trained
+    n_trained = objective.network.layout.n_trained
     trained, moments = theta[:n_trained], theta[n_trained:]
     best = trained.copy()
 

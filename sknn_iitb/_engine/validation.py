@@ -9,7 +9,7 @@ import numpy as np
 import sklearn
 from scipy import sparse
 
-from sknn_iitb._engine.network import Parameters
+from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.rows import Rows
 from sknn_iitb._jit.compilation import compiled
 
@@ -144,7 +144,7 @@ class Validation:
             vars(estimator).pop("feature_names_in_", None)
 
             def score(theta, outputs, loss):
-                estimator._parameters = Parameters(self._network.units, theta, self._network.batch_norm)
+                estimator._parameters = Parameters(self._network.layout, theta)
                 return float(scorer(estimator, X, y, **weighted))
 
             self._score = score

@@ -24,6 +24,7 @@ __all__ = [
     "READONLY_INDICES",
     "REAL",
     "REALS",
+    "SCALAR",
     "VECTOR",
     "numba_type",
     "pack",
@@ -45,7 +46,7 @@ class Field:
         return types.Array(scalar, self.ndim, "C", readonly=self.readonly) if self.ndim else scalar
 
 
-VECTOR, MATRIX = Field(1), Field(2)
+SCALAR, VECTOR, MATRIX = Field(0), Field(1), Field(2)
 INTEGER, INDICES, INDEX_MATRIX = Field(0, "int64"), Field(1, "int64"), Field(2, "int64")
 REAL, REALS = Field(0, "float64"), Field(1, "float64")
 READONLY_INDICES = Field(1, "int64", readonly=True)

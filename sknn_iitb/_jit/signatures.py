@@ -13,11 +13,12 @@ from sknn_iitb._jit.records import (
     READONLY_INDICES,
     REAL,
     REALS,
+    SCALAR,
     VECTOR,
     numba_type,
 )
 
-__all__ = ["SIGNATURES", "Batch", "Layer", "Memory", "Net", "Problem", "Update"]
+__all__ = ["SIGNATURES", "Batch", "LayerRecord", "Memory", "Net", "Problem", "Step", "Update"]
 
 
 class Net(NamedTuple):
@@ -41,7 +42,7 @@ class Net(NamedTuple):
     hyper: MATRIX
 
 
-class Layer(NamedTuple):
+class LayerRecord(NamedTuple):
     """One layer: its widths, whether its input is the network's, and what is its own."""
 
     n_in: INTEGER
@@ -99,6 +100,14 @@ class Memory(NamedTuple):
     denormals: INDICES
 
 
+class Step(NamedTuple):
+    """One update of a group of parameters: its number, counted from 1, and the group's learning rate and decay."""
+
+    number: INTEGER
+    learning_rate: SCALAR
+    decay: SCALAR
+
+
 class Update(NamedTuple):
     """What follows a gradient: constraints, the optimizer for each group of parameters, constraints."""
 
@@ -107,7 +116,7 @@ class Update(NamedTuple):
     hyper: REALS
     group_start: INDICES
     group_stop: INDICES
-    rate_factor: REALS
+    learning_rate_factor: REALS
     decay_factor: REALS
     matrices: INDEX_MATRIX
     before: INDICES
@@ -131,13 +140,13 @@ def _signatures(f):
     hyper = _array(types.float64, 1, readonly=True)
     index, table = _array(types.int64, 1, readonly=True), _array(types.int64, 2, readonly=True)
     real, integer, nothing = types.float64, types.int64, types.void
-    layer, batch = numba_type(Layer, f), numba_type(Batch, f)
+    layer, batch, step = (numba_type(record, f) for record in (LayerRecord, Batch, Step))
     return {
         # components
         "activation": nothing(matrix, const_vector, matrix, const_vector),
         "loss": real(const_matrix, const_matrix, const_matrix, matrix, const_vector, index),
         "constraint": nothing(vector, vector, table, f),
-        "optimizer": nothing(vector, const_vector, matrix, hyper, f, f, integer),
+        "optimizer": nothing(vector, const_vector, matrix, hyper, step),
         # a layer: x, value or delta, cache
         "layer_forward": nothing(const_matrix, matrix, matrix, layer, const_vector, batch),
         "layer_backward": nothing(matrix, matrix, matrix, layer, const_vector, batch),

@@ -9,8 +9,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from sknn_iitb._engine.network import Network, Parameters, aligned
+from sknn_iitb._engine.layers import NORMALIZATIONS
+from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.objective import Objective
+from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.targets import missing
 from sknn_iitb._engine.training import History, State, TrainingConfig, descend, minimize
@@ -137,7 +139,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         rows, validation = self._hold_out(samples, components, validation_data, rng, stops_early)
         n_train = len(samples.Y) if rows is None else len(rows)
         config = self._training_config(components, samples, n_train, stops_early, incremental)
-        objective = self._objective(samples, config.batch_size, rows, dropout=any(network.dropout))
+        objective = self._objective(samples, config.batch_size, rows, dropout=network.drops)
         history = self._begin_history(continues, config)
         for observer in observers:
             observer.expose = lambda fitted, history: fitted._expose_history(history, config, continues)
@@ -205,27 +207,37 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
     def _describe(self, samples, components, continues):
         """The network that the parameters ask for."""
         units = (samples.X.shape[1], *self._hidden_sizes(), samples.Y.shape[1])
-        network = Network(units, components.hidden, components.output, self._dropout_rates(), self.batch_norm)
-        if self.batch_norm and not network.hidden:
-            raise ValueError("batch_norm=True has no effect without a hidden layer.")
-        before = self._parameters if continues else network
-        if (network.units, network.batch_norm) != (before.units, before.batch_norm):
-            differs = {
-                "hidden_layer_sizes": network.units[:-1] != before.units[:-1],
-                "batch_norm": network.batch_norm != before.batch_norm,
-                f"the number of outputs, which y, loss={self.loss!r} and output_activation={self.output_activation!r} "
-                "ask for,": network.units[-1] != before.units[-1],
-            }
-            raise ValueError(
-                f"A fitted network of layers {before.units} and batch_norm={before.batch_norm} cannot go on with "
-                f"layers {network.units} and batch_norm={network.batch_norm}; "
-                f"{' and '.join(name for name, differ in differs.items() if differ)} must stay as before."
-            )
+        normalization = self._normalization()
+        if normalization and len(units) == 2:
+            raise ValueError(f"{normalization}=True has no effect without a hidden layer.")
+        layer = NORMALIZATIONS.get(normalization)
+        network = feedforward(units, components.hidden, components.output, self._dropout_rates(), layer)
+        if continues:
+            if network.layout != self._parameters.layout:
+                self._refuse_another(network)
+            network.layout = self._parameters.layout  # a pickle has it once
         return network
+
+    def _refuse_another(self, network):
+        """Raise ValueError: training cannot continue with a network of other layers."""
+        (units, *now), (units_before, *before) = map(_described, (network, self._network))
+        differs = {
+            "hidden_layer_sizes": units[:-1] != units_before[:-1],
+            **{name: has != had for name, has, had in zip(NORMALIZATIONS, now, before, strict=True)},
+            f"the number of outputs, which y, loss={self.loss!r} and output_activation={self.output_activation!r} "
+            "ask for,": units[-1] != units_before[-1],
+        }
+        names = [name for name, differ in differs.items() if differ]
+        values = [(name, has, had) for name, has, had in zip(NORMALIZATIONS, now, before, strict=True) if has or had]
+        raise ValueError(
+            f"A fitted network of layers {units_before}{''.join(f', {name}={had}' for name, _, had in values)} cannot "
+            f"continue with layers {units}{''.join(f', {name}={has}' for name, has, _ in values)}; "
+            f"{' and '.join(names)} must stay the same."
+        )
 
     def _training_config(self, components, samples, n_train, stops_early, incremental):
         batch_size = self._batch_size(n_train, components.optimizer)
-        if self.batch_norm and batch_size < 2:
+        if batch_size < 2 and self.batch_norm:
             raise ValueError("batch_norm=True needs batches of two samples at least; set another batch_size.")
         return TrainingConfig(
             optimizer=components.optimizer,
@@ -272,17 +284,13 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
 
     def _initialize(self, network, components, rng, dtype):
         """Draw or copy the parameters that training starts from."""
-        parameters = Parameters(network.units, aligned(network.n_parameters, dtype), network.batch_norm)
-        for ones in (*parameters.scales, *parameters.variances):
-            ones[:] = 1
-        for zeros in parameters.means:
-            zeros[:] = 0
+        parameters = Parameters.initial(network.layout, dtype)
         given = self._assigned() or (self.init if components.initializer is None else None)
         if given is not None:
             try:
                 coefs, intercepts = given
-                parameters.coefs.assign(coefs)
-                parameters.intercepts.assign(intercepts)
+                parameters["coefs"].assign(coefs)
+                parameters["intercepts"].assign(intercepts)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"init must be a name, an Initializer or (coefs, intercepts): {error}") from None
             if not np.isfinite(parameters.vector).all():
@@ -291,7 +299,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         # a draw may depend on the activation; the last layer has that of the one before
         last = components.hidden[-1] if components.hidden else ACTIVATIONS.resolve(self.activation or "identity")
         activations = [*components.hidden, last]
-        for weights, biases, activation in zip(parameters.coefs, parameters.intercepts, activations, strict=True):
+        for weights, biases, activation in zip(parameters["coefs"], parameters["intercepts"], activations, strict=True):
             weights[...], biases[...] = components.initializer.draw(rng, *weights.shape, activation)
         return parameters
 
@@ -383,7 +391,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             state = State.before(config, objective, rng, self.max_iter)
             state.averages = not continues
         # drawn only when it is needed: scikit-learn's sequence of draws has no such one
-        if any(self._network.dropout) and not state.seed:
+        if self._network.drops and not state.seed:
             state.seed = int(state.rng.randint(2**31 - 1)) << 31 | int(state.rng.randint(2**31 - 1))
         return state
 
@@ -475,7 +483,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         objective = self._objective(samples, len(samples.Y))
         with BLASThreads(1):
             loss, penalty = objective.evaluate(self._parameters.vector)
-        return float(loss + penalty), objective.gradient[: self._network.n_trained]
+        return float(loss + penalty), objective.gradient[: self._network.layout.n_trained]
 
     # --- types ---
 
@@ -497,3 +505,10 @@ def is_first_order(estimator: Any) -> bool:
     if estimator.solver == "lbfgs" or isinstance(estimator.solver, LBFGS):
         raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
     return True
+
+
+def _described(network):
+    """The units of a network, and for each normalization whether it has it."""
+    return network.units, *(
+        any(isinstance(layer, kind) for layer in network.layers) for kind in NORMALIZATIONS.values()
+    )

@@ -62,4 +62,4 @@ class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _n_features_out(self):
         if self.n_layers_ == 2:
             raise ValueError("This network has no hidden layer, so transform has no output.")
-        return self._parameters.units[-2]
+        return self._network.units[-2]

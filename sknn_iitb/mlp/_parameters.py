@@ -9,6 +9,7 @@ import sklearn
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 from sknn_iitb._engine.constraints import CONSTRAINTS
+from sknn_iitb._engine.layers import NORMALIZATIONS
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._registry import one_of, parameter_defaults
 from sknn_iitb.activations import ACTIVATIONS
@@ -79,7 +80,7 @@ class ParametersMixin:
         "output_activation": [one_of(["auto", *ACTIVATIONS.names()]), ACTIVATIONS.base],
         "init": [*INITIALIZERS.constraint(), tuple, list],
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
-        "batch_norm": ["boolean"],
+        **{name: ["boolean"] for name in NORMALIZATIONS},
         "l1": [Interval(Real, 0, None, closed="left")],
         **{name: [Interval(Real, 0, None, closed="neither"), None] for name in CONSTRAINTS.names()},
         "scoring": [str, callable, None],
@@ -243,6 +244,13 @@ class ParametersMixin:
         if not n_hidden and not several and given > 0:
             raise ValueError(f"dropout={given!r} has no effect without a hidden layer; [{given!r}] is for the inputs.")
         return [float(r) for r in rates]
+
+    def _normalization(self):
+        """The parameter that chooses a normalization, or None."""
+        chosen = [name for name in NORMALIZATIONS if getattr(self, name)]
+        if len(chosen) > 1:
+            raise ValueError(f"{' and '.join(f'{name}=True' for name in chosen)} cannot be combined; set one of them.")
+        return next(iter(chosen), None)
 
     def _batch_size(self, n_samples, optimizer):
         if optimizer.kernel is None or self.batch_size == "full":

@@ -14,14 +14,16 @@ from sklearn.base import ClassifierMixin, is_classifier
 from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
-from sknn_iitb._engine.network import Network, Parameters, aligned
+from sknn_iitb._engine.layers import BatchNorm, LayerNorm
+from sknn_iitb._engine.network import feedforward
+from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.targets import ClassTargets, NumberTargets
-from sknn_iitb._engine.training import State
+from sknn_iitb._engine.training import State, planned_steps
 from sknn_iitb._registry import parameter_defaults
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import OPTIMIZERS, SGD, Adam
-from sknn_iitb.schedules import SCHEDULES, clock_of
+from sknn_iitb.schedules import SCHEDULES
 
 __all__ = ["counterpart", "from_sklearn", "to_sklearn", "translated"]
 
@@ -31,7 +33,7 @@ _ALIKE = {"loss": ("auto", "log_loss")}
 # the loss that scikit-learn's regressor has with an output activation
 _LOSS_OF = {"identity": "squared_error", "exp": "poisson"}
 
-# by the identity of our optimizer: scikit-learn's, the parameters it is built from, where it keeps what are our slots
+# by the identity of our optimizer: scikit-learn's, the parameters it is built from, where it keeps its state
 _OPTIMIZERS = {
     SGD().identity: (
         "SGDOptimizer",
@@ -180,7 +182,7 @@ def to_sklearn(estimator: Any) -> Any:
     True
     """
     check_is_fitted(estimator)
-    hidden, output, outputs = estimator._network.hidden, estimator.out_activation_, _outputs(estimator)
+    hidden, output, outputs = estimator._network.activations[:-1], estimator.out_activation_, _outputs(estimator)
     parameters, refused = translated(estimator, **({"activation": hidden} if hidden else {}))
     reasons = [refused["activation"]] if hidden and "activation" in refused else []
     if output not in outputs:
@@ -188,18 +190,32 @@ def to_sklearn(estimator: Any) -> Any:
             f"The output is {output!r}, from output_activation={estimator.output_activation!r} and "
             f"loss={estimator.loss!r}; legal for such targets is {' or '.join(map(repr, outputs)) or 'none'}."
         )
+    if any(isinstance(layer, LayerNorm) for layer in estimator._network.layers):
+        reasons.append("layer_norm=True normalizes each row, and no layer of scikit-learn does; legal is False.")
     if reasons:
         raise ValueError(f"scikit-learn has no net that predicts like this one. {' '.join(reasons)}")
     theirs = counterpart(type(estimator))(**copy.deepcopy(parameters | outputs[output]))
     _copy_attributes(estimator, theirs)
-    theirs.coefs_, theirs.intercepts_ = estimator._parameters.folded()
-    theirs._best_coefs, theirs._best_intercepts = estimator._parameters.folded()
+    theirs.coefs_, theirs.intercepts_ = _folded(estimator)
+    theirs._best_coefs, theirs._best_intercepts = _folded(estimator)
     if is_classifier(theirs):
         labels = np.eye(len(theirs.classes_), dtype=int) if estimator._targets.multilabel else theirs.classes_
         theirs._label_binarizer = sklearn.preprocessing.LabelBinarizer().fit(labels)
-    if hasattr(estimator, "_optimizer") and not estimator._parameters.batch_norm:
-        _hand_over_state(estimator._optimizer.copy(), estimator._parameters.units, theirs)
+    if hasattr(estimator, "_optimizer") and "scales" not in estimator._parameters:
+        _hand_over_state(estimator._optimizer.copy(), estimator._network.layout, theirs)
     return theirs
+
+
+def _folded(estimator):
+    """Copies of the weights and biases, with batch normalization multiplied into them."""
+    coefs, intercepts = [], []
+    for k, layers in enumerate(estimator._network.blocks):
+        block = estimator._parameters.block(k)
+        folds = any(isinstance(layer, BatchNorm) for layer in layers)
+        weights, biases = BatchNorm.fold(block) if folds else (block["coefs"].copy(), block["intercepts"].copy())
+        coefs.append(weights)
+        intercepts.append(biases)
+    return coefs, intercepts
 
 
 def _outputs(estimator):
@@ -214,16 +230,16 @@ def _outputs(estimator):
     return {"softmax" if several else "logistic": {}}
 
 
-def _hand_over_state(state, units, theirs):
+def _hand_over_state(state, layout, theirs):
     theirs._random_state = state.rng
-    kind, names, slots = _OPTIMIZERS.get(state.optimizer, (None, (), ()))
+    kind, names, attributes = _OPTIMIZERS.get(state.optimizer, (None, (), ()))
     if kind is None or kind.lower() != f"{theirs.solver}optimizer":
         return  # the next call of partial_fit makes a new one
     kind = getattr(sklearn.neural_network._stochastic_optimizers, kind)
     optimizer = kind([*theirs.coefs_, *theirs.intercepts_], *(getattr(theirs, name) for name in names))
-    for slot, vector in zip(slots, np.split(state.slots, len(slots)), strict=True):
-        memory = Parameters(units, vector)
-        setattr(optimizer, slot, [*memory.coefs, *memory.intercepts])
+    for attribute, vector in zip(attributes, np.split(state.optimizer_state, len(attributes)), strict=True):
+        memory = layout.views(vector)
+        setattr(optimizer, attribute, [*memory["coefs"], *memory["intercepts"]])
     optimizer.learning_rate, optimizer.t = state.learning_rate, state.step
     theirs._optimizer = optimizer
 
@@ -278,10 +294,10 @@ def from_sklearn(cls: Any, estimator: Any) -> Any:
     _copy_attributes(estimator, ours)
     units = len(estimator.coefs_[0]), *map(len, estimator.intercepts_)
     hidden, output = ACTIVATIONS.resolve(estimator.activation), ACTIVATIONS.resolve(estimator.out_activation_)
-    ours._network = Network(units, [hidden] * (len(units) - 2), output)
-    ours._parameters = Parameters(units, aligned(ours._network.n_parameters, estimator.coefs_[0].dtype))
-    ours._parameters.coefs.assign(estimator.coefs_)
-    ours._parameters.intercepts.assign(estimator.intercepts_)
+    ours._network = feedforward(units, [hidden] * (len(units) - 2), output)
+    ours._parameters = Parameters.initial(ours._network.layout, estimator.coefs_[0].dtype)
+    ours._parameters["coefs"].assign(estimator.coefs_)
+    ours._parameters["intercepts"].assign(estimator.intercepts_)
     ours._loss = LOSSES.resolve(estimator.loss)
     if is_classifier(estimator):
         ours._targets = ClassTargets(ours.classes_, estimator._label_binarizer.y_type_ == "multilabel-indicator")
@@ -302,8 +318,8 @@ def from_sklearn(cls: Any, estimator: Any) -> Any:
 
 def _take_over_state(theirs):
     optimizer, dtype = theirs._optimizer, theirs.coefs_[0].dtype
-    identity, (_, _, slots) = next(item for item in _OPTIMIZERS.items() if item[1][0] == type(optimizer).__name__)
-    memory = [array.ravel() for slot in slots for array in getattr(optimizer, slot)]
+    identity, (_, _, attributes) = next(item for item in _OPTIMIZERS.items() if item[1][0] == type(optimizer).__name__)
+    memory = [array.ravel() for attribute in attributes for array in getattr(optimizer, attribute)]
     n_epochs = len(theirs.loss_curve_)
     n_samples = max(1, theirs.t_ // max(1, n_epochs))
     batch_size = min(200 if theirs.batch_size == "auto" else theirs.batch_size, n_samples)
@@ -312,8 +328,9 @@ def _take_over_state(theirs):
     rate = theirs.learning_rate_init if theirs.solver == "adam" else optimizer.learning_rate
     state = State(
         rng=theirs._random_state,
-        slots=np.concatenate(memory).astype(dtype),  # float64 for float32 data, too
-        clock=clock_of(theirs.max_iter, steps_per_epoch),
+        optimizer_state=np.concatenate(memory).astype(dtype),  # float64 for float32 data, too
+        n_steps=planned_steps(theirs.max_iter, steps_per_epoch),
+        steps_per_epoch=steps_per_epoch,
         learning_rate=float(rate),
         step=getattr(optimizer, "t", n_epochs * steps_per_epoch),
         divisor=float(theirs.learning_rate_init / rate),

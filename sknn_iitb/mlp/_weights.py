@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sknn_iitb._engine.layers import NORMALIZATIONS
 from sknn_iitb._typing import Array
 
 __all__ = ["WeightsMixin"]
@@ -34,7 +35,7 @@ class WeightsMixin:
         "intercepts_", "List of the bias vectors, each (fan_out,): views into `parameters_`."
     )
     scales_: list[Array] = _view(
-        "scales_", "Scales of batch normalization, (n_neurons,) for each hidden layer: views into `parameters_`."
+        "scales_", "Scales of the normalization, (n_neurons,) for each hidden layer: views into `parameters_`."
     )
     means_: list[Array] = _view("means_", "Running means of batch normalization, (n_neurons,) for each hidden layer.")
     variances_: list[Array] = _view(
@@ -43,14 +44,12 @@ class WeightsMixin:
 
     @property
     def parameters_(self) -> Array:
-        """The flat vector of all weights, then all biases, then the scales of batch normalization."""
-        self._views("parameters_")
-        return self._parameters.trained
+        """The flat vector of all weights, then all biases, then the scales of the normalization."""
+        return self._fitted("parameters_").trained
 
     @parameters_.setter
     def parameters_(self, values: ArrayLike) -> None:
-        self._views("parameters_")
-        vector, values = self._parameters.writable().trained, np.asarray(values)
+        vector, values = self._fitted("parameters_").writable().trained, np.asarray(values)
         if values.shape != vector.shape:
             raise ValueError(f"parameters_ has shape {vector.shape}, got {values.shape}.")
         vector[:] = values
@@ -60,12 +59,19 @@ class WeightsMixin:
         by_hand = vars(self).get("_by_hand", {})
         return (by_hand["coefs_"], by_hand["intercepts_"]) if {"coefs_", "intercepts_"} <= by_hand.keys() else None
 
-    def _views(self, name):
+    def _fitted(self, attribute):
         if "_parameters" in vars(self):
-            views = getattr(self._parameters, name.rstrip("_"), None)
-            if name == "parameters_" or views:
-                return views
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}: batch_norm was False.")
-        if name in vars(self).get("_by_hand", ()):
-            return self._by_hand[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}: it is not fitted yet.")
+            return self._parameters
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}: it is not fitted yet.")
+
+    def _views(self, attribute):
+        if "_parameters" not in vars(self) and attribute in vars(self).get("_by_hand", ()):
+            return self._by_hand[attribute]
+        name, parameters = attribute.removesuffix("_"), self._fitted(attribute)
+        if name in parameters:
+            return parameters[name]
+        owners = (option for option, layer in NORMALIZATIONS.items() if name in layer(1).parameters())
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {attribute!r}: "
+            f"{' and '.join(f'{option} was False' for option in owners)}."
+        )

@@ -59,7 +59,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     solver : str, Optimizer or callable, default='adam'
         Optimizer of the weights: one of {'sgd', 'rmsprop', 'adagrad', 'adadelta', 'adam', 'amsgrad', 'adamax', 'nadam',
         'adamw', 'lion', 'rprop', 'lbfgs'}, an object of :mod:`sknn_iitb.optimizers`, or your own function ``f(theta,
-        gradient, slots, hyper, rate, decay, step)``. By name, 'sgd' uses `momentum` and `nesterovs_momentum`, 'adam'
+        gradient, optimizer_state, hyper, step)``. By name, 'sgd' uses `momentum` and `nesterovs_momentum`, 'adam'
         uses `beta_1`, `beta_2` and `epsilon`, and the others use the defaults of their classes. An object carries its
         own hyperparameters.
 
@@ -166,6 +166,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Whether to apply batch normalization to the hidden layers, before their activation [3]_. Training uses the mean
         and variance of the batch, prediction their running averages.
 
+    layer_norm : bool, default=False
+        Whether to apply layer normalization to the hidden layers, before their activation [4]_: the weighted sums of
+        each sample are normalized over the neurons of the layer. Cannot be combined with `batch_norm`.
+
     l1 : float, default=0.0
         Strength of the L1 penalty, `l1` / batch_size times the sum of the absolute weights, in addition to the L2
         penalty of `alpha`. Its subgradient at zero is zero.
@@ -224,7 +228,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         `scoring` is set. None without `early_stopping` and `X_val`.
 
     scales_, means_, variances_ : list of ndarray
-        For each hidden layer with `batch_norm`: the learned scales, and the running mean and variance of its inputs.
+        For each hidden layer: the learned scales with `batch_norm` or `layer_norm`, and with `batch_norm` the running
+        mean and variance of the weighted sums.
 
     n_iter_ : int
         Number of epochs of the last fit.
@@ -253,6 +258,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     .. [1] C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
     .. [2] N. Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15, 2014.
     .. [3] S. Ioffe and C. Szegedy, "Batch Normalization", arXiv:1502.03167, 2015.
+    .. [4] J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer Normalization", arXiv:1607.06450, 2016.
 
     Examples
     --------
@@ -309,6 +315,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         label_smoothing: float = 0.0,
         dropout: ArrayLike = 0.0,
         batch_norm: bool = False,
+        layer_norm: bool = False,
         l1: float = 0.0,
         max_norm: float | None = None,
         clip_norm: float | None = None,
@@ -347,6 +354,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.label_smoothing = label_smoothing
         self.dropout = dropout
         self.batch_norm = batch_norm
+        self.layer_norm = layer_norm
         self.l1 = l1
         self.max_norm = max_norm
         self.clip_norm = clip_norm

@@ -1,13 +1,15 @@
-"""The layers that only nets for tables have, besides those of :mod:`sknn_iitb._engine.layers`."""
+"""The first layer of a network for tables."""
 
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
 
-from sknn_iitb._engine.layers import LayerSpec
+from sknn_iitb._engine.layers import Kind, Layer, LayerSpec, Parameter
+from sknn_iitb._engine.parameters import native
 from sknn_iitb._jit.intrinsics import address, array_at, inlined, matmul, matmul_tn, matrix_at, vector_at
 
-__all__ = ["Bins", "first_dense"]
+__all__ = ["Bins", "ScaledDense"]
 
 
 class Bins(NamedTuple):
@@ -74,7 +76,7 @@ def height(number, hyper, which, n_bins):
 height = inlined(height)
 
 
-def first_dense_forward(x, value, cache, layer, theta, batch):
+def scaled_dense_forward(x, value, cache, layer, theta, batch):
     weights_start, factors_start, column_address, n_bins = layer.own[0], layer.own[1], layer.own[2], layer.own[3]
     n_rows, n_columns, n_out, hyper = value.shape[0], layer.n_in, value.shape[1], layer.hyper
     factors, columns = vector_at(theta, factors_start, n_columns + n_bins), _columns_at(column_address, n_bins)
@@ -114,7 +116,7 @@ def first_dense_forward(x, value, cache, layer, theta, batch):
         first = stop
 
 
-def first_dense_backward(x, delta, cache, layer, theta, batch):
+def scaled_dense_backward(x, delta, cache, layer, theta, batch):
     weights_start, factors_start, column_address, n_bins = layer.own[0], layer.own[1], layer.own[2], layer.own[3]
     n_rows, n_columns, n_out, hyper = delta.shape[0], layer.n_in, delta.shape[1], layer.hyper
     n_in = n_columns + n_bins
@@ -162,36 +164,59 @@ def first_dense_backward(x, delta, cache, layer, theta, batch):
         of_factors[p] = total
 
 
-def first_dense(n_in, n_out, factors, weights, bins=None):
-    """``(s [x, bins of x]) W``: a factor for each column and each bin, and the weighted sums of the first layer.
+@dataclass(frozen=True)
+class ScaledDense(Layer):
+    """``(s [x, bins of x]) W``: the first dense layer, on the columns and their bins, each with a learned factor s.
 
-    dL/d(s W) = [x, bins of x]' delta = G, dL/dW = s G, dL/ds = the sums over the neurons of W G. The weights of a
-    column could learn what s does, but a single number learns faster how much a column matters.
+    dL/d(s W) = [x, bins of x]' delta = G, dL/dW = s G, and dL/ds is the sum of W G over the neurons. The weights of a
+    column could learn the factor, but a single number learns faster how much a column matters.
 
-    A number lies in one bin of its column, and all others are 1 or -1. So of a column a row needs one sum over the
-    other bins, which all rows share, and one bin: the bins cost two multiplications per column and neuron, however
-    many they are, and the table need not have them as columns.
+    A number lies in one bin of its column, and all other bins are 1 or -1. So for each column a row needs the sum over
+    the other bins, which all rows share, and its own bin. The bins cost two multiplications per column and neuron, no
+    matter how many they are, and are never stored as columns.
 
     Parameters
     ----------
     n_in : int
-        Columns and bins.
+        Number of columns and bins.
     n_out : int
-        Neurons.
-    factors, weights : int
-        Where in the parameters s and W begin.
-    bins : Bins, optional
-        The caller keeps them: what is known is their address.
+        Number of neurons.
+    bins : Bins or None
+    scaling_rate, learning_rate, decay : float
+        Factors of the learning rate of s, and of the learning rate and the decay of W.
     """
-    columns, starts, slopes = bins or (_NO_COLUMNS, (), ())
-    n_columns = n_in - len(starts)
-    longest = np.bincount(columns).max() if len(starts) else 0
-    return LayerSpec(
-        first_dense_forward,
-        first_dense_backward,
-        n_columns,
-        n_out,
-        cache_size=n_columns + longest,
-        own=(weights, factors, address(columns), len(starts)),
-        hyper=(*starts, *slopes),
-    )
+
+    n_in: int
+    n_out: int
+    bins: Bins | None = None
+    scaling_rate: float = 1.0
+    learning_rate: float = 1.0
+    decay: float = 1.0
+
+    def __post_init__(self):
+        if self.bins is not None:  # the kernels read them by address
+            object.__setattr__(self, "bins", Bins(*map(native, self.bins)))
+
+    def __reduce__(self):
+        return ScaledDense, tuple(getattr(self, field.name) for field in fields(self))
+
+    def parameters(self):
+        shape = self.n_in, self.n_out
+        return {
+            "factors": Parameter(Kind.WEIGHT, shape[:1], 1.0, self.scaling_rate, 1.0),
+            "coefs": Parameter(Kind.WEIGHT, shape, None, self.learning_rate, self.decay),
+        }
+
+    def spec(self, start, mode):
+        columns, starts, slopes = self.bins or (_NO_COLUMNS, (), ())
+        n_columns = self.n_in - len(starts)
+        longest = np.bincount(columns).max() if len(starts) else 0
+        return LayerSpec(
+            scaled_dense_forward,
+            scaled_dense_backward,
+            n_columns,
+            self.n_out,
+            cache_size=n_columns + longest,
+            own=(start["coefs"], start["factors"], address(columns), len(starts)),
+            hyper=(*starts, *slopes),
+        )

@@ -11,11 +11,11 @@ import numpy as np
 from joblib import effective_n_jobs
 from scipy.optimize import minimize_scalar
 
-from sknn_iitb._engine.network import native
 from sknn_iitb._engine.objective import Objective
+from sknn_iitb._engine.parameters import native
 from sknn_iitb._engine.training import History, State, TrainingConfig, descend
 from sknn_iitb.schedules import Constant
-from sknn_iitb.tabular._network import TabularNetwork
+from sknn_iitb.tabular._network import draw, tabular_network
 
 __all__ = ["Goal", "Member", "Progress", "Recipe", "train", "train_further"]
 
@@ -220,7 +220,7 @@ def train_further(members, samples, goal, recipe, seeds, progress, n_jobs=None):
 def _network(samples, goal, recipe, bins):
     n_bins = 0 if bins is None else len(bins.column)
     units = (samples.X.shape[1] + n_bins, *recipe.hidden, samples.Y.shape[1])
-    return TabularNetwork(units, [recipe.activation] * len(recipe.hidden), goal.output, recipe.dropout, bins)
+    return tabular_network(units, recipe.activation, goal.output, recipe.dropout, bins)
 
 
 def _prepared(network, samples, goal, recipe):
@@ -252,14 +252,14 @@ def _prepared(network, samples, goal, recipe):
 
 def _state(rng, config, objective):
     state = State.before(config, objective, rng, config.n_epochs)
-    if any(objective.network.dropout):
+    if objective.network.drops:
         state.seed = int(rng.randint(2**31 - 1))
     return state
 
 
 def _train_member(network, samples, held_out_set, goal, recipe, seed, progress):
     rng = np.random.RandomState(seed)
-    theta = network.draw(rng, samples.Y.dtype)
+    theta = draw(network, rng, samples.Y.dtype)
     objective, config = _prepared(network, samples, goal, recipe)
     config = config._replace(stops_early=True)
     n_judged = 0

@@ -1,0 +1,41 @@
+"""Layers, a file each.
+
+A layer declares its parameters and a pair of functions over one chunk of a batch:
+
+- ``forward(x, value, cache, layer, theta, batch)`` computes the layer's `value`, (rows, n_out), from its input `x`,
+  (rows, n_in), and may keep in `cache`, (rows, cache_size), what the backward pass needs;
+- ``backward(x, delta, cache, layer, theta, batch)`` gets the derivative of the loss with respect to the value, `delta`.
+  It writes the derivative with respect to the layer's parameters to their places in ``batch.gradient`` and, unless
+  ``layer.is_first``, the derivative with respect to `x` over `x`, which is no longer needed.
+
+A layer that works *in place* changes `value`, which holds its input, and in the backward pass `delta`; it does not use
+`x`. ``layer.own`` and ``layer.hyper`` are those of its spec. ``batch.rows`` are the indices of the samples and
+``batch.weight`` their shares in the loss. Random numbers depend on ``batch.key``, the layer and the sample only, and so
+not on how a batch is split into chunks.
+"""
+
+from sknn_iitb._engine.layers.batch_norm import BatchNorm
+from sknn_iitb._engine.layers.dense import Dense, FirstDense
+from sknn_iitb._engine.layers.dropout import Dropout
+from sknn_iitb._engine.layers.layer import Kind, Layer, LayerSpec, Mode, Parameter
+from sknn_iitb._engine.layers.layer_norm import LayerNorm
+from sknn_iitb._engine.layers.neurons import Neurons, Output
+
+__all__ = [
+    "NORMALIZATIONS",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "FirstDense",
+    "Kind",
+    "Layer",
+    "LayerNorm",
+    "LayerSpec",
+    "Mode",
+    "Neurons",
+    "Output",
+    "Parameter",
+]
+
+# what can stand between the weighted sums of a hidden layer and its activation, by the estimators' parameter
+NORMALIZATIONS = {"batch_norm": BatchNorm, "layer_norm": LayerNorm}
