@@ -188,7 +188,8 @@ def from_a_foreign_machine(net):
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLPRegressor])
 def test_a_pickle_of_the_other_byte_order_predicts_and_continues(cls, cancer):
     X, y = cancer
-    parameters = {"preset": "fast"} if hasattr(cls, "_recipe") else {"hidden_layer_sizes": (5,), "batch_norm": True}
+    tabular = "preset" in cls._parameter_constraints
+    parameters = {"preset": "fast"} if tabular else {"hidden_layer_sizes": (5,), "batch_norm": True}
     classes = {"classes": [0, 1]} if is_classifier(cls()) else {}
     net = cls(random_state=0, max_iter=2, **parameters).partial_fit(X, y, **classes).partial_fit(X, y)
     foreign = from_a_foreign_machine(net)

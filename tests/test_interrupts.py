@@ -81,7 +81,7 @@ def test_with_nothing_trained_the_interrupt_arrives_and_the_estimator_is_as_it_w
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sknn_iitb.tabular._members._train_member", interrupted)
+    monkeypatch.setattr("sknn_iitb.tabular._members._best_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         net.fit(*table)
     np.testing.assert_array_equal(net.predict(table[0]), before)
@@ -108,7 +108,7 @@ def test_a_member_that_fails_ends_the_others(table, monkeypatch):
     def fails(*arguments):
         raise ValueError("fails")
 
-    monkeypatch.setattr("sknn_iitb.tabular._members._train_member", fails)
+    monkeypatch.setattr("sknn_iitb.tabular._members._best_epoch", fails)
     with pytest.raises(ValueError, match="fails"):
         TabularMLPClassifier(preset="best", n_jobs=2).fit(*table)
     assert is_idle()

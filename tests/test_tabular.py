@@ -25,8 +25,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from sknn_iitb import MLPClassifier
+from sknn_iitb._engine.samples import Samples
 from sknn_iitb._engine.targets import ClassTargets
-from sknn_iitb._engine.validation import Samples
 from sknn_iitb.optimizers import LBFGS, AdamW
 from sknn_iitb.schedules import StepDecay
 from sknn_iitb.tabular import (
@@ -267,9 +267,9 @@ def split_of(monkeypatch):
     def fit(estimator, X, y, **arguments):
         seen = []
 
-        def spy(samples, judged, goal, recipe, pieces, every, parts, *rest):
-            seen.append((samples, parts))
-            return train(samples, judged, goal, recipe, pieces, every, parts, *rest)
+        def spy(data, *rest):
+            seen.append((data.samples, data.splits))
+            return train(data, *rest)
 
         monkeypatch.setattr(_base, "train", spy)
         estimator.fit(X, y, **arguments)

@@ -23,7 +23,6 @@ from sklearn.preprocessing import StandardScaler
 
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb._engine import rows as rows_module
-from sknn_iitb._engine import validation
 from sknn_iitb.losses import Quantile
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -393,7 +392,7 @@ def test_a_score_that_cannot_be_computed_is_an_error_before_training(iris, scori
     net = _net(MLPClassifier, loss="hinge", early_stopping=True)
     if fitted:
         net.fit(*iris)
-    monkeypatch.setattr("sknn_iitb.mlp._base.descend", None)  # training would be another error
+    monkeypatch.setattr("sknn_iitb.mlp._base.train", None)  # training would be another error
     net.set_params(scoring=scoring)
     assert_refused(net, iris, f"scoring='{scoring}' cannot be computed.*loss='hinge'.*{match}")
 
@@ -539,8 +538,8 @@ def _changed(y, value):
 BAD = {
     "columns": (lambda val: {**val, "X_val": val["X_val"][:, 1:]}, "X_val.*X has 2 features.*expecting 3"),
     "no y_val": (lambda val: {"X_val": val["X_val"]}, "X_val needs y_val"),
-    "no X_val": (lambda val: {"y_val": val["y_val"]}, "y_val and sample_weight_val go with X_val"),
-    "weights alone": (lambda val: {"sample_weight_val": [1.0]}, "y_val and sample_weight_val go with X_val"),
+    "no X_val": (lambda val: {"y_val": val["y_val"]}, "y_val and sample_weight_val need X_val"),
+    "weights alone": (lambda val: {"sample_weight_val": [1.0]}, "y_val and sample_weight_val need X_val"),
     "rows": (lambda val: {**val, "y_val": val["y_val"][1:]}, "y_val.*inconsistent numbers of samples"),
     "no rows": (lambda val: {"X_val": val["X_val"][:0], "y_val": val["y_val"][:0]}, "X_val.*0 sample"),
     "NaN": (lambda val: {**val, "X_val": val["X_val"] * np.nan}, "X_val.*NaN"),
@@ -567,7 +566,7 @@ def test_what_cannot_be_validated_on_is_an_error_before_training(task, kind, met
     net = _net(cls, batch_size=10, warm_start=method == "warm start", early_stopping=early_stopping)
     if method != "fit":
         net.fit(*train, **val)
-    monkeypatch.setattr("sknn_iitb.mlp._base.descend", None)
+    monkeypatch.setattr("sknn_iitb.mlp._base.train", None)
     if method == "partial_fit" and early_stopping and "X_val" not in change(val):
         match = "partial_fit does not support early_stopping=True without X_val"
     call = net.partial_fit if method == "partial_fit" else net.fit
@@ -598,7 +597,7 @@ def test_many_rows_that_are_left_where_they_are_give_the_same_scores(cancer, mon
     X = (10 * X).astype(kind)
     net = MLPClassifier(hidden_layer_sizes=5, max_iter=4, early_stopping=True, random_state=0, **parameters)
     scores, losses = net.fit(X, y).validation_scores_, net.validation_loss_curve_
-    monkeypatch.setattr(validation, "_COPIED", 0)
+    monkeypatch.setattr("sknn_iitb._engine.samples._COPIED", 0)
     monkeypatch.setattr(rows_module, "_CHUNK", 20)
     np.testing.assert_array_equal(net.fit(X, y).validation_scores_, scores)
     np.testing.assert_allclose(net.validation_loss_curve_, losses, rtol=1e-6)

@@ -4,6 +4,7 @@ import math
 from collections import namedtuple
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import scipy
@@ -14,7 +15,7 @@ from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
 
-__all__ = ["INTERRUPTED", "History", "State", "TrainingConfig", "descend", "minimize", "planned_steps"]
+__all__ = ["INTERRUPTED", "History", "Run", "State", "TrainingConfig", "planned_steps", "train"]
 
 _SCIPY_FTOL = 1e7 * np.finfo(float).eps  # its default
 
@@ -32,14 +33,14 @@ INTERRUPTED = "Training interrupted by user."
 TrainingConfig = namedtuple(
     "TrainingConfig",
     "optimizer schedule constraints learning_rate_init batch_size shuffle n_epochs complete stops_early tol "
-    "n_iter_no_change verbose advise warns n_threads",
-    defaults=[True, 1],
+    "n_iter_no_change verbose advise warns n_threads max_fun",
+    defaults=[True, 1, None],
 )
 TrainingConfig.__doc__ = """What the user has asked of the run.
 
 `complete` is False where one epoch of many is run by itself; `advise` is called for a sentence on what may be wrong
 with the data where training has failed; `warns` says whether to warn of an interrupt, and of a training that has not
-stopped before the last epoch; `n_threads` is the number of BLAS threads.
+stopped before the last epoch; `n_threads` is the number of BLAS threads; `max_fun` limits the evaluations of lbfgs.
 """
 
 
@@ -125,29 +126,62 @@ def planned_steps(n_epochs, steps_per_epoch):
     return min(n_epochs * steps_per_epoch, 2**62)
 
 
-def descend(objective, theta, state, history, config, validate=None, observers=()):
-    """Train by a first-order optimizer.
+@dataclass
+class Run:
+    """A training run.
+
+    Attributes
+    ----------
+    objective : Objective
+        What is minimized.
+    config : TrainingConfig
+        How.
+    history : History
+        What has happened so far; changed in place.
+    state : State or None
+        Changed in place; None for lbfgs.
+    validate : callable or None
+        ``validate(theta)`` returns score and loss on the validation set.
+    observers : sequence
+        Of each, ``begin()`` is called before an epoch and ``end(history)`` after it; True stops training.
+    """
+
+    objective: Any
+    config: TrainingConfig
+    history: History
+    state: State | None = None
+    validate: Any = None
+    observers: Any = ()
+
+    def begin_epoch(self):
+        for observer in self.observers:
+            observer.begin()
+
+    def end_epoch(self):
+        """Return whether an observer stops training."""
+        return any([observer.end(self.history) for observer in self.observers])  # noqa: C419  each is to know
+
+
+def train(run, theta):
+    """Train a network.
 
     Parameters
     ----------
-    objective : Objective
+    run : Run
     theta : ndarray
-        The parameters, changed in place; at the end those of the best validation score under early stopping.
-    state : State
-        Changed in place.
-    history : History
-        Changed in place.
-    config : TrainingConfig
-    validate : callable, optional
-        ``validate(theta)`` returns score and loss on held-out samples.
-    observers : sequence, optional
-        Of each, ``begin()`` is called before an epoch and ``end(history)`` after it; True stops training.
+        The parameters, changed in place; under early stopping the result is the best epoch's.
 
     Raises
     ------
     ValueError
         If the loss or a parameter becomes infinite or NaN, or the loss explodes, and there is no best epoch.
     """
+    (_minimize if run.config.optimizer.kernel is None else _descend)(run, theta)
+
+
+def _descend(run, theta):
+    """Train by a first-order optimizer."""
+    state, history, config = run.state, run.history, run.config
     # epochs of an earlier run count as well: the parameters that come in are its best
     best = theta.copy() if config.stops_early and np.isfinite(history.best_score) else None
     if not config.complete and best is not None:
@@ -157,27 +191,25 @@ def descend(objective, theta, state, history, config, validate=None, observers=(
             return
         if state.current is not None and np.array_equal(theta, state.best):  # else the user has changed them
             theta[:] = state.current
-    objective.begin(state, config)
-    factors = _factors(objective.n_samples, state, config)
-    stride = objective.batches_per_call(config.batch_size)
+    run.objective.begin(state, config)
+    factors = _factors(run.objective.n_samples, state, config)
     try:
         with BLASThreads(config.n_threads), closing(reporter(config.verbose, config.n_epochs)) as report:
             for _ in range(config.n_epochs):
-                for observer in observers:
-                    observer.begin()
-                rates = config.learning_rate_init / state.divisor * next(factors)
-                _run_epoch(objective, theta, rates, stride, state, history, config)
-                score, loss = (None, None) if validate is None else validate(theta)
+                run.begin_epoch()
+                learning_rates = config.learning_rate_init / state.divisor * next(factors)
+                _run_epoch(run, theta, learning_rates)
+                score, loss = (None, None) if run.validate is None else run.validate(theta)
                 if not math.isfinite(history.loss) or _rise(history) > _EXPLOSION:
                     report.close()
-                    _diverge(history, best, rates.max(), config)
+                    _diverge(history, best, learning_rates.max(), config)
                     break
                 if _judge(history, score, loss, config):
                     best = theta.copy()
                 report.epoch(history, score)
                 state.divisor = config.schedule.after_epoch(state.divisor, history.n_samples, history.stalled)
                 state.learning_rate = config.learning_rate_init / state.divisor
-                if any([observer.end(history) for observer in observers]):  # noqa: C419  each is to know
+                if run.end_epoch():
                     break
                 if history.stalled > config.n_iter_no_change and _stop(state, history, config, report):
                     report.close()
@@ -210,16 +242,17 @@ def _factors(n_samples, state, config):
         yield from config.schedule.factors(steps, state.n_steps, state.steps_per_epoch).reshape(n_ahead, n_batches)
 
 
-def _run_epoch(objective, theta, rates, stride, state, history, config):
-    """Use every sample once, `stride` batches at a time; record the loss."""
-    n, batch_size = objective.n_samples, config.batch_size
-    order = objective.order(_next_order(state, n) if config.shuffle else None)
+def _run_epoch(run, theta, learning_rates):
+    """Use every sample once, about 100 ms of batches at a time; record the loss."""
+    objective, state, history, batch_size = run.objective, run.state, run.history, run.config.batch_size
+    n, stride = objective.n_samples, objective.batches_per_call(batch_size)
+    order = objective.order(_next_order(state, n) if run.config.shuffle else None)
     loss = penalty = 0.0
     n_done = 0
     try:
-        for first in range(0, len(rates), stride):
+        for first in range(0, len(learning_rates), stride):
             rows = order[first * batch_size : (first + stride) * batch_size]
-            now = rates[first : first + stride]
+            now = learning_rates[first : first + stride]
             sums = objective.train(theta, rows, now, state.step)
             loss, penalty = loss + sums[0], penalty + sums[1]
             n_done += len(rows)
@@ -232,7 +265,7 @@ def _run_epoch(objective, theta, rates, stride, state, history, config):
     if history.first_loss is None:
         history.first_loss = history.loss
     history.loss_curve.append(history.loss)
-    history.learning_rate_curve.append(float(rates[0]))
+    history.learning_rate_curve.append(float(learning_rates[0]))
 
 
 def _next_order(state, n):
@@ -299,9 +332,11 @@ def _doubt(history, config):
         warn(f"Stochastic Optimizer: {at}.{advice}", ConvergenceWarning)
 
 
-def _diverge(history, best, rate, config):
-    """Say that training has diverged at rates up to `rate`: an error, unless there is an epoch to return to."""
-    advice = f"Training diverged at epoch {history.n_iter} with a learning rate of {rate:g}; try a smaller one."
+def _diverge(history, best, learning_rate, config):
+    """Report divergence at learning rates up to this one: an error, unless there is a best epoch to return to."""
+    advice = (
+        f"Training diverged at epoch {history.n_iter} with a learning rate of {learning_rate:g}; try a smaller one."
+    )
     if math.isfinite(history.loss):
         cause = f"The loss has risen from {history.first_loss:.3g} to {history.loss:.3g}."
     else:
@@ -313,11 +348,9 @@ def _diverge(history, best, rate, config):
     warn(f"{advice} The best epoch's weights are kept.{config.advise()}", ConvergenceWarning)
 
 
-def minimize(objective, theta, history, config, max_fun, observers=()):
-    """Train by SciPy's L-BFGS-B, on all samples at once.
-
-    Takes what :func:`descend` takes; `max_fun` limits the evaluations of the loss.
-    """
+def _minimize(run, theta):
+    """Train by SciPy's L-BFGS-B, on all samples at once."""
+    objective, history, config = run.objective, run.history, run.config
     n_trained = objective.network.layout.n_trained
     trained, moments = theta[:n_trained], theta[n_trained:]
     best = trained.copy()
@@ -327,8 +360,7 @@ def minimize(objective, theta, history, config, max_fun, observers=()):
 
     def loss_and_gradient(vector):
         nonlocal latest
-        for observer in observers:
-            observer.begin()
+        run.begin_epoch()
         trained[:] = vector
         latest = objective.evaluate(theta)
         return sum(latest), objective.gradient[:n_trained].astype(np.float64)
@@ -340,12 +372,12 @@ def minimize(objective, theta, history, config, max_fun, observers=()):
         history.n_iter += 1
         history.loss = objective.reported(*latest)  # an iteration ends with its best evaluation
         report.epoch(history)
-        stopped = any([observer.end(history) for observer in observers])  # noqa: C419  each is to know
+        stopped = run.end_epoch()
         if stopped:
             raise StopIteration
 
     options = {
-        "maxfun": max_fun,
+        "maxfun": config.max_fun,
         "maxiter": config.n_epochs,
         "gtol": config.tol,
         # SciPy also stops when the loss hardly falls. Near a minimum the loss is quadratic in the gradient, so a tol

@@ -2,41 +2,19 @@
 
 import copy
 import math
-from collections import namedtuple
 from inspect import signature
 
 import numpy as np
 import sklearn
-from scipy import sparse
 
 from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.rows import Rows
 from sknn_iitb._jit.compilation import compiled
 
-__all__ = ["Samples", "Validation", "ValidationData", "hold_out"]
-
-# bytes that held-out rows may have to be copied out of X, which is faster than to look them up in each epoch
-_COPIED = 2**26
+__all__ = ["Validation", "hold_out"]
 
 # after how many a scorer that has given nothing but NaN is an error
 _CALLS_TO_JUDGE = 10
-
-ValidationData = namedtuple("ValidationData", "X_val y_val sample_weight_val groups", defaults=[None] * 4)
-ValidationData.__doc__ = """What the user passes to `fit` for validation."""
-
-
-class Samples(namedtuple("Samples", "X Y y weight groups")):
-    """Samples as the net learns them: X, encoded targets, targets as they came; weights and groups, or None."""
-
-    def take(self, rows):
-        """Some of them."""
-        return Samples(*(None if part is None else part[rows] for part in self))
-
-    def left(self, rows):
-        """Some of them, to validate on: a large X is not copied."""
-        if sparse.issparse(self.X) or len(rows) * self.X[:1].nbytes < _COPIED:
-            return self.take(rows)
-        return self._replace(X=None).take(rows)._replace(X=Rows(self.X, rows))
 
 
 def hold_out(fraction, targets, samples, rng):

@@ -1,7 +1,7 @@
 """What the two estimators share: the way from data to a trained network, its attributes, and its use."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,9 +14,10 @@ from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
+from sknn_iitb._engine.samples import Samples, TrainingData, unchanged_on_error
 from sknn_iitb._engine.targets import missing
-from sknn_iitb._engine.training import History, State, TrainingConfig, descend, minimize
-from sknn_iitb._engine.validation import Samples, Validation, ValidationData, hold_out
+from sknn_iitb._engine.training import History, Run, State, TrainingConfig, train
+from sknn_iitb._engine.validation import Validation, hold_out
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._jit.patience import announced
 from sknn_iitb._typing import Array, MatrixLike
@@ -44,11 +45,28 @@ _CURVES = (
 _MANY_SAMPLES = 10_000
 
 
+class Call(NamedTuple):
+    """How training was called: whether it continues from a fitted network, by ``partial_fit``, and its `classes`."""
+
+    continues: bool
+    incremental: bool
+    classes: Any
+
+
+class Task(NamedTuple):
+    """What a network learns."""
+
+    targets: Any
+    loss: Any
+    output: Any
+    dtype: Any
+
+
 class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, BaseEstimator):
     """Everything but what is particular to labels or to numbers.
 
-    A subclass has ``_validate(X, y, reset)``, ``_find_targets(y, loss, continues, incremental, classes)``, and what
-    ``ParametersMixin`` asks for.
+    A subclass has ``_validate(X, y, reset)``, ``_find_targets(y, loss, call)``, and what ``ParametersMixin`` asks
+    for.
     """
 
     n_layers_: int
@@ -75,96 +93,86 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
 
     # --- fitting ---
 
-    def _fit(self, X, y, sample_weight, validation_data=None, incremental=False, classes=None):
-        # first of all, as what it sets must outlast an error. partial_fit calls no callbacks: its caller has the loop
-        observers = () if incremental else observers_of(self, X, y, sample_weight)
-        before = vars(self).copy()
-        continues = "_parameters" in before and (incremental or self.warm_start)
-        if continues:  # these are changed in place
-            vector = self._parameters.writable().vector.copy()
-            if "_optimizer" in before:
-                before["_optimizer"] = self._optimizer.copy()
-        try:
-            if continues and incremental:  # where scikit-learn's own check trusts the first call
+    def _fit(self, data, incremental=False, classes=None):
+        # first, because what this sets outlasts an error. partial_fit calls no callbacks: its caller has the loop
+        observers = () if incremental else observers_of(self, data.X, data.y, data.sample_weight)
+        call = Call("_parameters" in vars(self) and (incremental or self.warm_start), incremental, classes)
+        arrays, copies = [], {}
+        if call.continues:  # these are changed in place
+            arrays = [self._parameters.writable().vector]
+            copies = {"_optimizer": self._optimizer.copy()} if hasattr(self, "_optimizer") else {}
+        with unchanged_on_error(self, arrays, **copies):
+            if call.continues and incremental:  # where scikit-learn's own check trusts the first call
                 self._validate_params()
             with announced(print if self.verbose else None):
-                self._train(
-                    X, y, sample_weight, validation_data or ValidationData(), continues, incremental, classes, observers
-                )
+                self._train(data, call, observers)
             for observer in observers:
                 observer.close()
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            if continues:
-                self._parameters.vector[:] = vector
-            raise
         return self
 
-    def _train(self, X, y, sample_weight, validation_data, continues, incremental, classes, observers):
+    def _train(self, data, call, observers):
         components = self._resolve_components()
-        if incremental and validation_data.X_val is None and self._stops_early(0, validation_data, incremental):
+        if call.incremental and data.validation.X_val is None and self._stops_early(0, data.validation, call):
             raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
-        if not (incremental or self.warm_start):
+        if not (call.incremental or self.warm_start):
             vars(self).pop("_by_hand", None)
-        if continues and self.dtype is not None and np.dtype(self.dtype) != self._parameters.vector.dtype:
+        components, task, samples = self._read(data, call, components)
+        keeps_state = call.incremental and call.continues and hasattr(self, "_optimizer")
+        rng = self._optimizer.rng if keeps_state else check_random_state(self.random_state)
+        network = self._describe(samples, components, call.continues)
+        parameters = self._parameters if call.continues else self._initialize(network, components, rng, task.dtype)
+        # from here on the network can be used, by a scorer or a callback
+        self._network, self._parameters, self._targets, self._loss = network, parameters, task.targets, task.loss
+        self._expose_network(network, components.output)
+        stops_early = self._stops_early(len(samples.Y), data.validation, call)
+        rows, validation = self._hold_out(samples, data.validation, components.optimizer, rng, stops_early)
+        config = self._training_config(components, samples, rows, stops_early, call)
+        run = Run(
+            objective=self._objective(samples, config.batch_size, rows, dropout=network.drops),
+            config=config,
+            history=self._begin_history(config, call),
+            validate=validation,
+            observers=observers,
+        )
+        for observer in observers:
+            observer.expose = lambda fitted, history: fitted._expose_history(history, config, call)
+        if components.optimizer.kernel is not None:
+            run.state = self._begin_state(rng, run, call)
+        train(run, parameters.vector)
+        if run.state is None:
+            vars(self).pop("_optimizer", None)
+        else:
+            if validation is not None and config.complete and not run.history.interrupted:
+                validation.check()
+            run.state.order = run.state.order if call.incremental else None
+            self._optimizer = run.state
+        vars(self).pop("_by_hand", None)
+        self._expose_history(run.history, config, call)
+        if call.incremental and validation is not None:
+            validation.check_scores(self.validation_scores_)
+
+    def _read(self, data, call, components):
+        """Validate and encode the data, and settle what the components depend on it for."""
+        if call.continues and self.dtype is not None and np.dtype(self.dtype) != self._parameters.vector.dtype:
             raise ValueError(
                 f"dtype={self.dtype!r} cannot be set on a network that continues from weights in "
                 f"{self._parameters.vector.dtype}; call fit with warm_start=False."
             )
-        X, y = self._validate_all(X, y, reset=not continues)
-        targets = self._find_targets(y, components.loss, continues, incremental, classes)
+        X, y = self._validate_all(data.X, data.y, reset=not call.continues)
+        targets = self._find_targets(y, components.loss, call)
         components = self._choose_output(components, targets)
-        dtype = self._parameters.vector.dtype if continues else self._network_dtype(X)
-        samples = self._samples(
-            X,
-            y,
-            sample_weight,
-            groups=validation_data.groups,
-            targets=targets,
-            loss=components.loss,
-            output=components.output,
-            dtype=dtype,
-            incremental=incremental,
-        )
+        dtype = self._parameters.vector.dtype if call.continues else self._network_dtype(X)
+        task = Task(targets, components.loss, components.output, dtype)
+        return components, task, self._samples(data._replace(X=X, y=y), task, call)
 
-        rng = self._optimizer.rng if incremental and continues and hasattr(self, "_optimizer") else None
-        rng = check_random_state(self.random_state) if rng is None else rng
-        network = self._describe(samples, components, continues)
-        parameters = self._parameters if continues else self._initialize(network, components, rng, dtype)
-        # from here on the net can be used, by a scorer or a callback
-        self._network, self._parameters, self._targets, self._loss = network, parameters, targets, components.loss
-        self._expose_network(network, components.output)
-        stops_early = self._stops_early(len(samples.Y), validation_data, incremental)
-        rows, validation = self._hold_out(samples, components, validation_data, rng, stops_early)
-        n_train = len(samples.Y) if rows is None else len(rows)
-        config = self._training_config(components, samples, n_train, stops_early, incremental)
-        objective = self._objective(samples, config.batch_size, rows, dropout=network.drops)
-        history = self._begin_history(continues, config)
-        for observer in observers:
-            observer.expose = lambda fitted, history: fitted._expose_history(history, config, continues)
-        if components.optimizer.kernel is not None:
-            state = self._begin_state(rng, config, objective, continues, incremental)
-            descend(objective, parameters.vector, state, history, config, validation, observers)
-            if validation is not None and config.complete and not history.interrupted:
-                validation.check()
-            state.order = state.order if incremental else None
-            self._optimizer = state
-        else:
-            minimize(objective, parameters.vector, history, config, self.max_fun, observers)
-            vars(self).pop("_optimizer", None)
-        vars(self).pop("_by_hand", None)
-        self._expose_history(history, config, continues)
-        if incremental and validation is not None:
-            validation.check_scores(self.validation_scores_)
-
-    def _samples(self, X, y, sample_weight, *, groups, targets, loss, output, dtype, incremental=False, training=True):
-        """The samples that count, as the net learns them."""
+    def _samples(self, data, task, call=None):
+        """The samples with nonzero weight, as a network learns from them; without `call`, for evaluation."""
+        X, y, sample_weight, (*_, groups) = data
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        loss.check_target(y)
-        Y = targets.encode(y, output.names[0], dtype)
-        weight = self._weigh(targets, y, sample_weight, incremental, training)
+        task.loss.check_target(y)
+        Y = task.targets.encode(y, task.output.names[0], task.dtype)
+        weight = self._weigh(task.targets, y, sample_weight, call)
         if weight is not None and not weight.max() < np.finfo(np.float64).max / len(weight):
             raise ValueError("sample_weight, times class_weight, is too large: the sum of the weights overflows.")
         if groups is not None and len(groups) != len(Y):
@@ -179,24 +187,15 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         return samples.take(weight > 0)
 
     def _further_samples(self, X, y, sample_weight):
-        """Samples for the net that is there."""
+        """Samples for the fitted network."""
         X, y = self._validate_all(X, y, reset=False)
-        samples = self._samples(
-            X,
-            y,
-            sample_weight,
-            groups=None,
-            targets=self._targets,
-            loss=self._loss,
-            output=self._network.output,
-            dtype=self._parameters.vector.dtype,
-            training=False,
-        )
+        task = Task(self._targets, self._loss, self._network.output, self._parameters.vector.dtype)
+        samples = self._samples(TrainingData(X, y, sample_weight), task)
         if samples.Y.shape[1] != self.n_outputs_:
             raise ValueError(f"y has {samples.Y.shape[1]} outputs, the network has {self.n_outputs_}.")
         return samples
 
-    def _weigh(self, targets, y, sample_weight, incremental, training):
+    def _weigh(self, targets, y, sample_weight, call):
         """The weights of the samples in the loss."""
         return sample_weight
 
@@ -235,8 +234,8 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             f"{' and '.join(names)} must stay the same."
         )
 
-    def _training_config(self, components, samples, n_train, stops_early, incremental):
-        batch_size = self._batch_size(n_train, components.optimizer)
+    def _training_config(self, components, samples, rows, stops_early, call):
+        batch_size = self._batch_size(len(samples.Y if rows is None else rows), components.optimizer)
         if batch_size < 2 and self.batch_norm:
             raise ValueError("batch_norm=True needs batches of two samples at least; set another batch_size.")
         return TrainingConfig(
@@ -246,14 +245,15 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             learning_rate_init=self.learning_rate_init,
             batch_size=batch_size,
             shuffle=self.shuffle,
-            n_epochs=1 if incremental else self.max_iter,
-            complete=not incremental,
+            n_epochs=1 if call.incremental else self.max_iter,
+            complete=not call.incremental,
             stops_early=stops_early,
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             verbose=self.verbose,
             advise=partial(self._advise, samples),
             n_threads=self.n_threads,
+            max_fun=self.max_fun,
         )
 
     def _advise(self, samples):
@@ -303,45 +303,32 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             weights[...], biases[...] = components.initializer.draw(rng, *weights.shape, activation)
         return parameters
 
-    def _stops_early(self, n_samples, validation_data, incremental):
+    def _stops_early(self, n_samples, validation_data, call):
         if self.early_stopping == "auto":
-            return validation_data.X_val is not None or (n_samples > _MANY_SAMPLES and not incremental)
+            return validation_data.X_val is not None or (n_samples > _MANY_SAMPLES and not call.incremental)
         return self.early_stopping
 
-    def _hold_out(self, samples, components, validation_data, rng, stops_early):
-        """Indices of the training samples, None for all, and the function that judges by others; None without."""
-        rows = validation = None
-        if validation_data.groups is not None and validation_data.X_val is not None:
-            raise ValueError("groups has no effect with X_val, which is the validation set.")
-        if validation_data.groups is not None and not hasattr(self.validation_fraction, "split"):
+    def _hold_out(self, samples, validation_data, optimizer, rng, stops_early):
+        """Return the row indices of the training samples, None for all, and a Validation, None without one."""
+        grouped, is_given = validation_data.groups is not None, validation_data.X_val is not None
+        if grouped and not is_given and not hasattr(self.validation_fraction, "split"):
             raise ValueError(
                 "groups needs a splitter as validation_fraction that keeps them together, such as GroupShuffleSplit(); "
                 f"got validation_fraction={self.validation_fraction!r}."
             )
-        if components.optimizer.kernel is None:
-            if validation_data.X_val is not None or validation_data.y_val is not None:
+        if optimizer.kernel is None:
+            if is_given or validation_data.y_val is not None:
                 raise ValueError("X_val and y_val are not legal with solver='lbfgs', which has no epochs to validate.")
-            return rows, validation
-        if validation_data.X_val is not None:
-            validation = self._validation_samples(validation_data)
-            if len(validation.Y) < 2:
+            return None, None
+        validation_set = validation_data.samples(self._further_samples)
+        if validation_set is not None:
+            if len(validation_set.Y) < 2:
                 raise ValueError("X_val must have two samples at least.")
-        elif validation_data.y_val is not None or validation_data.sample_weight_val is not None:
-            raise ValueError("y_val and sample_weight_val go with X_val, which is missing.")
-        elif stops_early:
-            rows, held_out = hold_out(self.validation_fraction, self._targets, samples, rng)
-            validation = samples.left(held_out)
-        return rows, None if validation is None else self._judge(validation)
-
-    def _validation_samples(self, validation_data):
-        if validation_data.y_val is None:
-            raise ValueError("X_val needs y_val.")
-        try:
-            return self._further_samples(
-                validation_data.X_val, validation_data.y_val, validation_data.sample_weight_val
-            )
-        except ValueError as error:
-            raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
+            return None, self._judge(validation_set)
+        if not stops_early:
+            return None, None
+        rows, held_out = hold_out(self.validation_fraction, self._targets, samples, rng)
+        return rows, self._judge(samples.left(held_out))
 
     def _judge(self, samples):
         """The function that scores parameters by such samples."""
@@ -362,8 +349,8 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
                 ) from error
         return validation
 
-    def _begin_history(self, continues, config):
-        if not continues:
+    def _begin_history(self, config, call):
+        if not call.continues:
             return History()
         best_loss, best_score = getattr(self, "best_loss_", None), getattr(self, "best_validation_score_", None)
         # without early stopping, the weights are not those of the best score
@@ -383,13 +370,13 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             first_loss=next(iter(getattr(self, "loss_curve_", ())), None),
         )
 
-    def _begin_state(self, rng, config, objective, continues, incremental):
-        goes_on = continues and incremental and hasattr(self, "_optimizer")
-        if goes_on and self._optimizer.optimizer == config.optimizer.identity:
+    def _begin_state(self, rng, run, call):
+        goes_on = call.continues and call.incremental and hasattr(self, "_optimizer")
+        if goes_on and self._optimizer.optimizer == run.config.optimizer.identity:
             state = self._optimizer.writable()
         else:
-            state = State.before(config, objective, rng, self.max_iter)
-            state.averages = not continues
+            state = State.before(run.config, run.objective, rng, self.max_iter)
+            state.averages = not call.continues
         # drawn only when it is needed: scikit-learn's sequence of draws has no such one
         if self._network.drops and not state.seed:
             state.seed = int(state.rng.randint(2**31 - 1)) << 31 | int(state.rng.randint(2**31 - 1))
@@ -400,7 +387,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         self.n_outputs_ = network.units[-1]
         self.out_activation_ = "exp" if output.names[0] == "exponential" else output.names[0]
 
-    def _expose_history(self, history, config, continues):
+    def _expose_history(self, history, config, call):
         self.n_iter_ = history.n_iter
         self.loss_ = history.loss
         self.t_ = history.n_samples
@@ -410,7 +397,7 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
             for name in _CURVES:
                 vars(self).pop(name, None)
             return
-        earlier = vars(self) if continues else {}
+        earlier = vars(self) if call.continues else {}
         # a continued curve is extended in place: copied, many calls of partial_fit would take quadratic time
         for name in ("loss_curve", "learning_rate_curve", "validation_scores", "validation_loss_curve"):
             curve = earlier.get(f"{name}_") or []

@@ -12,8 +12,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.targets import ClassTargets, SeveralClassTargets, label_weights, weigh
-from sknn_iitb._engine.validation import ValidationData
 from sknn_iitb._registry import Kernel, one_of
 from sknn_iitb._typing import Array, ArrayOrList, ClassWeight, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import Activation
@@ -411,7 +411,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ValueError
             If parameters or data are not legal, or training diverges. The estimator is then as it was before.
         """
-        return self._fit(X, y, sample_weight, ValidationData(X_val, y_val, sample_weight_val, groups))
+        validation = ValidationData(X_val, y_val, sample_weight_val, groups)
+        return self._fit(TrainingData(X, y, sample_weight, validation))
 
     @available_if(is_first_order)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -454,17 +455,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ValueError
             As :meth:`fit`, and for a label that was not announced.
         """
-        validation_data = ValidationData(X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, validation_data, incremental=True, classes=classes)
+        validation = ValidationData(X_val, y_val, sample_weight_val)
+        return self._fit(TrainingData(X, y, sample_weight, validation), incremental=True, classes=classes)
 
     def _validate(self, X, y, reset):
         types = self._input_types(reset)
         X, y = validate_data(self, X, y, multi_output=True, accept_sparse="csr", dtype=types, order="C", reset=reset)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _find_targets(self, y, loss, continues, incremental, classes):
-        if not continues:
-            if incremental and classes is None:
+    def _find_targets(self, y, loss, call):
+        classes = call.classes
+        if not call.continues:
+            if call.incremental and classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
             targets = ClassTargets.from_y(y, classes)
             self.classes_ = targets.classes
@@ -478,18 +480,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
             )
-        if not incremental and not self._targets.is_same(found := self._targets.new_classes(y)):
+        if not call.incremental and not self._targets.is_same(found := self._targets.new_classes(y)):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
                 f"Previously got {self.classes_}, `y` has {found}"
             )
         return self._targets
 
-    def _weigh(self, targets, y, sample_weight, incremental, training):
+    def _weigh(self, targets, y, sample_weight, call):
         if self.class_weight is None:
             return sample_weight
-        if training:  # validation and loss_and_gradient use the same weights
-            if incremental and self.class_weight == "balanced":
+        if call is not None:  # validation and loss_and_gradient use the same weights
+            if call.incremental and self.class_weight == "balanced":
                 raise ValueError(
                     "class_weight='balanced' is not for partial_fit, which does not see all samples; pass a dict, as "
                     "sklearn.utils.class_weight.compute_class_weight gives it."

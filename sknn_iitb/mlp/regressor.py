@@ -8,8 +8,8 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.targets import NumberTargets
-from sknn_iitb._engine.validation import ValidationData
 from sknn_iitb._registry import Kernel
 from sknn_iitb._typing import Array, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import Activation
@@ -376,7 +376,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ValueError
             If parameters or data are not legal, or training diverges. The estimator is then as it was before.
         """
-        return self._fit(X, y, sample_weight, ValidationData(X_val, y_val, sample_weight_val, groups))
+        validation = ValidationData(X_val, y_val, sample_weight_val, groups)
+        return self._fit(TrainingData(X, y, sample_weight, validation))
 
     @available_if(is_first_order)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -416,14 +417,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ValueError
             As :meth:`fit`.
         """
-        return self._fit(X, y, sample_weight, ValidationData(X_val, y_val, sample_weight_val), incremental=True)
+        validation = ValidationData(X_val, y_val, sample_weight_val)
+        return self._fit(TrainingData(X, y, sample_weight, validation), incremental=True)
 
     def _validate(self, X, y, reset):
         checks = {"multi_output": True, "y_numeric": True, "accept_sparse": "csr", "order": "C", "reset": reset}
         X, y = validate_data(self, X, y, dtype=self._input_types(reset), **checks)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _find_targets(self, y, loss, continues, incremental, classes):
+    def _find_targets(self, y, loss, call):
         return NumberTargets.from_y(y, loss)
 
     def _default_loss(self, output):

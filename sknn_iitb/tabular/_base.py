@@ -16,9 +16,9 @@ from sklearn.utils.validation import (
 )
 
 from sknn_iitb._engine.progress import reporter
+from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData, unchanged_on_error
 from sknn_iitb._engine.training import INTERRUPTED
 from sknn_iitb._engine.user_warnings import warn
-from sknn_iitb._engine.validation import Samples
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import one_of
 from sknn_iitb.activations import ACTIVATIONS
@@ -27,7 +27,7 @@ from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
 from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular._columns import as_numpy
 from sknn_iitb.tabular._layers import Bins
-from sknn_iitb.tabular._members import Goal, Progress, Recipe, train, train_further
+from sknn_iitb.tabular._members import EnsembleConfig, EnsembleData, Goal, Progress, train, train_further
 from sknn_iitb.tabular._splits import merged, splits
 from sknn_iitb.tabular.encoder import TableEncoder
 from sknn_iitb.tabular.preprocessing import MAX_BINS, PiecewiseLinearEncoder
@@ -114,28 +114,62 @@ class BaseTabularMLP(BaseEstimator):
         ValueError
             If a parameter or the data cannot be used. The estimator stays as it was.
         """
-        validation_data = tuple(map(as_numpy, (X_val, y_val, sample_weight_val)))
-        return self._or_as_before(self._fit, X, y, sample_weight, validation_data, groups)
+        validation = ValidationData(X_val, y_val, sample_weight_val, groups)
+        return self._unchanged_on_error(self._fit, TrainingData(X, y, sample_weight, validation))
 
-    def _or_as_before(self, function, *arguments):
-        """Call a training function; after an error the estimator is as it was."""
+    def _unchanged_on_error(self, function, data, *arguments):
+        """Call a training function."""
         self._validate_params()
-        before = vars(self).copy()
-        try:
-            return function(*map(as_numpy, arguments))
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+        with unchanged_on_error(self):
+            return function(data.convert(as_numpy), *arguments)
 
-    def _fit(self, X, y, sample_weight, validation_data, groups, classes=None):
+    def _fit(self, data, classes=None):
         began = perf_counter()
         rng = check_random_state(self.random_state)
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        samples = self._read(data, classes)
+        validation_set = data.validation.samples(self._further_samples)
+        goals, config = self._goals(), self._config(len(samples.Y))._replace(bins=self._bins(samples))
+        everything = np.arange(len(samples.Y))
+        if validation_set is not None:
+            parts = [(everything, everything[:0])] * config.n_estimators
+        else:
+            strata, grouped = self._strata(samples.Y), data.validation.groups is not None
+            parts = splits(config.n_estimators, self.validation_fraction, samples, strata, rng, grouped)
+        seeds = rng.randint(2**31 - 1, size=config.n_estimators)
+        n_epochs = config.n_estimators * config.max_iter
+        report = reporter(self.verbose, len(goals) * n_epochs)
+        trained = {}
+        try:
+            for k, (name, goal) in enumerate(goals.items()):
+                deadline = None if self.max_time is None else began + self.max_time * (k + 1) / len(goals)
+                progress = Progress(report, deadline, k * n_epochs)
+                learned, known = (
+                    each and each._replace(Y=goal.loss.widen(each.Y)) for each in (samples, validation_set)
+                )
+                trained[name] = train(EnsembleData(learned, seeds, parts, known), goal, config, progress)
+                if progress.interrupted:
+                    break
+        finally:
+            report.close()
+        if not trained["members_"]:
+            raise KeyboardInterrupt
+        if progress.interrupted:
+            n_networks = sum(map(len, trained.values()))
+            warn(f"{INTERRUPTED} {n_networks} of {len(goals) * config.n_estimators} networks are kept.")
+        for name in goals:
+            setattr(self, name, trained.get(name, []))
+        self.n_iter_ = max(member.n_iter for member in self.members_)
+        return self
+
+    def _read(self, data, classes):
+        """Validate and encode the data."""
+        X, y, weight, (*_, groups) = data
+        if weight is not None:
+            weight = _check_sample_weight(weight, X, ensure_non_negative=True)
         encoder = TableEncoder(self.categorical_features)
         Z = encoder.fit_transform(X, sample_weight=weight)
         for name in ("n_features_in_", "feature_names_in_", "quantile_members_"):
-            vars(self).pop(name, None)  # an earlier fit's
+            vars(self).pop(name, None)  # of an earlier fit
             if hasattr(encoder, name):
                 setattr(self, name, getattr(encoder, name))
         if y is None:
@@ -148,61 +182,17 @@ class BaseTabularMLP(BaseEstimator):
                 "validation."
             )
         self.encoder_, self._targets = encoder, self._targets_of(y, classes)
-        samples = self._samples(Z, y, weight, groups, training=True)
-        del Z  # the samples are a copy, merged
-        validation_set = self._validation_set(validation_data)
-        if validation_set is not None and groups is not None:
-            raise ValueError("groups has no effect with X_val, which is the validation set.")
-        goals, recipe = self._goals(), self._recipe(len(samples.Y))
-        everything = np.arange(len(samples.Y))
-        if validation_set is not None:
-            parts = [(everything, everything[:0])] * recipe.n_estimators
-        else:
-            strata, grouped = self._strata(samples.Y), groups is not None
-            parts = splits(recipe.n_estimators, self.validation_fraction, samples, strata, rng, grouped)
-        seeds = rng.randint(2**31 - 1, size=recipe.n_estimators)
-        bins = self._bins(samples)
-        n_epochs = recipe.n_estimators * recipe.max_iter
-        report = reporter(self.verbose, len(goals) * n_epochs)
-        trained = {}
-        try:
-            for k, (name, goal) in enumerate(goals.items()):
-                deadline = None if self.max_time is None else began + self.max_time * (k + 1) / len(goals)
-                progress = Progress(report, deadline, k * n_epochs)
-                learned, known = (
-                    each and each._replace(Y=goal.loss.widen(each.Y)) for each in (samples, validation_set)
-                )
-                trained[name] = train(
-                    learned, known, goal, recipe, bins, self._plain_every, parts, seeds, progress, self.n_jobs
-                )
-                if progress.interrupted:
-                    break
-        finally:
-            report.close()
-        if not trained["members_"]:
-            raise KeyboardInterrupt
-        if progress.interrupted:
-            n_networks = sum(map(len, trained.values()))
-            warn(f"{INTERRUPTED} {n_networks} of {len(goals) * recipe.n_estimators} networks are kept.")
-        for name in goals:
-            setattr(self, name, trained.get(name, []))
-        self.n_iter_ = max(member.n_iter for member in self.members_)
-        return self
+        return self._samples(Z, y, weight, groups, training=True)
 
-    def _fit_further(self, X, y, sample_weight):
+    def _fit_further(self, data):
         rng = check_random_state(self.random_state)
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        Z = self.encoder_.transform(X)
-        y = self._checked_targets(y)
-        check_consistent_length(X, y)
-        samples = self._samples(Z, y, weight)
-        recipe = self._recipe(len(samples.Y))
-        progress = Progress()
+        samples = self._further_samples(*data[:3])
+        config, progress = self._config(len(samples.Y)), Progress()
         for name, goal in self._goals().items():
             members = getattr(self, name)
-            learned = samples._replace(Y=goal.loss.widen(samples.Y))
             seeds = rng.randint(2**31 - 1, size=len(members))
-            setattr(self, name, train_further(members, learned, goal, recipe, seeds, progress, self.n_jobs))
+            learned = EnsembleData(samples._replace(Y=goal.loss.widen(samples.Y)), seeds)
+            setattr(self, name, train_further(members, learned, goal, config, progress))
         if progress.interrupted:
             warn(INTERRUPTED)
         self.n_iter_ += 1
@@ -213,7 +203,7 @@ class BaseTabularMLP(BaseEstimator):
         metric = self._metric()
         return {"members_": Goal(self._targets, self._output(), LOSSES.resolve(metric.loss), metric)}
 
-    def _recipe(self, n_samples):
+    def _config(self, n_samples):
         preset = PRESETS[self.preset]
         n_epochs = preset["max_iter"] * min(1.0, _FEW_SAMPLES / n_samples) ** 0.5
         sizes = np.ravel(self.hidden_layer_sizes)
@@ -221,21 +211,24 @@ class BaseTabularMLP(BaseEstimator):
             raise ValueError(
                 f"hidden_layer_sizes must be one or more numbers above 0, got {self.hidden_layer_sizes!r}."
             )
-        activation, rate = self._defaults
+        activation, learning_rate = self._defaults
         optimizer = Adam(beta_2=0.95) if self.solver is None else OPTIMIZERS.resolve(self.solver)
         if isinstance(optimizer, LBFGS):
             raise ValueError(f"solver={self.solver!r} does not train in batches; legal are the first-order solvers.")
-        return Recipe(
+        return EnsembleConfig(
             n_estimators=self.n_estimators or preset["n_estimators"],
             hidden=tuple(int(n) for n in sizes),
             activation=ACTIVATIONS.resolve(activation if self.activation is None else self.activation),
             dropout=float(self.dropout),
             optimizer=optimizer,
             schedule=Coslog() if self.learning_rate is None else SCHEDULES.resolve(self.learning_rate),
-            learning_rate_init=rate if self.learning_rate_init is None else self.learning_rate_init,
+            learning_rate_init=learning_rate if self.learning_rate_init is None else self.learning_rate_init,
             max_iter=self.max_iter or round(n_epochs),
             batch_size=self.batch_size,
             label_smoothing=self._smoothing(),
+            bins=None,
+            plain_every=self._plain_every,
+            n_jobs=self.n_jobs,
         )
 
     def _bins(self, samples):
@@ -260,23 +253,13 @@ class BaseTabularMLP(BaseEstimator):
             samples = merged(samples, self.validation_fraction)
         return samples._replace(Y=self._scaled(samples.Y, samples.weight, training))
 
-    def _validation_set(self, validation_data):
-        X_val, y_val, weight_val = validation_data
-        if X_val is None:
-            if y_val is not None or weight_val is not None:
-                raise ValueError("y_val and sample_weight_val go with X_val, which is missing.")
-            return None
-        if y_val is None:
-            raise ValueError("X_val needs y_val.")
-        try:
-            Z = self.encoder_.transform(X_val)
-            y_val = self._checked_targets(y_val)
-            check_consistent_length(Z, y_val)
-            if weight_val is not None:
-                weight_val = _check_sample_weight(weight_val, Z, ensure_non_negative=True)
-            return self._samples(Z, y_val, weight_val)
-        except ValueError as error:
-            raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
+    def _further_samples(self, X, y, sample_weight):
+        """Samples for the fitted encoder and targets."""
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        Z, y = self.encoder_.transform(X), self._checked_targets(y)
+        check_consistent_length(Z, y)
+        return self._samples(Z, y, sample_weight)
 
     def _matrix(self, X):
         """The encoded table."""

@@ -1,10 +1,11 @@
-"""The members of an ensemble: nets that learn each from a part of the samples, and are kept as in their best epoch."""
+"""The members of an ensemble: networks that each train on some of the samples and keep their best epoch."""
 
 import threading
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from time import perf_counter
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
@@ -13,41 +14,88 @@ from scipy.optimize import minimize_scalar
 
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.parameters import native
-from sknn_iitb._engine.training import History, State, TrainingConfig, descend
+from sknn_iitb._engine.samples import Samples
+from sknn_iitb._engine.training import History, Run, State, TrainingConfig
+from sknn_iitb._engine.training import train as train_network
 from sknn_iitb.schedules import Constant
+from sknn_iitb.tabular._layers import Bins
 from sknn_iitb.tabular._network import draw, tabular_network
 
-__all__ = ["Goal", "Member", "Progress", "Recipe", "train", "train_further"]
+__all__ = ["EnsembleConfig", "EnsembleData", "Goal", "Member", "Progress", "train", "train_further"]
 
-Recipe = namedtuple(
-    "Recipe",
-    "n_estimators hidden activation dropout optimizer schedule learning_rate_init max_iter batch_size label_smoothing",
-)
-Recipe.__doc__ = """How the members are trained."""
 
-Goal = namedtuple("Goal", "targets output loss metric")
-Goal.__doc__ = """What the members learn, and what the best epoch is best at."""
+class EnsembleConfig(NamedTuple):
+    """How the members are trained.
+
+    `bins` are seen by all members but the second of each `plain_every`; `n_jobs` members train at a time, in threads.
+    """
+
+    n_estimators: int
+    hidden: tuple[int, ...]
+    activation: Any
+    dropout: float
+    optimizer: Any
+    schedule: Any
+    learning_rate_init: float
+    max_iter: int
+    batch_size: int
+    label_smoothing: float
+    bins: Bins | None
+    plain_every: int
+    n_jobs: int | None
+
+
+class EnsembleData(NamedTuple):
+    """What the members are trained on.
+
+    Attributes
+    ----------
+    samples : Samples
+        X is the encoded table, in float32.
+    seeds : sequence of int
+        One for each member.
+    splits : list of (ndarray, ndarray), optional
+        Row indices of each member's training and validation samples.
+    validation_set : Samples, optional
+        Replaces the validation samples of `splits`.
+    """
+
+    samples: Samples
+    seeds: Any
+    splits: Any = None
+    validation_set: Samples | None = None
+
+
+class Goal(NamedTuple):
+    """What the members learn, and the metric by which their best epoch is chosen."""
+
+    targets: Any
+    output: Any
+    loss: Any
+    metric: Any
+
 
 _Member = namedtuple("Member", "network theta temperature error n_iter state", defaults=[None])
 
 
 class Member(_Member):
-    """A trained net.
+    """A trained network.
 
-    Its parameters, what its scores are divided by, its least error, its epochs, and where its training stopped, if it
-    is to go on.
+    Its parameters, the temperature that divides its scores, its lowest error, its number of epochs, and the state of
+    its optimizer if training is to continue.
     """
 
     def __new__(cls, network, theta, *rest, **named):
         return super().__new__(cls, network, native(theta), *rest, **named)
 
 
-# The share of the highest rate at which training goes on after its end, where the schedule has led down to nothing. Of
-# four tables the nets for one half have then learned from the other: at 0.01 too slowly, and at 0.1, where samples come
-# in small portions, more has been forgotten than learned.
+# The learning rate of partial_fit as a share of the highest one, because the schedule has ended at zero. On four
+# tables, networks trained on one half learned from the other half too slowly at 0.01; at 0.1, if samples came in small
+# batches, they forgot more than they learned.
 _FINAL_RATE = 0.03
 
-# of equal epochs the later one is kept, which has learned longer: each counts as so much better than the one before
+# Of equal epochs the later one is kept, because it has trained longer: each counts as better than the one before by
+# this much.
 _LATER = 1e-9
 
 
@@ -102,28 +150,15 @@ class Progress:
                 objective.interrupt()
 
 
-def train(samples, validation_set, goal, recipe, bins, every, parts, seeds, progress, n_jobs=None):
+def train(data, goal, config, progress):
     """Train all members.
 
     Parameters
     ----------
-    samples : Samples
-        X is the encoded table, in float32.
-    validation_set : Samples or None
-        What to judge by instead of the second halves of `parts`.
+    data : EnsembleData
     goal : Goal
-    recipe : Recipe
-    bins : Bins or None
-        What some of the members see besides the columns.
-    every : int
-        Of so many members the second sees only the columns.
-    parts : list of (ndarray, ndarray)
-        Samples to learn from and to judge by, for each member.
-    seeds : sequence of int
-        One for each member.
+    config : EnsembleConfig
     progress : Progress
-    n_jobs : int or None
-        Members that are trained at a time, in threads.
 
     Returns
     -------
@@ -134,12 +169,19 @@ def train(samples, validation_set, goal, recipe, bins, every, parts, seeds, prog
     def member(k):
         if progress.is_over() and (k > 0 or progress.interrupted):
             return None
-        rows, held_out = parts[k]
-        held_out_set = samples.take(held_out) if validation_set is None else validation_set
-        network = _network(samples, goal, recipe, None if k % every == 1 else bins)
-        return _train_member(network, samples.take(rows), held_out_set, goal, recipe, seeds[k], progress)
+        rows, held_out = data.splits[k]
+        validation_set = data.validation_set or data.samples.take(held_out)
+        bins = None if k % config.plain_every == 1 else config.bins
+        n_inputs = data.samples.X.shape[1] + (0 if bins is None else len(bins.column))
+        units = (n_inputs, *config.hidden, data.samples.Y.shape[1])
+        network = tabular_network(units, config.activation, goal.output, config.dropout, bins)
+        rng = np.random.RandomState(data.seeds[k])
+        theta = draw(network, rng, data.samples.Y.dtype)
+        run = _begin(network, data.samples.take(rows), goal, config, stops_early=True)
+        run.state = _state(rng, run)
+        return _best_epoch(run, theta, validation_set, goal, progress)
 
-    members = _in_threads(member, range(len(parts)), progress, n_jobs)
+    members = _in_threads(member, range(len(data.splits)), progress, config.n_jobs)
     return [member for member in members if member is not None]
 
 
@@ -173,116 +215,105 @@ def _in_threads(function, items, progress, n_jobs):
     return [future.result() for future in futures]
 
 
-def train_further(members, samples, goal, recipe, seeds, progress, n_jobs=None):
-    """Train all members for an epoch more, on all samples, at a low rate.
+def train_further(members, data, goal, config, progress):
+    """Train all members for another epoch, on all samples, at a low learning rate.
 
     Parameters
     ----------
     members : list of Member
-        They stay as they are.
-    samples : Samples
+        They are not changed.
+    data : EnsembleData
     goal : Goal
-    recipe : Recipe
-    seeds : sequence of int
-        One for each member.
+    config : EnsembleConfig
     progress : Progress
-        If it is interrupted, the members that follow stay as they are.
-    n_jobs : int or None
+        If it is interrupted, the remaining members are returned as they are.
 
     Returns
     -------
     members : list of Member
     """
+    learning_rate = _FINAL_RATE * config.learning_rate_init
+    changes = {"schedule": Constant(), "learning_rate_init": learning_rate, "n_epochs": 1, "complete": False}
 
     def further(k):
-        member, seed = members[k], seeds[k]
+        member, theta = members[k], members[k].theta.copy()
         if progress.interrupted:
             return member
-        objective, config = _prepared(member.network, samples, goal, recipe)
-        rate = _FINAL_RATE * recipe.learning_rate_init
-        config = config._replace(schedule=Constant(), learning_rate_init=rate, n_epochs=1, complete=False)
-        theta, state, history = member.theta.copy(), member.state, History()
-        if state is None or state.optimizer != config.optimizer.identity:
-            state = _state(np.random.RandomState(seed), config, objective)
+        run = _begin(member.network, data.samples, goal, config, **changes)
+        if member.state is None or member.state.optimizer != config.optimizer.identity:
+            run.state = _state(np.random.RandomState(data.seeds[k]), run)
         else:
-            state = state.copy()
-        progress.watch(objective)
-        descend(objective, theta, state, history, config)
-        if history.interrupted:
-            progress.interrupt()
-        state.order = None  # as many numbers as there are samples
-        return member._replace(theta=theta, state=state, n_iter=member.n_iter + 1)
+            run.state = member.state.copy()
+        _train(run, theta, progress)
+        run.state.order = None  # an integer for each sample
+        return member._replace(theta=theta, state=run.state, n_iter=member.n_iter + 1)
 
-    found = _in_threads(further, range(len(members)), progress, n_jobs)
+    found = _in_threads(further, range(len(members)), progress, config.n_jobs)
     return [old if new is None else new for old, new in zip(members, found, strict=True)]
 
 
-def _network(samples, goal, recipe, bins):
-    n_bins = 0 if bins is None else len(bins.column)
-    units = (samples.X.shape[1] + n_bins, *recipe.hidden, samples.Y.shape[1])
-    return tabular_network(units, recipe.activation, goal.output, recipe.dropout, bins)
-
-
-def _prepared(network, samples, goal, recipe):
-    """What is minimised, and how."""
+def _begin(network, samples, goal, config, **changes):
+    """A run on these samples; `changes` are those of its TrainingConfig."""
     Y = samples.Y
-    if recipe.label_smoothing:
-        Y = goal.targets.smooth(Y, recipe.label_smoothing, goal.output.names[0]).astype(Y.dtype)
-    batch_size = min(recipe.batch_size, len(Y))
-    drops = recipe.dropout > 0
+    if config.label_smoothing:
+        Y = goal.targets.smooth(Y, config.label_smoothing, goal.output.names[0]).astype(Y.dtype)
+    settings = {
+        "optimizer": config.optimizer,
+        "schedule": config.schedule,
+        "constraints": (),
+        "learning_rate_init": config.learning_rate_init,
+        "batch_size": min(config.batch_size, len(Y)),
+        "shuffle": True,
+        "n_epochs": config.max_iter,
+        "complete": True,
+        "warns": False,  # the best epoch is kept
+        "stops_early": False,
+        "tol": 0.0,
+        "n_iter_no_change": np.inf,
+        "verbose": 0,
+        "advise": lambda: "",
+    }
+    training = TrainingConfig(**settings | changes)
+    batch_size, drops = training.batch_size, network.drops
     objective = Objective(network, goal.loss, samples.X, Y, samples.weight, max_rows=batch_size, dropout=drops)
-    config = TrainingConfig(
-        optimizer=recipe.optimizer,
-        schedule=recipe.schedule,
-        constraints=(),
-        learning_rate_init=recipe.learning_rate_init,
-        batch_size=batch_size,
-        shuffle=True,
-        n_epochs=recipe.max_iter,
-        complete=True,
-        warns=False,  # it is the best epoch that is kept
-        stops_early=False,
-        tol=0.0,
-        n_iter_no_change=np.inf,
-        verbose=0,
-        advise=lambda: "",
-    )
-    return objective, config
+    return Run(objective, training, History())
 
 
-def _state(rng, config, objective):
-    state = State.before(config, objective, rng, config.n_epochs)
-    if objective.network.drops:
+def _state(rng, run):
+    state = State.before(run.config, run.objective, rng, run.config.n_epochs)
+    if run.objective.network.drops:
         state.seed = int(rng.randint(2**31 - 1))
     return state
 
 
-def _train_member(network, samples, held_out_set, goal, recipe, seed, progress):
-    rng = np.random.RandomState(seed)
-    theta = draw(network, rng, samples.Y.dtype)
-    objective, config = _prepared(network, samples, goal, recipe)
-    config = config._replace(stops_early=True)
-    n_judged = 0
+def _train(run, theta, progress):
+    """Train a network so that an interrupt of the user ends the training of all."""
+    progress.watch(run.objective)
+    train_network(run, theta)
+    if run.history.interrupted:
+        progress.interrupt()
+
+
+def _best_epoch(run, theta, validation_set, goal, progress):
+    """Train a member, and keep its best epoch; None if the first did not end."""
+    network, n_validated = run.objective.network, 0
+
+    def scores():
+        return network.predict(validation_set.X, theta, False)
 
     def validate(theta):
-        nonlocal n_judged
-        n_judged += 1
-        error = goal.metric.error(goal.targets, network.predict(held_out_set.X, theta, False), held_out_set)
-        return _LATER * n_judged - error, error
+        nonlocal n_validated
+        n_validated += 1
+        error = goal.metric.error(goal.targets, scores(), validation_set)
+        return _LATER * n_validated - error, error
 
-    history = History()
-    progress.watch(objective)
-    descend(objective, theta, _state(rng, config, objective), history, config, validate, [progress])
-    if history.interrupted:
-        progress.interrupt()
-    if not history.validation_scores:
+    run.validate, run.observers = validate, [progress]
+    _train(run, theta, progress)
+    if not run.history.validation_scores:
         return None
-    temperature = 1.0
-    if goal.metric.calibrates:
-        temperature = _temperature(
-            goal.metric, goal.targets, network.predict(held_out_set.X, theta, False), held_out_set
-        )
-    return Member(network, theta, temperature, min(history.validation_loss_curve), history.n_iter)
+    calibrates = goal.metric.calibrates
+    temperature = _temperature(goal.metric, goal.targets, scores(), validation_set) if calibrates else 1.0
+    return Member(network, theta, temperature, min(run.history.validation_loss_curve), run.history.n_iter)
 
 
 def _temperature(metric, targets, score, held_out_set):

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
+from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._engine.targets import ClassTargets, label_weights, weigh
 from sknn_iitb._registry import Kernel, one_of
 from sknn_iitb._typing import ClassWeight, RandomState, Splitter
@@ -17,6 +18,7 @@ from sknn_iitb.activations import ACTIVATIONS, Activation
 from sknn_iitb.optimizers import Optimizer
 from sknn_iitb.schedules import Schedule
 from sknn_iitb.tabular._base import BaseTabularMLP
+from sknn_iitb.tabular._columns import as_numpy
 from sknn_iitb.tabular._metrics import CLASSIFIER_METRICS
 
 __all__ = ["TabularMLPClassifier"]
@@ -174,12 +176,12 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
             As :meth:`fit`, and for a class that is new. The estimator stays as it was.
         """
         if not hasattr(self, "members_"):
-            return self._or_as_before(self._fit, X, y, sample_weight, (None, None, None), None, classes)
+            return self._unchanged_on_error(self._fit, TrainingData(X, y, sample_weight), as_numpy(classes))
         if classes is not None and not self._targets.is_same(classes):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
             )
-        return self._or_as_before(self._fit_further, X, y, sample_weight)
+        return self._unchanged_on_error(self._fit_further, TrainingData(X, y, sample_weight))
 
     def _targets_of(self, y, classes):
         targets = ClassTargets.from_y(y, classes)

@@ -6,6 +6,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
+from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._engine.targets import NumberTargets
 from sknn_iitb._registry import Kernel, one_of
 from sknn_iitb._typing import RandomState, Splitter
@@ -164,7 +165,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         if not hasattr(self, "members_"):
             return self.fit(X, y, sample_weight)
         self._check_quantiles()
-        return self._or_as_before(self._fit_further, X, y, sample_weight)
+        return self._unchanged_on_error(self._fit_further, TrainingData(X, y, sample_weight))
 
     def _targets_of(self, y, classes):
         return NumberTargets.from_y(y, LOSSES.resolve("squared_error"))

@@ -1,0 +1,105 @@
+"""Samples: as the user passes them to `fit`, and as a network learns from them."""
+
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from scipy import sparse
+
+from sknn_iitb._engine.rows import Rows
+
+__all__ = ["Samples", "TrainingData", "ValidationData", "unchanged_on_error"]
+
+# A validation set up to this size in bytes is copied out of X, which is faster than looking up its rows in each epoch.
+_COPIED = 2**26
+
+
+class ValidationData(NamedTuple):
+    """What the user passes to `fit` for validation."""
+
+    X_val: Any = None
+    y_val: Any = None
+    sample_weight_val: Any = None
+    groups: Any = None
+
+    def samples(self, encode):
+        """The user's validation set, or None.
+
+        Parameters
+        ----------
+        encode : callable
+            ``encode(X, y, sample_weight)`` returns Samples.
+
+        Raises
+        ------
+        ValueError
+            If an argument is missing or has no effect, or as `encode`.
+        """
+        if self.X_val is None:
+            if self.y_val is not None or self.sample_weight_val is not None:
+                raise ValueError("y_val and sample_weight_val need X_val, which is missing.")
+            return None
+        if self.groups is not None:
+            raise ValueError("groups has no effect with X_val, which is the validation set.")
+        if self.y_val is None:
+            raise ValueError("X_val needs y_val.")
+        try:
+            return encode(self.X_val, self.y_val, self.sample_weight_val)
+        except ValueError as error:
+            raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
+
+
+class TrainingData(NamedTuple):
+    """What the user passes to `fit`."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+    validation: ValidationData = ValidationData()
+
+    def convert(self, function):
+        """Apply a function to each array."""
+        *arrays, validation = self
+        return TrainingData(*map(function, arrays), ValidationData(*map(function, validation)))
+
+
+class Samples(NamedTuple):
+    """X, encoded targets, targets as the user passed them; weights and groups, or None."""
+
+    X: Any
+    Y: Any
+    y: Any
+    weight: Any
+    groups: Any
+
+    def take(self, rows):
+        """The samples with these indices."""
+        return Samples(*(None if array is None else array[rows] for array in self))
+
+    def left(self, rows):
+        """The samples with these indices, for validation: a large X is not copied."""
+        if sparse.issparse(self.X) or len(rows) * self.X[:1].nbytes < _COPIED:
+            return self.take(rows)
+        return self._replace(X=None).take(rows)._replace(X=Rows(self.X, rows))
+
+
+@contextmanager
+def unchanged_on_error(estimator, arrays=(), **copies):
+    """Restore an estimator if the body raises.
+
+    Parameters
+    ----------
+    estimator : object
+    arrays : sequence of ndarray
+        Arrays that the body changes in place.
+    **copies : object
+        Attributes to restore from a copy, because the body changes the object.
+    """
+    before, saved = {**vars(estimator), **copies}, [array.copy() for array in arrays]
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        for array, values in zip(arrays, saved, strict=True):
+            array[...] = values
+        raise
