@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from sknn_iitb._engine.layers import NORMALIZATIONS
 from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.objective import Objective
-from sknn_iitb._engine.training import State
+from sknn_iitb._engine.run import State
 from sknn_iitb.activations import Softmax
 
 

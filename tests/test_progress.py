@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb._engine import progress
 from sknn_iitb._engine.progress import reporter
-from sknn_iitb._engine.training import History
+from sknn_iitb._engine.run import History
 
 ignores_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -392,7 +392,7 @@ def test_a_score_that_cannot_be_computed_is_an_error_before_training(iris, scori
     net = _net(MLPClassifier, loss="hinge", early_stopping=True)
     if fitted:
         net.fit(*iris)
-    monkeypatch.setattr("sknn_iitb.mlp._base.train", None)  # training would be another error
+    monkeypatch.setattr("sknn_iitb.mlp._fitting.train", None)  # training would be another error
     net.set_params(scoring=scoring)
     assert_refused(net, iris, f"scoring='{scoring}' cannot be computed.*loss='hinge'.*{match}")
 
@@ -566,7 +566,7 @@ def test_what_cannot_be_validated_on_is_an_error_before_training(task, kind, met
     net = _net(cls, batch_size=10, warm_start=method == "warm start", early_stopping=early_stopping)
     if method != "fit":
         net.fit(*train, **val)
-    monkeypatch.setattr("sknn_iitb.mlp._base.train", None)
+    monkeypatch.setattr("sknn_iitb.mlp._fitting.train", None)
     if method == "partial_fit" and early_stopping and "X_val" not in change(val):
         match = "partial_fit does not support early_stopping=True without X_val"
     call = net.partial_fit if method == "partial_fit" else net.fit

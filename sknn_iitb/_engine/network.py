@@ -16,9 +16,9 @@ from sknn_iitb.activations import Activation, elementwise
 
 __all__ = ["CompiledNetwork", "Network", "feedforward"]
 
-# rows of a batch that go through the layers at a time; products are large enough, and values still in the cache
+# Rows that go through the layers at a time: enough for fast matrix products, few enough for the cache.
 CHUNK = 1024
-# floating-point operations of a prediction between two looks for Ctrl-C
+# floating-point operations of a prediction between two checks for Ctrl-C
 _WORK_PER_CALL = 5e9
 
 
@@ -45,7 +45,7 @@ class Network:
         self._compiled = {}  # chains for prediction: a call of one row should not have to build one
 
     def __getstate__(self):
-        # addresses are for this process only
+        # addresses are valid in this process only
         return {**vars(self), "_compiled": {}}
 
     @property
@@ -97,7 +97,7 @@ class Network:
         activate_output : bool
             Whether to return g(z) or the raw score z.
         n_hidden : int, optional
-            To return the values of that hidden layer, counted from 1, instead.
+            Return the values of this hidden layer instead, counted from 1.
 
         Returns
         -------
@@ -115,7 +115,7 @@ class Network:
         chunk_rows = min(CHUNK, len(out))
         work = aligned(chunk_rows * network.n_numbers, theta.dtype)
         kernel = compiled("predict", kernels.predict, theta.dtype, from_python=True).function
-        # some chunks at a time, that Ctrl-C is heard: about 100 ms
+        # chunks of about 100 ms, between which Ctrl-C works
         at_once = chunk_rows * max(1, int(_WORK_PER_CALL / (2 * chunk_rows * self.layout.size + 1)))
         for rows, matrix, indices in table.chunks():
             for start in range(0, len(matrix), at_once):
@@ -167,7 +167,7 @@ def feedforward(units, hidden, output, dropout=None, normalization=None):
 
 
 class CompiledNetwork:
-    """A chain of layers as the kernels read it. It holds addresses, so it is for this process only.
+    """A chain of layers for the kernels. It holds addresses, so it is valid in this process only.
 
     Parameters
     ----------
@@ -179,15 +179,15 @@ class CompiledNetwork:
     net : Net
         The record.
     n_numbers : int
-        How many numbers a row needs for the layers' values and caches.
+        How many numbers the layers' values and caches take per row.
     n_out : int
-        Numbers in a row of the last layer's values.
+        Number of columns of the last layer's values.
     """
 
     def __init__(self, chain, dtype):
         self.n_out = chain[-1].n_out
         own = [[_address(entry, dtype) for entry in layer.own] for layer in chain]
-        # a layer that works in place has the value of the layer below
+        # a layer that works in place shares the value of the layer below
         stops = list(accumulate(0 if layer.in_place else layer.n_out for layer in chain))
         caches = list(accumulate((layer.cache_size for layer in chain), initial=0))
         self.net = Net(
@@ -211,7 +211,7 @@ class CompiledNetwork:
 
     @cached_property
     def packed(self):
-        """The table for kernels that only predict."""
+        """The packed record, for prediction."""
         return pack([self.net], self.net.hyper.dtype)
 
 
@@ -220,7 +220,7 @@ def _integers(values):
 
 
 def _padded(rows, dtype):
-    """Rows of different lengths as a matrix."""
+    """Rows of different lengths as a matrix, padded with zeros."""
     matrix = np.zeros((len(rows), max(map(len, rows))), dtype)
     for row, values in zip(matrix, rows, strict=True):
         row[: len(values)] = values

@@ -1,4 +1,4 @@
-"""What is minimised: the penalised loss of a network on given samples, its gradient, and steps against that."""
+"""The objective: the penalized loss of a network on given samples, its gradient, and training steps."""
 
 import threading
 from concurrent.futures import Future, wait
@@ -17,18 +17,18 @@ from sknn_iitb._jit.signatures import Memory, Problem, Update
 
 __all__ = ["Objective"]
 
-# floating-point operations between two looks for Ctrl-C, about 100 ms; an update takes as long as so many for each
-# parameter, and all else in a step as long as so many
+# Floating-point operations between two checks for Ctrl-C, about 100 ms. An update counts as this many for each
+# parameter, and everything else in a step as this many.
 _WORK_PER_CALL, _WORK_PER_UPDATE, _WORK_BESIDES = 5e9, 60, 2e5
-# from where on a call, which is one huge batch then, is made in a thread that Ctrl-C can stop: about 200 ms
+# A call that takes longer than about 200 ms, which is one huge batch then, runs in a thread that Ctrl-C can stop.
 _WORK_TO_STOP = 1e10
 
-# of the processor's mode, before the kernel has begun
+# the processor's mode before the kernel has started
 _UNKNOWN = -1
 
 
 class Objective:
-    """The penalised loss of a network on given data, as compiled code, with all the memory that it needs.
+    """The penalized loss of a network on given data, as compiled code with the memory that it needs.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ class Objective:
     max_rows : int
         Rows of the largest batch.
     rows : ndarray of int64 or None
-        The samples to train on; None for all.
+        Indices of the training samples; None for all.
     l1 : float
         Strength of the L1 penalty, l1 / (rows * mean weight) times the sum of the absolute weights.
     output_groups : sequence of int or None
-        Where the outputs begin that belong together, and their number in the end; None if all do.
+        Where each output group begins, and then the number of outputs; None for a single group.
     dropout : bool
-        Whether inputs and neurons are left out.
+        Whether dropout is active.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Objective:
         self._divisor = network.units[-1] if loss.mean_over_outputs else 1
 
         loop, template, on_scores = loss.loop(network.output.names[0])
-        self._table = table_of(X, dtype)  # holds the memory that the kernels know by its address
+        self._table = table_of(X, dtype)  # keeps the memory alive that the kernels access by address
         n_loaded, n_outputs = self._table.n_loaded, network.units[-1]
         mode = Mode(self._table, activate_output=not on_scores, training=True, dropout=dropout)
         self._compiled = CompiledNetwork(network.chain(mode), dtype)
@@ -119,7 +119,7 @@ class Objective:
         return self._memory.loss[0], self._memory.penalty[0]
 
     def begin(self, state, config):
-        """Compile what only training by a first-order optimizer needs, for one run of :meth:`train`."""
+        """Compile what a first-order optimizer needs; call it before :meth:`train`."""
         dtype, constraints = self.gradient.dtype, {False: [], True: []}
         for constraint, bound in config.constraints:
             address = compiled("constraint", constraint.function, dtype).address
@@ -161,7 +161,7 @@ class Objective:
         self._memory.denormals[0] = _UNKNOWN
         try:
             self._call(self._train_kernel, len(order), (self._packed_update, theta, order, learning_rates, step))
-        except BaseException:  # from a user's function
+        except BaseException:  # raised by a user's function
             if (before := self._memory.denormals[0]) != _UNKNOWN:
                 reset_denormals(before)
             raise
@@ -170,15 +170,15 @@ class Objective:
         return self._memory.loss_sum[0], self._memory.penalty_sum[0]
 
     def interrupt(self):
-        """End :meth:`train`, which may be running in another thread, with KeyboardInterrupt before its next step."""
+        """Make :meth:`train`, in whatever thread, raise KeyboardInterrupt before its next step."""
         self._memory.stop[0] = 1
 
     def _work(self, n_rows):
-        """Floating-point operations of the products for so many rows."""
+        """Floating-point operations of the matrix products for `n_rows` rows."""
         return 6 * n_rows * self.network.layout.size
 
     def _call(self, kernel, n_rows, arguments):
-        """Call compiled code so that Ctrl-C is heard."""
+        """Call compiled code such that Ctrl-C works."""
         if self._work(n_rows) < _WORK_TO_STOP:
             kernel(*arguments)
             return
@@ -190,10 +190,11 @@ class Objective:
             except BaseException as error:
                 done.set_exception(error)
 
-        # after Ctrl-C it ends with its chunk of the batch and changes no parameter; `self` keeps its memory until then
+        # After Ctrl-C the thread ends with its chunk of the batch and changes no parameter. It holds `self`, and so its
+        # memory, until then.
         try:  # an interrupt may arrive while the thread starts
             threading.Thread(target=complete, args=(self,), daemon=True).start()
-            # not without a timeout, which Windows would wait for to the end
+            # without a timeout, Windows would not see the interrupt
             while wait([done], 0.1).not_done:
                 pass
         except KeyboardInterrupt:
@@ -202,7 +203,7 @@ class Objective:
         done.result()
 
     def order(self, permutation):
-        """The samples to train on, permuted."""
+        """Row indices of the training samples, permuted."""
         if permutation is None:
             return np.arange(self.n_samples, dtype=np.int64) if self._rows is None else self._rows
         if self._rows is None:
@@ -212,10 +213,10 @@ class Objective:
         return np.take(self._rows, permutation, out=self._permuted, mode="clip")  # "raise" would buffer
 
     def reported(self, loss, penalty):
-        """The loss as ``loss_`` and ``loss_curve_`` have it: some losses report their mean over the outputs."""
+        """The loss for ``loss_`` and ``loss_curve_``: some losses report their mean over the outputs."""
         return float(loss / self._divisor + penalty)
 
     def batches_per_call(self, batch_size):
-        """How many batches take about 100 ms, from their arithmetic alone, so that results do not depend on a clock."""
+        """How many batches take about 100 ms: estimated, because results must not depend on a clock."""
         step = self._work(batch_size) + _WORK_PER_UPDATE * self.network.layout.size + _WORK_BESIDES
         return max(1, int(_WORK_PER_CALL / step))

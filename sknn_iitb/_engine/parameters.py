@@ -13,7 +13,7 @@ __all__ = ["ParameterLayout", "Parameters", "aligned", "native"]
 
 
 def aligned(size, dtype):
-    """An empty vector that starts at a cache line: otherwise every other vector load would cross one."""
+    """An empty vector that starts at a cache line; otherwise every other vector load would cross one."""
     itemsize = np.dtype(dtype).itemsize
     vector = np.empty(size + 64 // itemsize, dtype)
     start = -vector.ctypes.data % 64 // itemsize
@@ -21,7 +21,7 @@ def aligned(size, dtype):
 
 
 def native(array):
-    """The array in this machine's byte order, for one that was pickled on a machine with the other; else itself."""
+    """The array in this machine's byte order: a pickle may come from a machine with the other."""
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
@@ -136,7 +136,7 @@ class Parameters:
 
     @classmethod
     def initial(cls, layout, dtype):
-        """Parameters before training; those that are drawn at random are not set."""
+        """Parameters before training; those that an initializer draws are not set."""
         parameters = cls(layout, aligned(layout.size, dtype))
         for entry in layout.entries:
             if entry.parameter.initial is not None:
@@ -160,7 +160,7 @@ class Parameters:
         return {e.name: self.vector[e.start : e.stop].reshape(e.parameter.shape) for e in entries}
 
     def writable(self):
-        """Self, its vector copied if it is read-only, as one that joblib has memory-mapped is."""
+        """Self, with a copy of the vector if it is read-only, as after joblib has memory-mapped it."""
         if not self.vector.flags.writeable:
             other = Parameters(self.layout, self.vector.copy())
             for name, views in self._views.items():
@@ -170,12 +170,12 @@ class Parameters:
 
 
 class Views(list):
-    """A list of arrays of fixed shapes: an item that is assigned is copied into the array that is there."""
+    """A list of arrays of fixed shapes; assigning an item copies it into the array."""
 
     def __init__(self, name, arrays, parameters):
         super().__init__(arrays)
         self._name = name
-        self._parameters = ref(parameters)  # weak: memory in a cycle would not be freed at once
+        self._parameters = ref(parameters)  # weak, because memory in a reference cycle is not freed at once
 
     def __reduce__(self):
         return list, (list(self),)

@@ -34,7 +34,7 @@ def reporter(verbose, n_epochs, stream=None):
     --------
     >>> from contextlib import closing
     >>> from sknn_iitb._engine.progress import reporter
-    >>> from sknn_iitb._engine.training import History
+    >>> from sknn_iitb._engine.run import History
     >>> with closing(reporter(verbose=2, n_epochs=1)) as report:
     ...     report.epoch(History(n_iter=1, loss=0.5))
     ...     report.say("That is all.")

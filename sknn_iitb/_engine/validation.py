@@ -1,4 +1,4 @@
-"""Validation: which samples are held out, and how the net is judged on them after each epoch."""
+"""Validation: which samples are held out, and how a network is scored on them after each epoch."""
 
 import copy
 import math
@@ -13,7 +13,7 @@ from sknn_iitb._jit.compilation import compiled
 
 __all__ = ["Validation", "hold_out"]
 
-# after how many a scorer that has given nothing but NaN is an error
+# calls after which it is an error if a scorer has returned nothing but NaN
 _CALLS_TO_JUDGE = 10
 
 
@@ -23,7 +23,7 @@ def hold_out(fraction, targets, samples, rng):
     Parameters
     ----------
     fraction : float or CV splitter
-        Of a splitter the last split counts: for a TimeSeriesSplit the latest samples.
+        The last split of a splitter is used: for a TimeSeriesSplit, the latest samples.
     targets : ClassTargets, SeveralClassTargets or NumberTargets
     samples : Samples
     rng : RandomState
@@ -31,7 +31,7 @@ def hold_out(fraction, targets, samples, rng):
     Returns
     -------
     rows, held_out : ndarray of int64
-        The samples to train on, and the others.
+        Row indices of the training samples and of the others.
     """
     n_samples = len(samples.Y)
     if hasattr(fraction, "split"):
@@ -48,7 +48,7 @@ def hold_out(fraction, targets, samples, rng):
                 f"{len(held_out)} to validate on (2 at least)."
             )
         return rows, held_out
-    # the same draws as scikit-learn's, which stratifies where there is one output for two classes
+    # the same draws as scikit-learn's, which stratifies if there is one output for two classes
     try:
         rows, held_out = sklearn.model_selection.train_test_split(
             np.arange(n_samples), random_state=rng, test_size=fraction, stratify=targets.strata(samples.Y)
@@ -61,17 +61,17 @@ def hold_out(fraction, targets, samples, rng):
 
 
 def _indices(part, n_samples):
-    """A part of a split as numbers of samples: kernels read memory by them."""
+    """One side of a split as row indices; they are checked, because kernels read memory by them."""
     part = np.asarray(part)
     if part.dtype == bool and part.shape == (n_samples,):
         return np.flatnonzero(part)
     if part.ndim != 1 or part.dtype.kind not in "iu" or (part.size and not 0 <= part.min() <= part.max() < n_samples):
-        raise ValueError(f"its parts must be numbers of samples from 0 to {n_samples - 1}")
+        raise ValueError(f"its indices must be integers from 0 to {n_samples - 1}")
     return part.astype(np.int64)
 
 
 class Validation:
-    """Samples that a net is judged on, as a function of its parameters.
+    """The score and loss on a validation set, as a function of the parameters.
 
     Parameters
     ----------
@@ -99,13 +99,13 @@ class Validation:
         self._n_calls, self._n_valid = 0, 0
 
     def score_by(self, scoring, estimator):
-        """Judge by something else than accuracy or R2: by the loss, or as a scorer does.
+        """Score by the loss or by a scorer instead of accuracy or R2.
 
         Parameters
         ----------
         scoring : str, callable or None
         estimator : estimator instance
-            One that could predict, had it `_parameters`.
+            An estimator that can predict with `_parameters` set.
         """
         self._scoring = scoring
         if scoring == "loss":
@@ -117,7 +117,7 @@ class Validation:
             takes = signature(scorer).parameters
             takes_weights = "sample_weight" in takes or any(p.kind is p.VAR_KEYWORD for p in takes.values())
             weighted = {"sample_weight": weight} if weight is not None and takes_weights else {}
-            # the samples have been checked, and have lost their features' names
+            # the samples have been validated, and have no feature names any more
             estimator = copy.copy(estimator)
             vars(estimator).pop("feature_names_in_", None)
 
@@ -146,17 +146,16 @@ class Validation:
         return score, loss
 
     def check(self):
-        """Raise ValueError if the scorer has returned nothing but NaN: training would ignore it."""
+        """Raise ValueError if the scorer has returned nothing but NaN, which training would ignore."""
         if self._scoring is not None and self._n_calls and not self._n_valid:
             self._refuse(self._n_calls)
 
     def check_scores(self, scores):
-        """The same for the scores of many calls of ``partial_fit``."""
+        """Do the same for the scores of many calls of ``partial_fit``."""
         if self._scoring is not None and len(scores) >= _CALLS_TO_JUDGE and np.isnan(scores).all():
             self._refuse(len(scores))
 
     def _refuse(self, n_calls):
         raise ValueError(
-            f"scoring={self._scoring!r} returned NaN each time it was called ({n_calls} times) on the validation "
-            "samples."
+            f"scoring={self._scoring!r} returned NaN each time it was called ({n_calls} times) on the validation set."
         )

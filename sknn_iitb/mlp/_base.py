@@ -1,32 +1,21 @@
-"""What the two estimators share: the way from data to a trained network, its attributes, and its use."""
+"""What the two estimators share: fitted attributes, and the use of a fitted network."""
 
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sknn_iitb._engine.layers import NORMALIZATIONS
-from sknn_iitb._engine.network import feedforward
-from sknn_iitb._engine.objective import Objective
-from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
-from sknn_iitb._engine.samples import Samples, TrainingData, unchanged_on_error
-from sknn_iitb._engine.targets import missing
-from sknn_iitb._engine.training import History, Run, State, TrainingConfig, train
-from sknn_iitb._engine.validation import Validation, hold_out
 from sknn_iitb._jit.blas import BLASThreads
-from sknn_iitb._jit.patience import announced
 from sknn_iitb._typing import Array, MatrixLike
-from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.mlp import _sklearn
-from sknn_iitb.mlp._callbacks import CallbackSupport, observers_of
+from sknn_iitb.mlp._callbacks import CallbackSupport
 from sknn_iitb.mlp._features import FeaturesMixin
+from sknn_iitb.mlp._fitting import FittingMixin
 from sknn_iitb.mlp._parameters import ParametersMixin
-from sknn_iitb.mlp._scaling_advice import advice
 from sknn_iitb.mlp._weights import WeightsMixin
 from sknn_iitb.optimizers import LBFGS
 
@@ -35,39 +24,9 @@ __all__ = ["WHOLE_NUMBERS", "BaseMLP", "is_first_order"]
 # types of X that are converted to the network's a batch at a time
 WHOLE_NUMBERS = [np.bool_, *(np.dtype(f"{u}int{bits}").type for u in ("", "u") for bits in (8, 16, 32, 64))]
 
-# attributes of a run by a first-order solver, which a later fit with lbfgs does not have
-_CURVES = (
-    *("loss_curve_", "best_loss_", "learning_rate_curve_"),
-    *("validation_scores_", "validation_loss_curve_", "best_validation_score_"),
-)
 
-# early_stopping="auto" stops early from that many samples on, as scikit-learn's gradient boosting does
-_MANY_SAMPLES = 10_000
-
-
-class Call(NamedTuple):
-    """How training was called: whether it continues from a fitted network, by ``partial_fit``, and its `classes`."""
-
-    continues: bool
-    incremental: bool
-    classes: Any
-
-
-class Task(NamedTuple):
-    """What a network learns."""
-
-    targets: Any
-    loss: Any
-    output: Any
-    dtype: Any
-
-
-class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, BaseEstimator):
-    """Everything but what is particular to labels or to numbers.
-
-    A subclass has ``_validate(X, y, reset)``, ``_find_targets(y, loss, call)``, and what ``ParametersMixin`` asks
-    for.
-    """
+class BaseMLP(ParametersMixin, FittingMixin, WeightsMixin, FeaturesMixin, CallbackSupport, BaseEstimator):
+    """Everything that does not depend on whether targets are labels or numbers."""
 
     n_layers_: int
     n_outputs_: int
@@ -91,326 +50,6 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         tags.input_tags.sparse = True
         return tags
 
-    # --- fitting ---
-
-    def _fit(self, data, incremental=False, classes=None):
-        # first, because what this sets outlasts an error. partial_fit calls no callbacks: its caller has the loop
-        observers = () if incremental else observers_of(self, data.X, data.y, data.sample_weight)
-        call = Call("_parameters" in vars(self) and (incremental or self.warm_start), incremental, classes)
-        arrays, copies = [], {}
-        if call.continues:  # these are changed in place
-            arrays = [self._parameters.writable().vector]
-            copies = {"_optimizer": self._optimizer.copy()} if hasattr(self, "_optimizer") else {}
-        with unchanged_on_error(self, arrays, **copies):
-            if call.continues and incremental:  # where scikit-learn's own check trusts the first call
-                self._validate_params()
-            with announced(print if self.verbose else None):
-                self._train(data, call, observers)
-            for observer in observers:
-                observer.close()
-        return self
-
-    def _train(self, data, call, observers):
-        components = self._resolve_components()
-        if call.incremental and data.validation.X_val is None and self._stops_early(0, data.validation, call):
-            raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
-        if not (call.incremental or self.warm_start):
-            vars(self).pop("_by_hand", None)
-        components, task, samples = self._read(data, call, components)
-        keeps_state = call.incremental and call.continues and hasattr(self, "_optimizer")
-        rng = self._optimizer.rng if keeps_state else check_random_state(self.random_state)
-        network = self._describe(samples, components, call.continues)
-        parameters = self._parameters if call.continues else self._initialize(network, components, rng, task.dtype)
-        # from here on the network can be used, by a scorer or a callback
-        self._network, self._parameters, self._targets, self._loss = network, parameters, task.targets, task.loss
-        self._expose_network(network, components.output)
-        stops_early = self._stops_early(len(samples.Y), data.validation, call)
-        rows, validation = self._hold_out(samples, data.validation, components.optimizer, rng, stops_early)
-        config = self._training_config(components, samples, rows, stops_early, call)
-        run = Run(
-            objective=self._objective(samples, config.batch_size, rows, dropout=network.drops),
-            config=config,
-            history=self._begin_history(config, call),
-            validate=validation,
-            observers=observers,
-        )
-        for observer in observers:
-            observer.expose = lambda fitted, history: fitted._expose_history(history, config, call)
-        if components.optimizer.kernel is not None:
-            run.state = self._begin_state(rng, run, call)
-        train(run, parameters.vector)
-        if run.state is None:
-            vars(self).pop("_optimizer", None)
-        else:
-            if validation is not None and config.complete and not run.history.interrupted:
-                validation.check()
-            run.state.order = run.state.order if call.incremental else None
-            self._optimizer = run.state
-        vars(self).pop("_by_hand", None)
-        self._expose_history(run.history, config, call)
-        if call.incremental and validation is not None:
-            validation.check_scores(self.validation_scores_)
-
-    def _read(self, data, call, components):
-        """Validate and encode the data, and settle what the components depend on it for."""
-        if call.continues and self.dtype is not None and np.dtype(self.dtype) != self._parameters.vector.dtype:
-            raise ValueError(
-                f"dtype={self.dtype!r} cannot be set on a network that continues from weights in "
-                f"{self._parameters.vector.dtype}; call fit with warm_start=False."
-            )
-        X, y = self._validate_all(data.X, data.y, reset=not call.continues)
-        targets = self._find_targets(y, components.loss, call)
-        components = self._choose_output(components, targets)
-        dtype = self._parameters.vector.dtype if call.continues else self._network_dtype(X)
-        task = Task(targets, components.loss, components.output, dtype)
-        return components, task, self._samples(data._replace(X=X, y=y), task, call)
-
-    def _samples(self, data, task, call=None):
-        """The samples with nonzero weight, as a network learns from them; without `call`, for evaluation."""
-        X, y, sample_weight, (*_, groups) = data
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        task.loss.check_target(y)
-        Y = task.targets.encode(y, task.output.names[0], task.dtype)
-        weight = self._weigh(task.targets, y, sample_weight, call)
-        if weight is not None and not weight.max() < np.finfo(np.float64).max / len(weight):
-            raise ValueError("sample_weight, times class_weight, is too large: the sum of the weights overflows.")
-        if groups is not None and len(groups) != len(Y):
-            raise ValueError(f"groups has {len(groups)} entries, X has {len(Y)} samples.")
-        samples = Samples(X, Y, y, weight, None if groups is None else np.asarray(groups))
-        if weight is None or weight.all():
-            return samples
-        if not weight.any():
-            of_samples = sample_weight is not None and not sample_weight.any()
-            what = "sample_weight" if of_samples else f"class_weight={self.class_weight!r}, times sample_weight,"
-            raise ValueError(f"{what} is zero for every sample.")
-        return samples.take(weight > 0)
-
-    def _further_samples(self, X, y, sample_weight):
-        """Samples for the fitted network."""
-        X, y = self._validate_all(X, y, reset=False)
-        task = Task(self._targets, self._loss, self._network.output, self._parameters.vector.dtype)
-        samples = self._samples(TrainingData(X, y, sample_weight), task)
-        if samples.Y.shape[1] != self.n_outputs_:
-            raise ValueError(f"y has {samples.Y.shape[1]} outputs, the network has {self.n_outputs_}.")
-        return samples
-
-    def _weigh(self, targets, y, sample_weight, call):
-        """The weights of the samples in the loss."""
-        return sample_weight
-
-    def _soften(self, targets, Y, loss, output):
-        """The targets that training sees."""
-        return Y
-
-    def _describe(self, samples, components, continues):
-        """The network that the parameters ask for."""
-        units = (samples.X.shape[1], *self._hidden_sizes(), samples.Y.shape[1])
-        normalization = self._normalization()
-        if normalization and len(units) == 2:
-            raise ValueError(f"{normalization}=True has no effect without a hidden layer.")
-        layer = NORMALIZATIONS.get(normalization)
-        network = feedforward(units, components.hidden, components.output, self._dropout_rates(), layer)
-        if continues:
-            if network.layout != self._parameters.layout:
-                self._refuse_another(network)
-            network.layout = self._parameters.layout  # a pickle has it once
-        return network
-
-    def _refuse_another(self, network):
-        """Raise ValueError: training cannot continue with a network of other layers."""
-        (units, *now), (units_before, *before) = map(_described, (network, self._network))
-        differs = {
-            "hidden_layer_sizes": units[:-1] != units_before[:-1],
-            **{name: has != had for name, has, had in zip(NORMALIZATIONS, now, before, strict=True)},
-            f"the number of outputs, which y, loss={self.loss!r} and output_activation={self.output_activation!r} "
-            "ask for,": units[-1] != units_before[-1],
-        }
-        names = [name for name, differ in differs.items() if differ]
-        values = [(name, has, had) for name, has, had in zip(NORMALIZATIONS, now, before, strict=True) if has or had]
-        raise ValueError(
-            f"A fitted network of layers {units_before}{''.join(f', {name}={had}' for name, _, had in values)} cannot "
-            f"continue with layers {units}{''.join(f', {name}={has}' for name, has, _ in values)}; "
-            f"{' and '.join(names)} must stay the same."
-        )
-
-    def _training_config(self, components, samples, rows, stops_early, call):
-        batch_size = self._batch_size(len(samples.Y if rows is None else rows), components.optimizer)
-        if batch_size < 2 and self.batch_norm:
-            raise ValueError("batch_norm=True needs batches of two samples at least; set another batch_size.")
-        return TrainingConfig(
-            optimizer=components.optimizer,
-            schedule=components.schedule,
-            constraints=components.constraints,
-            learning_rate_init=self.learning_rate_init,
-            batch_size=batch_size,
-            shuffle=self.shuffle,
-            n_epochs=1 if call.incremental else self.max_iter,
-            complete=not call.incremental,
-            stops_early=stops_early,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            verbose=self.verbose,
-            advise=partial(self._advise, samples),
-            n_threads=self.n_threads,
-            max_fun=self.max_fun,
-        )
-
-    def _advise(self, samples):
-        """What may be wrong with the data, as a sentence to be added to another."""
-        # where the output is not linear, the size of y means something
-        scalable = self._targets.uses_values and self.out_activation_ == "identity"
-        y = samples.y.reshape(len(samples.y), -1) if scalable else None
-        transformable = y is None or self._loss.transformable(y.shape[1])
-        found = advice(samples.X, y, getattr(self, "feature_names_in_", None), transformable)
-        return f" {found}" if found else ""
-
-    def _objective(self, samples, max_rows, rows=None, dropout=False):
-        """What is minimised, on the samples `rows`, None for all."""
-        Y = self._soften(self._targets, samples.Y, self._loss, self._network.output)
-        return Objective(
-            self._network,
-            self._loss,
-            samples.X,
-            Y,
-            samples.weight,
-            alpha=self.alpha,
-            l1=self.l1,
-            max_rows=max_rows,
-            rows=rows,
-            output_groups=self._targets.output_groups,
-            dropout=dropout,
-        )
-
-    def _initialize(self, network, components, rng, dtype):
-        """Draw or copy the parameters that training starts from."""
-        parameters = Parameters.initial(network.layout, dtype)
-        given = self._assigned() or (self.init if components.initializer is None else None)
-        if given is not None:
-            try:
-                coefs, intercepts = given
-                parameters["coefs"].assign(coefs)
-                parameters["intercepts"].assign(intercepts)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"init must be a name, an Initializer or (coefs, intercepts): {error}") from None
-            if not np.isfinite(parameters.vector).all():
-                raise ValueError("init=(coefs, intercepts) must be finite.")
-            return parameters
-        # a draw may depend on the activation; the last layer has that of the one before
-        last = components.hidden[-1] if components.hidden else ACTIVATIONS.resolve(self.activation or "identity")
-        activations = [*components.hidden, last]
-        for weights, biases, activation in zip(parameters["coefs"], parameters["intercepts"], activations, strict=True):
-            weights[...], biases[...] = components.initializer.draw(rng, *weights.shape, activation)
-        return parameters
-
-    def _stops_early(self, n_samples, validation_data, call):
-        if self.early_stopping == "auto":
-            return validation_data.X_val is not None or (n_samples > _MANY_SAMPLES and not call.incremental)
-        return self.early_stopping
-
-    def _hold_out(self, samples, validation_data, optimizer, rng, stops_early):
-        """Return the row indices of the training samples, None for all, and a Validation, None without one."""
-        grouped, is_given = validation_data.groups is not None, validation_data.X_val is not None
-        if grouped and not is_given and not hasattr(self.validation_fraction, "split"):
-            raise ValueError(
-                "groups needs a splitter as validation_fraction that keeps them together, such as GroupShuffleSplit(); "
-                f"got validation_fraction={self.validation_fraction!r}."
-            )
-        if optimizer.kernel is None:
-            if is_given or validation_data.y_val is not None:
-                raise ValueError("X_val and y_val are not legal with solver='lbfgs', which has no epochs to validate.")
-            return None, None
-        validation_set = validation_data.samples(self._further_samples)
-        if validation_set is not None:
-            if len(validation_set.Y) < 2:
-                raise ValueError("X_val must have two samples at least.")
-            return None, self._judge(validation_set)
-        if not stops_early:
-            return None, None
-        rows, held_out = hold_out(self.validation_fraction, self._targets, samples, rng)
-        return rows, self._judge(samples.left(held_out))
-
-    def _judge(self, samples):
-        """The function that scores parameters by such samples."""
-        validation = Validation(self._network, self._loss, self._targets, samples)
-        if self.scoring is not None:
-            try:  # what cannot be computed is an error now rather than after an epoch
-                validation.score_by(self.scoring, self)
-                validation(self._parameters.vector)
-            except (AttributeError, TypeError, ValueError) as error:
-                lacking = missing(self._targets, samples.y)
-                advice = (
-                    f" The validation samples have none of the classes {lacking}; StratifiedShuffleSplit(1) as "
-                    "validation_fraction holds out some of each, or X_val and y_val must have them."
-                )
-                raise ValueError(
-                    f"scoring={self.scoring!r} cannot be computed on the validation samples of a net with "
-                    f"loss={self.loss!r}: {error}{advice if lacking else ''}"
-                ) from error
-        return validation
-
-    def _begin_history(self, config, call):
-        if not call.continues:
-            return History()
-        best_loss, best_score = getattr(self, "best_loss_", None), getattr(self, "best_validation_score_", None)
-        # without early stopping, the weights are not those of the best score
-        other_scores = self._scored_by != self.scoring
-        if best_score is None or other_scores or (config.stops_early and best_loss is not None):
-            best_score = -np.inf
-        best_loss = np.inf if best_loss is None else best_loss
-        loss_to_beat, score_to_beat = (best_loss, best_score) if config.complete or other_scores else self._to_beat
-        return History(
-            best_loss=best_loss,
-            loss_to_beat=loss_to_beat,
-            score_to_beat=score_to_beat,
-            loss=self.loss_,
-            best_score=best_score,
-            stalled=0 if config.complete or other_scores else self._no_improvement_count,
-            n_samples=self.t_,
-            first_loss=next(iter(getattr(self, "loss_curve_", ())), None),
-        )
-
-    def _begin_state(self, rng, run, call):
-        goes_on = call.continues and call.incremental and hasattr(self, "_optimizer")
-        if goes_on and self._optimizer.optimizer == run.config.optimizer.identity:
-            state = self._optimizer.writable()
-        else:
-            state = State.before(run.config, run.objective, rng, self.max_iter)
-            state.averages = not call.continues
-        # drawn only when it is needed: scikit-learn's sequence of draws has no such one
-        if self._network.drops and not state.seed:
-            state.seed = int(state.rng.randint(2**31 - 1)) << 31 | int(state.rng.randint(2**31 - 1))
-        return state
-
-    def _expose_network(self, network, output):
-        self.n_layers_ = len(network.units)
-        self.n_outputs_ = network.units[-1]
-        self.out_activation_ = "exp" if output.names[0] == "exponential" else output.names[0]
-
-    def _expose_history(self, history, config, call):
-        self.n_iter_ = history.n_iter
-        self.loss_ = history.loss
-        self.t_ = history.n_samples
-        self._no_improvement_count = history.stalled
-        self._to_beat, self._scored_by = (history.loss_to_beat, history.score_to_beat), self.scoring
-        if config.optimizer.kernel is None:
-            for name in _CURVES:
-                vars(self).pop(name, None)
-            return
-        earlier = vars(self) if call.continues else {}
-        # a continued curve is extended in place: copied, many calls of partial_fit would take quadratic time
-        for name in ("loss_curve", "learning_rate_curve", "validation_scores", "validation_loss_curve"):
-            curve = earlier.get(f"{name}_") or []
-            curve = [*curve] if config.complete else curve  # an error after this must find the old one
-            curve.extend(getattr(history, name))
-            setattr(self, f"{name}_", curve)
-        if not self.validation_scores_:
-            self.validation_scores_ = self.validation_loss_curve_ = None
-        self.best_validation_score_ = history.best_score if self.validation_scores_ else None
-        self.best_loss_ = None if config.stops_early else history.best_loss
-
-    # --- using the fitted network ---
-
     def _checked(self, X):
         if self._is_ready(X):
             return X
@@ -420,12 +59,6 @@ class BaseMLP(ParametersMixin, WeightsMixin, FeaturesMixin, CallbackSupport, Bas
         X = validate_data(self, X, dtype=dtype, order="C", accept_sparse="csr", reset=False)
         check_csr(X)
         return X
-
-    def _validate_all(self, X, y, reset):
-        check_before_conversion(X)
-        X, y = self._validate(X, y, reset)
-        check_csr(X)
-        return X, y
 
     def _is_ready(self, X):
         """Whether validate_data would return X as it is: to find out takes it longer than a net to predict a row."""
@@ -492,10 +125,3 @@ def is_first_order(estimator: Any) -> bool:
     if estimator.solver == "lbfgs" or isinstance(estimator.solver, LBFGS):
         raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
     return True
-
-
-def _described(network):
-    """The units of a network, and for each normalization whether it has it."""
-    return network.units, *(
-        any(isinstance(layer, kind) for layer in network.layers) for kind in NORMALIZATIONS.values()
-    )

@@ -17,8 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from sknn_iitb._engine.layers import BatchNorm, LayerNorm
 from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.parameters import Parameters
+from sknn_iitb._engine.run import State, planned_steps
 from sknn_iitb._engine.targets import ClassTargets, NumberTargets
-from sknn_iitb._engine.training import State, planned_steps
 from sknn_iitb._registry import parameter_defaults
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES

@@ -1,4 +1,4 @@
-"""What the two estimators for tables share: encode, train a few nets, average."""
+"""What the two estimators for tables share: encode, train an ensemble, average."""
 
 from numbers import Integral, Real
 from time import perf_counter
@@ -16,8 +16,8 @@ from sklearn.utils.validation import (
 )
 
 from sknn_iitb._engine.progress import reporter
+from sknn_iitb._engine.run import INTERRUPTED
 from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData, unchanged_on_error
-from sknn_iitb._engine.training import INTERRUPTED
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import one_of
@@ -34,20 +34,19 @@ from sknn_iitb.tabular.preprocessing import MAX_BINS, PiecewiseLinearEncoder
 
 __all__ = ["PRESETS", "BaseTabularMLP"]
 
-# what a preset says where the user does not
+# values of parameters that the user leaves at None
 PRESETS = {
     "fast": {"n_estimators": 2, "max_iter": 32},
     "default": {"n_estimators": 5, "max_iter": 96},
     "best": {"n_estimators": 20, "max_iter": 96},
 }
 
-# Up to so many samples that is the number of epochs; of more, an epoch has more updates, and fewer epochs do, as the
-# root of their number. (Of 96, 48, 32 and 16 epochs 48 were best for 16,000 samples of letter, and 32 for 43,000 of
-# diamonds.)
+# Beyond this number of samples, the number of epochs falls with its square root, because an epoch has more updates. (Of
+# 96, 48, 32 and 16 epochs, 48 were best on the 16,000 samples of letter and 32 on the 43,000 of diamonds.)
 _FEW_SAMPLES = 4000
 
-# Up to so many rows are predicted in float64, where time is not what counts. In float32 some BLAS kernels make the last
-# digit of a row's prediction depend on its place among the others.
+# Up to this number of rows, predictions are computed in float64. In float32, some BLAS kernels make the last digit of a
+# row's prediction depend on its place among the others, and for few rows time does not matter.
 _FEW_ROWS = 256
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -199,7 +198,7 @@ class BaseTabularMLP(BaseEstimator):
         return self
 
     def _goals(self):
-        """What is trained: the attribute that keeps the members, and what they are to learn."""
+        """The goals by the attribute that holds their members."""
         metric = self._metric()
         return {"members_": Goal(self._targets, self._output(), LOSSES.resolve(metric.loss), metric)}
 
@@ -239,16 +238,16 @@ class BaseTabularMLP(BaseEstimator):
         return Bins.between(encoder.edges_)
 
     def _samples(self, Z, y, weight, groups=None, training=False):
-        Y = self._numbers(y)  # raises if y does not fit the targets of `fit`
+        Y = self._numbers(y)  # raises if y does not match the targets of `fit`
         weight = self._weigh(y, weight, training)
         groups = None if groups is None else _group_labels(groups)
         samples = Samples(Z, Y, y, weight, groups)
         if weight is not None:
             counts = weight > 0
-            if not counts.any():  # newer versions of scikit-learn have said so above
+            if not counts.any():  # newer versions of scikit-learn raise above
                 raise ValueError("Sample weights must contain at least one non-zero number.")
             samples = samples if counts.all() else samples.take(np.flatnonzero(counts))
-        # a splitter speaks of the samples as they came
+        # a splitter gets the samples as the user passed them
         if training and not hasattr(self.validation_fraction, "split"):
             samples = merged(samples, self.validation_fraction)
         return samples._replace(Y=self._scaled(samples.Y, samples.weight, training))
@@ -267,14 +266,14 @@ class BaseTabularMLP(BaseEstimator):
         return self.encoder_.transform(X)
 
     def _in_batches(self, X, function):
-        """What a function of the encoded table returns, which is never whole in memory."""
+        """Apply a function to the encoded table in batches, so that it is never in memory as a whole."""
         check_is_fitted(self)
         X = as_numpy(X)
         dtype = np.float64 if _num_samples(X) <= _FEW_ROWS else np.float32
         return np.concatenate([function(Z.astype(dtype, copy=False)) for _, Z in self.encoder_.batches(X)])
 
     def _scores(self, Z, members="members_"):
-        """The members' raw scores of the encoded table, computed in its type."""
+        """The raw scores of each member for the encoded table, computed in its dtype."""
 
         def score(member):
             theta = member.theta.astype(Z.dtype, copy=False)

@@ -14,8 +14,8 @@ from scipy.optimize import minimize_scalar
 
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.parameters import native
+from sknn_iitb._engine.run import History, Run, State, TrainingConfig
 from sknn_iitb._engine.samples import Samples
-from sknn_iitb._engine.training import History, Run, State, TrainingConfig
 from sknn_iitb._engine.training import train as train_network
 from sknn_iitb.schedules import Constant
 from sknn_iitb.tabular._layers import Bins

@@ -98,8 +98,9 @@ class BatchNorm(Layer):
     def spec(self, start, mode):
         own = start["scales"], start["means"], start["variances"], start["intercepts"]
         if mode.training:
-            return LayerSpec(batch_norm_forward, batch_norm_backward, self.n_out, self.n_out, True, self.n_out, own)
-        return LayerSpec(standardize_forward, None, self.n_out, self.n_out, True, own=own[:3])
+            needs = {"cache_size": self.n_out, "own": own}
+            return LayerSpec(batch_norm_forward, batch_norm_backward, self.n_out, self.n_out, in_place=True, **needs)
+        return LayerSpec(standardize_forward, None, self.n_out, self.n_out, in_place=True, own=own[:3])
 
     @staticmethod
     def fold(block):

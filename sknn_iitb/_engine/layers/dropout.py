@@ -52,5 +52,5 @@ class Dropout(Layer):
     def spec(self, start, mode):
         if not mode.dropout or self.rate == 0:
             return None
-        own, hyper = (self.salt,), (self.rate,)
-        return LayerSpec(dropout_forward, dropout_backward, self.n_out, self.n_out, True, self.n_out, own, hyper)
+        needs = {"cache_size": self.n_out, "own": (self.salt,), "hyper": (self.rate,)}
+        return LayerSpec(dropout_forward, dropout_backward, self.n_out, self.n_out, in_place=True, **needs)

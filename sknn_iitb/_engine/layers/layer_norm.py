@@ -60,5 +60,5 @@ class LayerNorm(Layer):
         return {"scales": Parameter(Kind.SCALE, (self.n_out,), 1.0)}
 
     def spec(self, start, mode):
-        own = (start["scales"],)
-        return LayerSpec(layer_norm_forward, layer_norm_backward, self.n_out, self.n_out, True, self.n_out + 1, own)
+        needs = {"cache_size": self.n_out + 1, "own": (start["scales"],)}
+        return LayerSpec(layer_norm_forward, layer_norm_backward, self.n_out, self.n_out, in_place=True, **needs)

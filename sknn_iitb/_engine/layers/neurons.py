@@ -85,6 +85,6 @@ class Output(Neurons):
 
 def _spec(n_out, bias, activation):
     if isinstance(activation, Identity):
-        return LayerSpec(bias_forward, bias_backward, n_out, n_out, True, own=(bias,))
-    own = bias, activation
-    return LayerSpec(neurons_forward, neurons_backward, n_out, n_out, True, n_out, own, activation.hyper())
+        return LayerSpec(bias_forward, bias_backward, n_out, n_out, in_place=True, own=(bias,))
+    needs = {"cache_size": n_out, "own": (bias, activation), "hyper": activation.hyper()}
+    return LayerSpec(neurons_forward, neurons_backward, n_out, n_out, in_place=True, **needs)

@@ -1,0 +1,147 @@
+"""A training run: its configuration, the state it continues from, and its history."""
+
+from collections import namedtuple
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from sknn_iitb._engine.parameters import native
+
+__all__ = ["INTERRUPTED", "NON_FINITE", "History", "Run", "State", "TrainingConfig", "planned_steps"]
+
+INTERRUPTED = "Training interrupted by user."
+NON_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+
+TrainingConfig = namedtuple(
+    "TrainingConfig",
+    "optimizer schedule constraints learning_rate_init batch_size shuffle n_epochs complete stops_early tol "
+    "n_iter_no_change verbose advise warns n_threads max_fun",
+    defaults=[True, 1, None],
+)
+TrainingConfig.__doc__ = """The configuration of a run.
+
+`complete` is False for a single epoch by partial_fit; `advise` returns a sentence on what may be wrong with the data if
+training fails; `warns` says whether to warn of an interrupt, and if training has not converged by the last epoch;
+`n_threads` is the number of BLAS threads; `max_fun` limits the evaluations of lbfgs.
+"""
+
+
+@dataclass
+class State:
+    """What a run needs to continue exactly where another stopped."""
+
+    rng: np.random.RandomState
+    optimizer_state: np.ndarray
+    n_steps: int  # as planned, of which an epoch has steps_per_epoch
+    steps_per_epoch: int
+    learning_rate: float
+    step: int = 0
+    divisor: float = 1.0
+    order: np.ndarray | None = None
+    optimizer: str = ""
+    seed: int = 0
+    averages: bool = True  # whether running moments begin with the first step
+    # under early stopping by partial_fit: the best parameters, which the user sees, and those to continue from
+    best: np.ndarray | None = None
+    current: np.ndarray | None = None
+
+    @classmethod
+    def before(cls, config, objective, rng, max_iter):
+        """The state of a run before its first step; `max_iter` epochs are planned."""
+        steps_per_epoch = -(-objective.n_samples // config.batch_size)
+        return cls(
+            rng=rng,
+            optimizer=config.optimizer.identity,
+            optimizer_state=np.zeros(
+                config.optimizer.n_state_vectors * objective.network.layout.n_trained, objective.gradient.dtype
+            ),
+            n_steps=planned_steps(max_iter, steps_per_epoch),
+            steps_per_epoch=steps_per_epoch,
+            learning_rate=config.learning_rate_init,
+        )
+
+    def writable(self):
+        """Self, or a copy if its arrays are read-only, as after joblib has memory-mapped them."""
+        arrays = (self.optimizer_state, self.order)
+        return self if all(a is None or a.flags.writeable for a in arrays) else self.copy()
+
+    def __getstate__(self):
+        # 32 bits suffice for the order, and halve the pickle
+        order = None if self.order is None else self.order.astype(np.uint32)
+        return {**vars(self), "order": order}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.optimizer_state = native(self.optimizer_state)
+        self.order = None if self.order is None else self.order.astype(np.int64)
+
+    def copy(self):
+        """A copy that shares nothing that training changes."""
+        rng = np.random.RandomState()
+        rng.set_state(self.rng.get_state())
+        order = None if self.order is None else self.order.copy()
+        return replace(self, rng=rng, optimizer_state=self.optimizer_state.copy(), order=order)
+
+
+@dataclass
+class History:
+    """What happened in a run. It starts from the best values so far, and the run updates them."""
+
+    best_loss: float = np.inf
+    loss_to_beat: float = np.inf
+    score_to_beat: float = -np.inf
+    best_score: float = -np.inf
+    stalled: int = 0
+    n_samples: int = 0
+    loss: float = np.nan
+    first_loss: float | None = None
+    n_iter: int = 0
+    loss_curve: list = field(default_factory=list)
+    learning_rate_curve: list = field(default_factory=list)
+    validation_scores: list = field(default_factory=list)
+    validation_loss_curve: list = field(default_factory=list)
+    interrupted: bool = False
+
+
+@dataclass
+class Run:
+    """A training run.
+
+    Attributes
+    ----------
+    objective : Objective
+        What is minimized.
+    config : TrainingConfig
+        How.
+    history : History
+        What has happened so far; changed in place.
+    state : State or None
+        Changed in place; None for lbfgs.
+    validate : callable or None
+        ``validate(theta)`` returns score and loss on the validation set.
+    observers : sequence
+        Of each, ``begin()`` is called before an epoch and ``end(history)`` after it; True stops training.
+    """
+
+    objective: Any
+    config: TrainingConfig
+    history: History
+    state: State | None = None
+    validate: Any = None
+    observers: Any = ()
+
+    def begin_epoch(self):
+        for observer in self.observers:
+            observer.begin()
+
+    def end_epoch(self):
+        """Return whether an observer stops training."""
+        return any([observer.end(self.history) for observer in self.observers])  # noqa: C419  each is to know
+
+
+def planned_steps(n_epochs, steps_per_epoch):
+    """The number of updates of so many epochs, limited to what an int64 holds."""
+    return min(n_epochs * steps_per_epoch, 2**62)
