@@ -206,17 +206,19 @@ def test_what_one_of_the_two_raises_is_reported(diabetes):
 
 def test_all_parameters_that_scikit_learn_has_not_are_named(iris):
     net = MLPClassifier(solver=Lion(), learning_rate="cosine", activation="gelu", init="zeros", loss="hinge")
-    with pytest.raises(ValueError, match="nothing to compare with") as raised:
+    with pytest.raises(ValueError, match="scikit-learn cannot train this network") as raised:
         compare_with_sklearn(net, *iris)
     for name in ("solver", "learning_rate", "activation", "init", "loss"):
         assert f"'{name}'" in str(raised.value)
 
 
 @pytest.mark.parametrize("labels", [(0, 1, 2), (5, 7, 7), ("a", "b", "b")], ids=str)
-def test_several_columns_of_classes_are_nothing_to_compare_with(iris, labels):
+def test_several_columns_of_classes_cannot_be_compared(iris, labels):
     X, y = iris
     y = np.column_stack([y, y[::-1]])
-    with pytest.raises(ValueError, match=r"nothing to compare with.*MLPClassifier takes no y with several columns"):
+    with pytest.raises(
+        ValueError, match="scikit-learn's MLPClassifier does not support y with several columns of classes"
+    ):
         compare_with_sklearn(MLPClassifier(**SMALL), X, np.array(labels)[y])
 
 
@@ -230,5 +232,5 @@ def test_data_that_neither_can_fit_are_an_error(diabetes):
 
 @pytest.mark.parametrize("wrong", [StandardScaler(), make_pipeline(StandardScaler()), MLPClassifier, None])
 def test_what_is_no_net_of_ours(iris, wrong):
-    with pytest.raises(TypeError, match="takes an MLPClassifier or MLPRegressor of sknn_iitb"):
+    with pytest.raises(TypeError, match="requires an MLPClassifier or MLPRegressor of sknn_iitb"):
         compare_with_sklearn(wrong, *iris)

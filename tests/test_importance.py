@@ -104,7 +104,7 @@ def test_what_cannot_be_shown(fitted):
     net, X, _ = fitted
     with pytest.raises(ValueError, match="kind must be 'permutation' or 'gradient', got 'none'"):
         ImportanceDisplay.from_estimator(net, X, kind="none")
-    with pytest.raises(ValueError, match="needs y"):
+    with pytest.raises(ValueError, match="requires y"):
         ImportanceDisplay.from_estimator(net, X)
     with pytest.raises(NotFittedError):
         gradient_importance(TabularMLPRegressor(), X)

@@ -68,7 +68,7 @@ def test_quantiles_that_no_network_was_trained_for_are_an_error(n_jobs, table):
         net.fit(*table)
     assert time.perf_counter() - pressed[0] < 1
     assert net.predict(table[0]).shape == (4000,)
-    with pytest.raises(ValueError, match="interrupted before a network for `quantiles`"):
+    with pytest.raises(ValueError, match="interrupted before a member for `quantiles`"):
         net.predict_quantiles(table[0])
 
 

@@ -226,8 +226,16 @@ def test_the_users_own_validation(table):
 @pytest.mark.parametrize(
     ("y", "y_val", "message"),
     [
-        (lambda y: y, lambda y: np.column_stack([y, -y, 0 * y]), "y_val.* 3 outputs, the estimator was fitted with 1"),
-        (lambda y: np.column_stack([y, -y, 0 * y]), lambda y: y, "y_val.* 1 outputs, the estimator was fitted with 3"),
+        (
+            lambda y: y,
+            lambda y: np.column_stack([y, -y, 0 * y]),
+            "y_val.* 3 columns, but the estimator was fitted with 1",
+        ),
+        (
+            lambda y: np.column_stack([y, -y, 0 * y]),
+            lambda y: y,
+            "y_val.* 1 column, but the estimator was fitted with 3",
+        ),
     ],
 )
 def test_y_val_needs_the_columns_of_y(y, y_val, message):
@@ -313,9 +321,9 @@ def test_groups_are_stratified_by_their_class(split_of):
 def test_groups_that_cannot_be_split(table):
     X, number, _ = table
     net = TabularMLPRegressor(**QUICK)
-    with pytest.raises(ValueError, match="groups has a single group"):
+    with pytest.raises(ValueError, match="groups contains only one group"):
         net.fit(X, number, groups=np.zeros(len(X)))
-    with pytest.raises(ValueError, match="groups has a single group"):
+    with pytest.raises(ValueError, match="groups contains only one group"):
         net.fit(X, number, sample_weight=np.arange(len(X)) < 150, groups=np.arange(len(X)) // 150)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         net.fit(X, number, groups=np.arange(5))
@@ -529,8 +537,8 @@ def test_batches_do_not_change_predictions(kind, table, monkeypatch):
             lambda X: X.assign(when=pd.Timestamp("2020-01-01")),
             "Column 'when' contains dates or times. Convert it to numbers",
         ),
-        (lambda X: X.assign(income=np.inf), "Column 'income' has infinite values"),
-        (lambda X: X.set_axis([*X.columns[:-1], "size"], axis=1), "columns of the same name: 'size'"),
+        (lambda X: X.assign(income=np.inf), "Column 'income' contains infinite values"),
+        (lambda X: X.set_axis([*X.columns[:-1], "size"], axis=1), "duplicate column names: 'size'"),
         (lambda X: X[:1], "At least two samples"),
         (lambda X: X[:0], "0 sample"),
     ],
@@ -585,9 +593,9 @@ def test_a_table_that_is_odd_but_can_be_used(change, table):
 
 def test_targets_that_cannot_be_learned(table):
     X, number, _ = table
-    with pytest.raises(ValueError, match="one class only, 'dear'"):
+    with pytest.raises(ValueError, match="only one class, 'dear'"):
         TabularMLPClassifier(**QUICK).fit(X, np.full(len(X), "dear"))
-    with pytest.raises(ValueError, match="fit one net for each column"):
+    with pytest.raises(ValueError, match="fit one estimator per column"):
         TabularMLPClassifier(**QUICK).fit(X, np.column_stack([np.arange(len(X)) % 3] * 2))
     with pytest.raises(ValueError, match="NaN"):
         TabularMLPRegressor(**QUICK).fit(X, np.where(number > 0, np.nan, number))
@@ -657,7 +665,7 @@ def test_the_first_partial_fit_is_a_fit_with_all_classes(table):
     [
         ({"y": lambda y: np.full(len(y), "other")}, "has classes not in"),
         ({"X": lambda X: X.drop(columns="size")}, "size"),
-        ({"X": lambda X: X.assign(income=np.inf)}, "'income' has infinite values"),
+        ({"X": lambda X: X.assign(income=np.inf)}, "'income' contains infinite values"),
         ({"sample_weight": lambda n: np.zeros(n)}, "non-zero"),
         ({"X": lambda X: X[:5]}, "inconsistent numbers of samples"),
     ],

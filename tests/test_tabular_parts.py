@@ -72,7 +72,7 @@ def test_scaled_numbers_are_finite_bounded_and_in_order(X, dtype):
 
 @pytest.mark.parametrize("limit", [0, -1.0, "3", None])
 def test_scaler_names_a_wrong_limit(limit):
-    with pytest.raises(ValueError, match=re.escape(f"limit must be a number above 0, got {limit!r}")):
+    with pytest.raises(ValueError, match=re.escape(f"limit must be a positive number, got {limit!r}")):
         RobustSmoothScaler(limit=limit).fit(np.eye(3))
 
 
@@ -99,7 +99,7 @@ def test_encoder_makes_the_columns_that_its_names_say(table):
     assert Z["owned"].nunique() == 2
 
 
-def test_unseen_and_missing_levels_of_two_are_halfway():
+def test_unseen_and_missing_of_two_categories_are_halfway():
     X = pd.DataFrame({"a": ["x", "y"] * 5})
     Z = TableEncoder().fit(X).transform(pd.DataFrame({"a": ["x", "y", "z", None]}))
     x, y, unseen, missing = Z[:, 0]
@@ -107,7 +107,7 @@ def test_unseen_and_missing_levels_of_two_are_halfway():
     assert min(x, y) < unseen < max(x, y) or unseen in (x, y)
 
 
-def test_equal_values_are_one_level():
+def test_equal_values_are_one_category():
     fitted = pd.DataFrame({"a": pd.Series([True, False, True, None], dtype=object)})
     encoder = TableEncoder(categorical_features=["a"]).fit(fitted)
     for true in (1, 1.0, np.float32(1), np.int8(1), np.True_, decimal.Decimal("1.00"), "1", "True"):
@@ -148,7 +148,7 @@ def test_columns_whose_every_value_is_unseen_give_one_warning():
     encoder.transform(served.assign(a="x", c="t"))
 
 
-def test_many_levels_share_a_column():
+def test_many_categories_share_a_column():
     X = pd.DataFrame({"a": [f"level {k % 1000}" for k in range(3000)] + ["frequent"] * 100})
     assert TableEncoder().fit_transform(X).shape[1] == 100
 
@@ -336,17 +336,17 @@ def test_a_table_of_pyarrow_gives_what_pandas_gives(table):
     assert np.isfinite(net.predict(other)).all()
     with pytest.raises(ValueError, match=r"[Ff]eature names"):
         net.predict(other.rename_columns([*list(X)[:-1], "other"]))
-    with pytest.raises(ValueError, match="same name: 'size'"):
+    with pytest.raises(ValueError, match="duplicate column names: 'size'"):
         TableEncoder().fit(other.rename_columns([*list(X)[:-1], "size"]))
 
 
 def test_tables_without_columns_and_cells_with_lists_have_an_error_of_their_own():
     frames = [pd.DataFrame(index=range(3)), pd.DataFrame({"a": [[1], [2], [3]]}), pd.DataFrame({"a": ["x", {}, "y"]})]
-    messages = ["0 feature", "Column 'a' has a cell of type list", "Column 'a' has a cell of type dict"]
+    messages = ["0 feature", "Column 'a' contains a value of type list", "Column 'a' contains a value of type dict"]
     for X, message in zip(frames, messages, strict=True):
         with pytest.raises(ValueError, match=re.escape(message)):
             TableEncoder().fit(X)
-    with pytest.raises(ValueError, match="'a' has a cell of type list"):
+    with pytest.raises(ValueError, match="'a' contains a value of type list"):
         TableEncoder().fit(pd.DataFrame({"a": ["x", "y"]})).transform(pd.DataFrame({"a": [[1], [2]]}))
 
 
@@ -384,10 +384,10 @@ def test_distinct_rows_come_in_the_order_of_their_bytes(X, dtype):
     np.testing.assert_array_equal(found[1], index.ravel())
 
 
-# --- pieces -----------------------------------------------------------------------------------------------------
+# --- bins -------------------------------------------------------------------------------------------------------
 
 
-def test_pieces_end_at_quantiles_and_are_linear_between():
+def test_bins_end_at_quantiles_and_are_linear_between():
     X = load_breast_cancer().data
     encoder = PiecewiseLinearEncoder(n_bins=4).fit(X)
     expected = np.quantile(X, [0, 0.25, 0.5, 0.75, 1], axis=0, method="averaged_inverted_cdf")
@@ -395,7 +395,7 @@ def test_pieces_end_at_quantiles_and_are_linear_between():
     Z = encoder.transform(X)
     assert Z.shape == (569, 120)
     for j, edges in enumerate(encoder.edges_):
-        # the pieces up to a number add up to the share of the pieces below it
+        # the bins add up to the share of the bins below the number
         where = np.interp(X[:, j], edges, [-4, -2, 0, 2, 4])
         np.testing.assert_allclose(Z[:, 4 * j : 4 * j + 4].sum(axis=1), where, atol=1e-12)
     assert list(encoder.get_feature_names_out())[3:5] == ["x0_3", "x1_0"]
@@ -407,7 +407,7 @@ def test_pieces_end_at_quantiles_and_are_linear_between():
     st.integers(1, 20),
     st.sampled_from([np.float32, np.float64]),
 )
-def test_pieces_are_bounded_and_in_order(X, n_bins, dtype):
+def test_bins_are_bounded_and_in_order(X, n_bins, dtype):
     with np.errstate(over="ignore", under="ignore"):
         X = np.clip(X, -1e38, 1e38).astype(dtype) if dtype is np.float32 else X
     if np.nansum(abs(X / np.finfo(dtype).max)) > 0.1:  # scikit-learn's check for NaN adds them all up, and warns
@@ -418,22 +418,22 @@ def test_pieces_are_bounded_and_in_order(X, n_bins, dtype):
     assert Z.shape[1] == len(encoder.get_feature_names_out()) <= 2 * n_bins
     assert np.all((abs(Z) <= 1) | np.isnan(Z))
     n = max(len(encoder.edges_[0]) - 1, 0)
-    for x, pieces in ((X[:, 0], Z[:, :n]), (X[:, 1], Z[:, n:])):
-        assert np.array_equal(np.isnan(pieces).any(axis=1), np.isnan(x) & (pieces.shape[1] > 0))
+    for x, bins in ((X[:, 0], Z[:, :n]), (X[:, 1], Z[:, n:])):
+        assert np.array_equal(np.isnan(bins).any(axis=1), np.isnan(x) & (bins.shape[1] > 0))
         known = np.argsort(x)[: np.count_nonzero(~np.isnan(x))]
-        assert np.all(np.diff(pieces[known], axis=0) >= 0)
+        assert np.all(np.diff(bins[known], axis=0) >= 0)
 
 
 @pytest.mark.parametrize("n_bins", [0, -1, 2.5, "4", None, 1025, 10**9])
-def test_pieces_name_a_wrong_number(n_bins):
-    with pytest.raises(ValueError, match=re.escape(f"n_bins must be a whole number from 1 to 1024, got {n_bins!r}")):
+def test_wrong_numbers_of_bins_are_named(n_bins):
+    with pytest.raises(ValueError, match=re.escape(f"n_bins must be an integer from 1 to 1024, got {n_bins!r}")):
         PiecewiseLinearEncoder(n_bins).fit(np.eye(3))
 
 
 # --- the net ----------------------------------------------------------------------------------------------------
 
 
-def _pieces(X, n_bins=3):
+def _bins(X, n_bins=3):
     return Bins.between(PiecewiseLinearEncoder(n_bins).fit(X).edges_)
 
 
@@ -446,9 +446,9 @@ def test_gradient_is_that_of_finite_differences(output, loss, n_outputs, cut, n_
     rng = np.random.RandomState(0)
     X = rng.normal(size=(20, 4))
     units = [16 if cut else 4, 5, 5, n_outputs]
-    pieces = _pieces(X) if cut else None
-    network = tabular_network(units, ACTIVATIONS["mish"](), ACTIVATIONS[output](), bins=pieces)
-    X = X[:n_rows]  # with few rows pieces are computed one by one
+    bins = _bins(X) if cut else None
+    network = tabular_network(units, ACTIVATIONS["mish"](), ACTIVATIONS[output](), bins=bins)
+    X = X[:n_rows]  # with few rows bins are computed one by one
     Y = np.eye(n_outputs)[rng.randint(n_outputs, size=n_rows)] if n_outputs > 1 else rng.normal(size=(n_rows, 1))
     theta = draw(network, rng, np.float64) + rng.normal(0, 0.1, network.layout.size)
     objective = Objective(network, losses.LOSSES[loss](), X, Y, max_rows=n_rows)
@@ -474,16 +474,16 @@ def test_prediction_is_that_of_the_formula():
 
 @pytest.mark.nojit
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_net_that_sees_pieces_is_one_behind_the_encoder(dtype):
+def test_a_network_with_bins_equals_one_behind_the_encoder(dtype):
     X = load_breast_cancer().data[:, :5].astype(dtype)
     X = RobustSmoothScaler().fit_transform(X)
-    X[:, 3] = X[:, 3] > 0  # a single piece, which is the column itself
+    X[:, 3] = X[:, 3] > 0  # a single bin, which is the column itself
     rng = np.random.RandomState(0)
     encoder = PiecewiseLinearEncoder(n_bins=6).fit(X[:, [0, 1, 2, 4]])
     table = np.hstack([X, encoder.transform(X[:, [0, 1, 2, 4]])])
     activations = ACTIVATIONS["selu"](), ACTIVATIONS["softmax"]()
     plain = tabular_network([5 + 24, 7, 2], *activations)
-    cut = tabular_network([5 + 24, 7, 2], *activations, bins=_pieces(X, 6))
+    cut = tabular_network([5 + 24, 7, 2], *activations, bins=_bins(X, 6))
     theta = draw(plain, rng, dtype) + rng.normal(0, 0.3, plain.layout.size).astype(dtype)
     tolerance = 1e-4 if dtype == "float32" else 1e-12
     expected = plain.predict(table, theta, False)

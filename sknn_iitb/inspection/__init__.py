@@ -1,4 +1,4 @@
-"""Tools that look into a fitted network, in the manner of :mod:`sklearn.inspection`."""
+"""Tools to inspect fitted networks, in the style of :mod:`sklearn.inspection`."""
 
 from sknn_iitb.inspection.comparison import compare_with_sklearn
 from sknn_iitb.inspection.importance import ImportanceDisplay, gradient_importance

@@ -1,4 +1,4 @@
-"""The same net trained here and by scikit-learn on the user's own data: whether they agree, and which is faster."""
+"""Comparison with scikit-learn on the user's data: whether both train the same network, and which is faster."""
 
 import time
 import warnings
@@ -23,18 +23,19 @@ from sknn_iitb.mlp._sklearn import counterpart, translated
 
 __all__ = ["DIFFERENCES", "Comparison", "Pair", "compare_with_sklearn"]
 
-# relative; what rounding makes of a few hundred epochs is far below, every difference in what is computed far above
-_SAME = 1e-6
+# Relative tolerance of the losses: far above the rounding errors of a few hundred epochs, and far below any difference
+# between the algorithms.
+_TOLERANCE = 1e-6
 
 
 class Pair(NamedTuple):
-    """What belongs to this package's net, and to scikit-learn's."""
+    """A value for this package's network and one for scikit-learn's."""
 
     ours: Any
     sklearn: Any
 
 
-_Run = namedtuple("_Run", ["seconds", "net", "error", "curve"])  # a fit: the net, or what it raised instead
+_Run = namedtuple("_Run", ["seconds", "net", "error", "curve"])  # a fit, with either the fitted net or the error
 _Case = namedtuple("_Case", ["net", "X", "y", "weight", "runs"])  # `net` has scikit-learn's parameters
 
 
@@ -54,8 +55,8 @@ def _has_several_outputs(case):
     return case.net.loss == "squared_error" and case.y.ndim == 2 and case.y.shape[1] > 1
 
 
-def _is_sure_and_wrong(case):
-    """Whether a label's probability is so small that scikit-learn clips it."""
+def _clips_probabilities(case):
+    """Whether the probability of a true label is so small that scikit-learn clips it."""
     net = case.runs.ours.net
     if net is None or not is_classifier(net):
         return False
@@ -64,7 +65,7 @@ def _is_sure_and_wrong(case):
     return bool((p[labels] < np.finfo(float).eps).any())
 
 
-# the headline in docs/differences.md -> whether that difference can act
+# headline in docs/differences.md -> whether that difference can affect a case
 DIFFERENCES: dict[str, Callable[[Any], bool]] = {
     "`learning_rate` applies to every first-order solver.": (
         lambda case: case.net.solver == "adam" and case.net.learning_rate != "constant"
@@ -87,28 +88,40 @@ DIFFERENCES: dict[str, Callable[[Any], bool]] = {
         lambda case: not _first_order(case) and _has_several_outputs(case)
     ),
     '`loss="poisson"` requires y >= 0.': lambda case: case.net.loss == "poisson" and (case.y < 0).any(),
-    "Cross-entropy is not clipped.": _is_sure_and_wrong,
+    "Cross-entropy is not clipped.": _clips_probabilities,
 }
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What :func:`compare_with_sklearn` has found; as a string, the report.
+    """Result of :func:`compare_with_sklearn`; ``str(comparison)`` is the report.
 
     Attributes
     ----------
     agree : bool
-        Whether both took the same number of epochs, and their losses are the same to a millionth.
+        Whether both networks trained for the same number of epochs with the same losses, to a relative 1e-6.
+
     loss_difference : float
-        The largest relative difference between the losses of an epoch; for lbfgs, which has no curve, of the last loss.
+        Maximum relative difference between the losses of an epoch, or between the final losses for lbfgs, which has no
+        loss curve.
+
     n_same : int or None
-        The number of epochs after which they first differ by more than a millionth; None for lbfgs.
-    n_iter, train_score, test_score, seconds : Pair
-        Epochs; accuracy or R2 on the rows trained on, and on the others; time to fit. Each of both nets.
-    errors : Pair
-        What fit raised, or None.
+        Number of epochs before the losses first differ by more than a relative 1e-6. None for lbfgs.
+
+    n_iter : Pair of int
+        Number of epochs.
+
+    train_score, test_score : Pair of float
+        Accuracy or R2 on the training samples and on the held-out samples.
+
+    seconds : Pair of float
+        Fit time.
+
+    errors : Pair of (Exception or None)
+        Error raised by `fit`.
+
     differences : tuple of str
-        Where the two do not agree: headlines of the documented differences that act in this configuration.
+        If the networks disagree, the headlines of the documented differences that apply.
     """
 
     agree: bool
@@ -123,7 +136,7 @@ class Comparison:
 
     @property
     def speed_ratio(self) -> float:
-        """How many times as fast as scikit-learn's the fit was."""
+        """Fit time of scikit-learn divided by that of this package."""
         return self.seconds.sklearn / self.seconds.ours
 
     def __str__(self) -> str:
@@ -131,26 +144,28 @@ class Comparison:
         rows = [
             ("", "sknn_iitb", "scikit-learn"),
             ("epochs", *map(str, self.n_iter)),
-            ("score, training", *(f"{score:.4f}" for score in self.train_score)),
-            ("score, held out", *(f"{score:.4f}" for score in self.test_score)),
-            ("seconds to fit", *(f"{seconds:.3f}" for seconds in self.seconds)),
+            ("training score", *(f"{score:.4f}" for score in self.train_score)),
+            ("test score", *(f"{score:.4f}" for score in self.test_score)),
+            ("fit time (s)", *(f"{seconds:.3f}" for seconds in self.seconds)),
         ]
         lines = [f"{name:<16}{ours:>14}{sklearn:>14}" for name, ours, sklearn in rows]
         lines[-1] += f"   {self.speed_ratio:.1f} times as fast"
+        difference = f"maximum relative difference {self.loss_difference:.1e}"
         if self.agree:
-            lines.append(f"The losses agree: they differ by {self.loss_difference:.1e} at most (relative).")
+            lines.append(f"The losses agree ({difference}).")
             return "\n".join(lines)
         lines += [f"{name}: {error!r}" for name, error in zip(rows[0][1:], self.errors, strict=True) if error]
         if not any(self.errors):
-            since = "" if self.n_same is None else f", from epoch {self.n_same + 1} on"
-            lines.append(f"The losses do not agree: they differ by up to {self.loss_difference:.1e} (relative){since}.")
+            since = "" if self.n_same is None else f" from epoch {self.n_same + 1} on"
+            lines.append(f"The losses disagree{since} ({difference}).")
         if self.differences:
-            lines.append("What is different on purpose, and acts here (the reasons are in docs/differences.md):")
+            lines.append("These documented differences apply (see docs/differences.md for the reasons):")
             lines += [f"- {headline}" for headline in self.differences]
         else:
             lines.append(
-                "None of the documented differences acts here. Losses that part late, or in a long run of lbfgs, do so "
-                "by rounding, which training amplifies; those that part early are a bug: please report it."
+                "None of the documented differences applies. If the losses disagree only in late epochs or after a "
+                "long run of lbfgs, the cause is rounding, which training amplifies. If they disagree early, please "
+                "report a bug."
             )
         return "\n".join(lines)
 
@@ -158,29 +173,34 @@ class Comparison:
 def compare_with_sklearn(
     estimator: Any, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> Comparison:
-    """Train the net here and with scikit-learn, on the same data, and print how the two compare.
+    """Train a network with this package and with scikit-learn, and print a comparison.
 
-    Both start from the same `random_state` and compute in float64, on three quarters of the rows; the others are held
-    out. Ours has compiled what it needs before the clock starts.
+    Both start from the same `random_state` and compute in float64. They train on three quarters of the samples and are
+    tested on the others. Fit times do not include compilation.
 
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor or Pipeline
-        One of ours, or a pipeline that ends with one. It is cloned, so it need not be fitted and stays as it is.
-    X : array-like of shape (n_samples, n_features)
+        Estimator of this package, or a pipeline that ends with one, fitted or not. It is cloned and stays unchanged.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Input data.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Target values.
     sample_weight : array-like of shape (n_samples,), default=None
+        Sample weights.
 
     Returns
     -------
     comparison : Comparison
-        The same facts as numbers.
+        Results as numbers.
 
     Raises
     ------
+    TypeError
+        If `estimator` is not an estimator of this package.
     ValueError
-        If a parameter has a value that scikit-learn has not; all such parameters are named. Also if y has several
-        columns of classes, which scikit-learn's net does not take, or if both fail to fit.
+        If scikit-learn does not support some of the parameters, which are all named, or y with several columns of
+        classes. Also if both networks fail to fit.
 
     Examples
     --------
@@ -190,29 +210,29 @@ def compare_with_sklearn(
     >>> from sknn_iitb import MLPClassifier, compare_with_sklearn
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> net = make_pipeline(StandardScaler(), MLPClassifier(max_iter=20, random_state=0))
-    >>> found = compare_with_sklearn(net, X, y)  # doctest: +ELLIPSIS
+    >>> comparison = compare_with_sklearn(net, X, y)  # doctest: +ELLIPSIS
                          sknn_iitb  scikit-learn
     epochs                      20            20...
-    The losses agree: they differ by ...
-    >>> found.agree
+    The losses agree ...
+    >>> comparison.agree
     True
     """
     is_pipeline = isinstance(estimator, sklearn.pipeline.Pipeline)
     before, net = (estimator[:-1], estimator[-1]) if is_pipeline else ((), estimator)
     if not isinstance(net, BaseMLP):
-        raise TypeError(f"compare_with_sklearn takes an MLPClassifier or MLPRegressor of sknn_iitb, got {net!r}.")
+        raise TypeError(f"compare_with_sklearn requires an MLPClassifier or MLPRegressor of sknn_iitb, got {net!r}.")
     seed = net.random_state if isinstance(net.random_state, Integral) else 0
     ours = clone(net).set_params(random_state=seed, verbose=False)
-    parameters, refused = translated(ours)
-    if refused:
-        raise ValueError(f"There is nothing to compare with. {' '.join(refused.values())}")
+    parameters, unsupported = translated(ours)
+    if unsupported:
+        raise ValueError(f"scikit-learn cannot train this network. {' '.join(unsupported.values())}")
     theirs = counterpart(type(ours))(**parameters)
     if np.ndim(y) == 2 and np.shape(y)[1] == 1:
-        y = column_or_1d(y, warn=True)  # as both would
+        y = column_or_1d(y, warn=True)  # as both estimators do
     if is_classifier(ours) and ClassTargets.from_y(y if issparse(y) else np.asarray(y)).output_groups is not None:
         raise ValueError(
-            f"There is nothing to compare with. scikit-learn's {type(theirs).__name__} takes no y with several columns "
-            "of classes; legal are labels in one column, or a matrix of 0 and 1."
+            f"scikit-learn's {type(theirs).__name__} does not support y with several columns of classes. Pass labels "
+            "in one column, or a matrix of 0 and 1."
         )
 
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
@@ -221,19 +241,19 @@ def compare_with_sklearn(
     if len(before):
         before = clone(before)
         X, X_test = before.fit_transform(X, y), before.transform(X_test)
-    X, X_test = (check_array(part, accept_sparse="csr", dtype=np.float64) for part in (X, X_test))
+    X, X_test = (check_array(matrix, accept_sparse="csr", dtype=np.float64) for matrix in (X, X_test))
     if sample_weight is None:
         train, test = (X, y), (X_test, y_test)
     else:
         train, test = (X, y, weight), (X_test, y_test, weight_test)
 
-    _fit(clone(ours).set_params(max_iter=1), train)  # so that it is compiled
+    _fit(clone(ours).set_params(max_iter=1), train)  # compile before the clock starts
     runs = Pair(_fit(ours, train), _fit(theirs, train))
     if all(run.error for run in runs):
         raise runs.ours.error
     n_same, difference = _compare(*(run.curve for run in runs))
     n_iter = Pair(*(len(run.curve) if run.net is None else run.net.n_iter_ for run in runs))
-    agree = difference <= _SAME and n_iter.ours == n_iter.sklearn
+    agree = difference <= _TOLERANCE and n_iter.ours == n_iter.sklearn
     case = _Case(theirs, X, np.asarray(y), weight, runs)
     comparison = Comparison(
         agree=agree,
@@ -244,7 +264,7 @@ def compare_with_sklearn(
         test_score=Pair(*(_score(run.net, test) for run in runs)),
         seconds=Pair(*(run.seconds for run in runs)),
         errors=Pair(*(run.error for run in runs)),
-        differences=() if agree else tuple(headline for headline, acts in DIFFERENCES.items() if acts(case)),
+        differences=() if agree else tuple(headline for headline, applies in DIFFERENCES.items() if applies(case)),
     )
     print(comparison)
     return comparison
@@ -254,7 +274,7 @@ def _fit(net, data):
     error = None
     begin = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # both say the same about convergence; NumPy about what overflows
+        warnings.simplefilter("ignore")  # both warn of convergence, and NumPy of overflow
         try:
             net.fit(*data)
         except (ValueError, ArithmeticError) as raised:
@@ -262,17 +282,17 @@ def _fit(net, data):
     seconds = time.perf_counter() - begin
     if error is not None:
         return _Run(seconds, None, error, np.array([]))
-    # lbfgs has its last loss alone
+    # lbfgs records only its final loss
     return _Run(seconds, net, None, np.array(getattr(net, "loss_curve_", [net.loss_]), float))
 
 
 def _compare(ours, theirs):
-    """The number of epochs before the curves differ, and the largest relative difference."""
+    """Number of epochs before the curves differ, and their maximum relative difference."""
     n = min(len(ours), len(theirs))
     with np.errstate(invalid="ignore"):
         apart = abs(ours[:n] - theirs[:n]) / np.maximum(abs(theirs[:n]), np.finfo(float).tiny)
     apart[np.isnan(apart)] = np.inf
-    differs = np.append(apart > _SAME, True)
+    differs = np.append(apart > _TOLERANCE, True)
     return int(differs.argmax()), float(apart.max(initial=0.0 if n else np.inf))
 
 

@@ -1,4 +1,4 @@
-"""What mattered: how much each column of a table has to do with what a net predicts."""
+"""Feature importance: how much the predictions of a network depend on each column of a table."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
@@ -15,33 +15,32 @@ from sknn_iitb._typing import Array, MatrixLike, RandomState
 
 __all__ = ["ImportanceDisplay", "gradient_importance"]
 
-# rows that gradients are averaged over, enough for two digits
-_ROWS = 2000
-# how far of the way to its mean a column is moved: float32 predictions have seven digits
+# maximum number of rows to average gradients over, enough for two digits
+_MAX_ROWS = 2000
+# step of the finite differences, relative to the distance to the mean: float32 predictions have only seven digits
 _STEP = 0.02
 
 
 def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState = None) -> Array:
-    """How strongly predictions react to each column, by gradients; no targets are needed.
+    """Gradient importance of each column: how much predictions change, to first order, if it is set to its mean.
 
-    For column j, its encoding z_j, and a prediction f, the mean over the rows of ``abs(df/dz_j . (mean(z_j) - z_j))``:
-    how much it would change, by the slope where it is, if the column said nothing. (The gradient times the input of
-    Shrikumar et al., arXiv:1605.01713, section 3.2, with the mean as the reference.) A category, its levels and its
-    missing values count together.
+    For column j with the encoding z_j and a prediction f, this is the mean of ``abs(df/dz_j . (mean(z_j) - z_j))`` over
+    the rows. It is the gradient times the input of [1]_, section 3.2, with the mean as the reference. A categorical
+    column has a single importance, which includes that of its missing values. Targets are not required.
 
     Parameters
     ----------
     estimator : TabularMLPClassifier or TabularMLPRegressor
-        Fitted.
-    X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
-        Of more than 2,000 rows, so many are drawn.
-    random_state : int, RandomState or None, default=None
-        For the draw.
+        Fitted estimator.
+    X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
+        Raw table. If it has more than 2,000 rows, 2,000 of them are drawn at random.
+    random_state : int, RandomState instance or None, default=None
+        Determines the rows that are drawn.
 
     Returns
     -------
     importances : ndarray of shape (n_features,)
-        In the units of y, or of probabilities; the mean over classes or outputs.
+        Importance of each column, in the unit of y or as a probability, averaged over outputs or classes.
 
     Raises
     ------
@@ -49,6 +48,11 @@ def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState
         If the estimator is not fitted.
     ValueError
         If X cannot be used.
+
+    References
+    ----------
+    .. [1] A. Shrikumar et al., "Not Just a Black Box: Learning Important Features Through Propagating Activation
+       Differences", arXiv:1605.01713, 2016.
 
     Examples
     --------
@@ -63,46 +67,55 @@ def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState
     check_is_fitted(estimator)
     Z = estimator._matrix(X)
     mean = Z.mean(axis=0)
-    if len(Z) > _ROWS:
-        Z = Z[check_random_state(random_state).choice(len(Z), _ROWS, replace=False)]
-    return np.array([_reaction(estimator, Z, mean, columns) for columns in _columns(estimator)])
+    if len(Z) > _MAX_ROWS:
+        Z = Z[check_random_state(random_state).choice(len(Z), _MAX_ROWS, replace=False)]
+    return np.array([_mean_change(estimator, Z, mean, columns) for columns in _encoded_columns(estimator)])
 
 
-def _columns(estimator):
-    """Of each column of the table, the columns of its encoding."""
+def _encoded_columns(estimator):
+    """Indices of the columns that encode each column of the table."""
     origins = estimator.encoder_.origins_
     return [np.flatnonzero(origins == j) for j in range(estimator.n_features_in_)]
 
 
-def _reaction(estimator, Z, mean, columns):
-    """The mean size of the derivative of what is predicted on the way of some columns to their means."""
-    ends = []
+def _mean_change(estimator, Z, mean, columns):
+    """Mean absolute derivative of the predictions as some columns move to their means, by a central difference."""
+    predictions = []
     for step in (_STEP, -_STEP):
         moved = Z.copy()
         moved[:, columns] += step * (mean[columns] - Z[:, columns])
-        ends.append(estimator._predicted(moved))
-    return abs(ends[0] - ends[1]).mean() / (2 * _STEP)
+        predictions.append(estimator._predicted(moved))
+    return abs(predictions[0] - predictions[1]).mean() / (2 * _STEP)
 
 
 class ImportanceDisplay:
-    """A bar for each column of a table: how much a net's predictions depend on it.
+    """Bar plot of the importance of each column of a table.
 
-    Made by :meth:`from_estimator`.
+    Create a display with :meth:`from_estimator`.
 
     Parameters
     ----------
     importances : ndarray of shape (n_features,)
+        Importance of each column.
     names : sequence of str
+        Names of the columns.
     spread : ndarray of shape (n_features,), default=None
-        Standard deviations.
-    label : str, default=""
-        What the numbers are.
+        Standard deviation of each importance.
+    label : str, default=''
+        Label of the x axis.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Axes with the plot.
     figure_ : matplotlib Figure
+        Figure of the axes.
     bars_ : matplotlib BarContainer
+        Bars, in increasing order of importance.
+
+    See Also
+    --------
+    gradient_importance : Gradient importance as numbers.
     """
 
     ax_: Any
@@ -135,25 +148,27 @@ class ImportanceDisplay:
         Parameters
         ----------
         estimator : TabularMLPClassifier or TabularMLPRegressor
-            Fitted.
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
-            Best of samples that the net has not learned from.
+            Fitted estimator.
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
+            Raw table, preferably of held-out samples. Permutation importance does not accept a sparse matrix.
         y : array-like, default=None
-            Needed for permutations.
-        kind : {"permutation", "gradient"}, default="permutation"
-            By how much the score falls when a column is shuffled (:func:`sklearn.inspection.permutation_importance`),
-            or how strongly predictions react to it (:func:`gradient_importance`), which is faster.
-        scoring : str or callable, default=None
-            For permutations; None for the estimator's own score.
+            Targets, required for permutation importance.
+        kind : {'permutation', 'gradient'}, default='permutation'
+            Permutation importance is how much the score drops when a column is shuffled
+            (:func:`sklearn.inspection.permutation_importance`). Gradient importance (:func:`gradient_importance`) is
+            faster.
+        scoring : str, callable or None, default=None
+            Score for permutation importance. None uses the estimator's `score`.
         n_repeats : int, default=5
-            How often each column is shuffled.
+            Number of times that each column is shuffled.
         max_features : int, default=20
-            The most bars.
-        random_state : int, RandomState or None, default=None
-        n_jobs : int, default=None
-            Columns that are shuffled at a time.
-        ax : matplotlib Axes, default=None
-            None for a new figure.
+            Maximum number of bars. The most important columns are shown.
+        random_state : int, RandomState instance or None, default=None
+            Determines the permutations, or the rows for gradient importance.
+        n_jobs : int or None, default=None
+            Number of columns to shuffle in parallel.
+        ax : matplotlib Axes or None, default=None
+            Axes to plot on. None creates a new figure.
 
         Returns
         -------
@@ -161,33 +176,37 @@ class ImportanceDisplay:
 
         Raises
         ------
+        NotFittedError
+            If the estimator is not fitted.
         ValueError
-            If `kind` is neither, or y is missing.
+            If `kind` is unknown, or y is missing.
         """
         if kind not in ("permutation", "gradient"):
             raise ValueError(f"kind must be 'permutation' or 'gradient', got {kind!r}.")
         check_is_fitted(estimator)
         names = getattr(estimator, "feature_names_in_", [f"x{j}" for j in range(estimator.n_features_in_)])
         if kind == "gradient":
-            label = "mean reaction of the prediction"
+            label = "mean change in the prediction"
             return cls(gradient_importance(estimator, X, random_state), names, None, label).plot(max_features, ax)
         if y is None:
-            raise ValueError("kind='permutation' needs y; kind='gradient' does without.")
+            raise ValueError("kind='permutation' requires y, kind='gradient' does not.")
         found = permutation_importance(
             estimator, X, y, scoring=scoring, n_repeats=n_repeats, random_state=random_state, n_jobs=n_jobs
         )
         score = check_scoring(estimator, scoring)(estimator, X, y)
-        of = scoring if isinstance(scoring, str) else "score"
-        label = f"fall of the {of.replace('_', ' ')} ({score:.3g}) when the column is shuffled"
+        name = scoring.replace("_", " ") if isinstance(scoring, str) else "score"
+        label = f"drop in {name} (from {score:.3g}) when the column is shuffled"
         return cls(found.importances_mean, names, found.importances_std, label).plot(max_features, ax)
 
     def plot(self, max_features: int = 20, ax: Any = None) -> Self:
-        """Plot, the largest bar above.
+        """Plot the importances, the largest at the top.
 
         Parameters
         ----------
         max_features : int, default=20
-        ax : matplotlib Axes, default=None
+            Maximum number of bars. The most important columns are shown.
+        ax : matplotlib Axes or None, default=None
+            Axes to plot on. None creates a new figure.
 
         Returns
         -------

@@ -2,10 +2,12 @@
 
 from numbers import Integral, Real
 from time import perf_counter
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import (
@@ -21,6 +23,7 @@ from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData, unc
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import one_of
+from sknn_iitb._typing import MatrixLike
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
@@ -87,7 +90,17 @@ class BaseTabularMLP(BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, groups=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Encode the table and train the members.
 
         Parameters
@@ -283,7 +296,7 @@ class BaseTabularMLP(BaseEstimator):
             jobs = (delayed(score)(member) for member in getattr(self, members))
             return Parallel(self.n_jobs, prefer="threads")(jobs)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True

@@ -1,4 +1,4 @@
-"""Columns of a table, from whichever library it comes: numbers or categories, by their type."""
+"""Columns of data frames and matrices, read as numbers or as categories depending on their type."""
 
 import re
 from collections import namedtuple
@@ -12,18 +12,18 @@ from scipy import sparse
 
 from sknn_iitb._typing import Array
 
-__all__ = ["Column", "Labels", "as_numpy", "columns_of", "is_frame", "names_of", "rows_of"]
+__all__ = ["Categorical", "Column", "as_numpy", "columns_of", "is_frame", "names_of", "rows_of"]
 
 
-class Labels(NamedTuple):
-    """The level of each sample, -1 for a missing one, and the levels as text."""
+class Categorical(NamedTuple):
+    """A categorical column: the category code of each sample, -1 if missing, and the categories as text."""
 
-    index: Array
-    names: list[str]
+    codes: Array
+    categories: list[str]
 
 
-# Names of types in NumPy, pandas, polars and Arrow, in lower case; all others are categories. The values of a column of
-# objects decide what it is.
+# Patterns of lower-case type names of NumPy, pandas, polars and Arrow. Every other type is categorical. A column of
+# objects is classified by its values.
 _TYPES = {
     "time": r"date|time|duration|period|month_day",
     "complex": r"complex",
@@ -32,36 +32,37 @@ _TYPES = {
 }
 _TIMES = date, time, timedelta, np.datetime64, np.timedelta64
 _REFUSED = {
-    "time": "contains dates or times. Convert it to numbers, such as days since a date or the hour, or drop it.",
+    "time": "contains dates or times. Convert it to numbers, such as days since a date or the hour of the day, or drop "
+    "it.",
     "complex": "contains complex numbers. Split it into real and imaginary parts, or drop it.",
 }
 
 
 def as_numpy(data: Any) -> Any:
-    """Convert an array of another library, such as a PyTorch tensor, to NumPy; return anything else as it is."""
+    """Convert an array of another library, such as a PyTorch tensor, to NumPy. Return anything else unchanged."""
     if isinstance(data, np.ndarray) or not hasattr(data, "__dlpack__"):
         return data
     try:
         return np.asarray(data) if hasattr(data, "__array__") else np.from_dlpack(data)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"The {type(data).__name__} cannot be converted to NumPy ({error}). Arrays must be on the CPU and detached "
-            "from a gradient."
+            f"The {type(data).__name__} cannot be converted to NumPy ({error}). Arrays must be on the CPU and must "
+            "not require a gradient."
         ) from error
 
 
 def is_frame(X: Any) -> bool:
-    """Whether X is a DataFrame of pandas or polars or a pyarrow Table."""
+    """Whether X is a pandas or polars DataFrame or a pyarrow Table."""
     return hasattr(X, "columns") and (hasattr(X, "dtypes") or hasattr(X, "column_names"))
 
 
 def names_of(frame: Any) -> list[Any]:
-    """Names of the columns of a frame."""
+    """Column names of a frame."""
     return list(frame.column_names if hasattr(frame, "column_names") else frame.columns)
 
 
-def rows_of(X: Any, rows: Any) -> Any:
-    """A slice of the rows of a frame or matrix; of a sparse one as an ndarray."""
+def rows_of(X: Any, rows: slice) -> Any:
+    """Select rows of a frame or matrix. Rows of a sparse matrix are returned as an ndarray."""
     if hasattr(X, "iloc"):
         return X.iloc[rows]
     if hasattr(X, "column_names"):
@@ -69,8 +70,12 @@ def rows_of(X: Any, rows: Any) -> Any:
     return X[rows].toarray() if sparse.issparse(X) else X[rows]
 
 
-def columns_of(X: Any) -> list[Any]:
-    """The columns of a frame, an ndarray or a sparse matrix, which are converted on access.
+def columns_of(X: Any) -> list["Column"]:
+    """Columns of a table, which are converted on access.
+
+    Parameters
+    ----------
+    X : frame, ndarray or sparse matrix
 
     Returns
     -------
@@ -79,7 +84,7 @@ def columns_of(X: Any) -> list[Any]:
     Raises
     ------
     ValueError
-        If a column holds times or complex numbers.
+        If a column contains times or complex numbers.
     """
     if is_frame(X):
         column = X.column if hasattr(X, "column_names") else X.__getitem__
@@ -88,12 +93,12 @@ def columns_of(X: Any) -> list[Any]:
     if sparse.issparse(X):
         X = X.tocsc()
         X.sum_duplicates()
-        return [Column(k, _SparseColumn(X, k), kind, typed=False) for k in range(X.shape[1])]
-    return [Column(k, X[:, k], kind, typed=False) for k in range(X.shape[1])]
+        return [Column(k, _SparseColumn(X, k), kind, has_own_type=False) for k in range(X.shape[1])]
+    return [Column(k, X[:, k], kind, has_own_type=False) for k in range(X.shape[1])]
 
 
 class _SparseColumn(namedtuple("_SparseColumn", "X number")):
-    """A column of a matrix in CSC form."""
+    """A column of a CSC matrix."""
 
     def dense(self):
         column, entries = np.zeros(self.X.shape[0], self.X.dtype), slice(*self.X.indptr[self.number : self.number + 2])
@@ -109,57 +114,61 @@ class Column:
     name : str or int
     series : Series, ChunkedArray or ndarray
     kind : str
-        What its type says.
-    typed : bool, default=True
-        Whether the column may be a category by its type; the columns of a matrix share one type.
+        Kind of data according to the type: a key of `_TYPES`, or "category".
+    has_own_type : bool, default=True
+        Whether the column has its own type, as in a data frame. The columns of a matrix share one type, so their type
+        does not make them categorical.
 
     Attributes
     ----------
-    is_category : bool
+    is_categorical : bool
     """
 
-    def __init__(self, name: Any, series: Any, kind: str, typed: bool = True) -> None:
+    def __init__(self, name: Any, series: Any, kind: str, has_own_type: bool = True) -> None:
         self.name, self._series = name, series
         if kind == "object":
             kind = _kind_of_objects(_objects(series))
         if kind in _REFUSED:
             raise ValueError(f"Column {name!r} {_REFUSED[kind]}")
-        self.is_category: bool = typed and kind == "category"
+        self.is_categorical: bool = has_own_type and kind == "category"
 
-    def numbers(self) -> Array:
-        """The values as float64, NaN where they are missing."""
+    def to_floats(self) -> Array:
+        """Convert the values to float64, with NaN for missing values."""
         try:
             values = _floats(self._series)
         except (ArithmeticError, TypeError, ValueError) as error:
             raise ValueError(
-                f"Column {self.name!r} has values that are not numbers ({error}); name it in categorical_features."
+                f"Column {self.name!r} contains values that are not numbers ({error}). If it is categorical, add it "
+                "to categorical_features."
             ) from None
         if np.isinf(values).any():
-            raise ValueError(f"Column {self.name!r} has infinite values; replace them by NaN, which means missing.")
+            raise ValueError(
+                f"Column {self.name!r} contains infinite values. Replace them with NaN to mark them as missing."
+            )
         return values
 
-    def labels(self) -> Labels:
-        """The values as levels of a category."""
-        index, names, known = [], {}, {}
+    def to_categorical(self) -> Categorical:
+        """Convert the values to category codes."""
+        codes, categories, known = [], {}, {}
         try:
             for value in _objects(self._series):
-                key = type(value), value  # True, 1 and 1.0 are equal
+                key = type(value), value  # with the type, because True == 1 == 1.0
                 if key not in known:
-                    known[key] = -1 if _is_missing(value) else names.setdefault(_text(value), len(names))
-                index.append(known[key])
+                    known[key] = -1 if _is_missing(value) else categories.setdefault(_text(value), len(categories))
+                codes.append(known[key])
         except TypeError:
             raise ValueError(
-                f"Column {self.name!r} has a cell of type {type(value).__name__}; a cell must be a number or a "
-                "category, such as a string."
+                f"Column {self.name!r} contains a value of type {type(value).__name__}. Values must be numbers or "
+                "categories, such as strings."
             ) from None
-        return Labels(np.array(index, np.int32), list(names))
+        return Categorical(np.array(codes, np.int32), list(categories))
 
 
 def _kind(series):
-    """What the type of a column or matrix says: a key of the table of types, or a category."""
+    """Kind of data according to the type of a column or matrix: a key of `_TYPES`, or "category"."""
     dtype = series.dtype if hasattr(series, "dtype") else series.type
     kind = _kind_of_type(dtype)
-    # the type of the categories in pandas and in Arrow
+    # the type of the categories in pandas and Arrow
     inner = getattr(getattr(dtype, "categories", None), "dtype", getattr(dtype, "value_type", None))
     if kind == "category" and inner is not None and _kind_of_type(inner) in _REFUSED:
         return _kind_of_type(inner)
@@ -215,14 +224,14 @@ def _as_floats(values):
 
 
 def _is_missing(value):
-    # None, pandas.NA, NaT and NaN, the last two of which are not equal to themselves
+    # None, pandas.NA, NaT or NaN; NaT and NaN are not equal to themselves
     if isinstance(value, Decimal):
         return value.is_nan()
     return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
 def _text(value):
-    """The level of a value: equal values have the same one, whatever their types, and so has their text."""
+    """Category of a value. Equal values of different types, such as True, 1, 1.0 and "1", have the same category."""
     if isinstance(value, (Integral, np.bool_)):
         return str(int(value))
     if isinstance(value, (Real, Decimal)):

@@ -1,11 +1,12 @@
-"""The classifier for tables as they come."""
+"""The classifier for raw tables."""
 
 from numbers import Real
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
@@ -13,7 +14,7 @@ from sklearn.utils.validation import check_array, column_or_1d
 from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._engine.targets import ClassTargets, label_weights, weigh
 from sknn_iitb._registry import Kernel, one_of
-from sknn_iitb._typing import ClassWeight, RandomState, Splitter
+from sknn_iitb._typing import Array, ClassWeight, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import ACTIVATIONS, Activation
 from sknn_iitb.optimizers import Optimizer
 from sknn_iitb.schedules import Schedule
@@ -25,66 +26,117 @@ __all__ = ["TabularMLPClassifier"]
 
 
 class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
-    """A few small nets for a table as it comes, averaged: a classifier that needs no preprocessing.
+    """Ensemble of neural networks for the classification of raw tables.
 
-    Categories, missing values and numbers of any scale go in as they are (:class:`TableEncoder`). Each member learns
-    from another part of the samples and is kept as in its best epoch on the rest. The recipe is that of
-    arXiv:2407.04491 in its simpler form: a factor for each column, layers with rates of their own, adam with a short
-    memory, a rate in cycles, labels made less certain.
+    Categories, missing values and numbers of any scale are encoded by :class:`TableEncoder`. Each member trains on a
+    different subset of the samples and keeps the weights of its best epoch on the held-out rest. Predicted
+    probabilities are averaged over the members.
+
+    The members are trained with the RealMLP-TD-S recipe [1]_: a learned scaling factor for each column, separate
+    learning rates for scaling factors, weights and biases, Adam with a small `beta_2`, a cyclic learning rate and label
+    smoothing.
 
     Parameters
     ----------
-    preset : {"fast", "default", "best"}, default="default"
-        How many nets, and how long they learn.
-    metric : {"accuracy", "balanced_accuracy", "log_loss", "roc_auc"}, default="accuracy"
-        What the best epoch is best at. For "log_loss" probabilities are calibrated, and labels are not smoothed.
-    n_estimators : int, default=None
-        Nets; None for the preset's.
+    preset : {'fast', 'default', 'best'}, default='default'
+        Number of members and epochs: 'fast' trains fastest, 'best' is the most accurate.
+
+    metric : {'accuracy', 'balanced_accuracy', 'log_loss', 'roc_auc'}, default='accuracy'
+        Score that determines the best epoch. With 'log_loss', labels are not smoothed, and probabilities are calibrated
+        on the held-out samples.
+
+    n_estimators : int or None, default=None
+        Number of members. None uses the number of the preset.
+
     hidden_layer_sizes : array-like of int, default=(128, 128, 128)
-    activation : str or Activation, default=None
-        None for "selu".
-    n_bins : int, default=16
-        Pieces that every second net sees of each column of numbers, besides the number, at most 1024; None for no
-        pieces.
-    dropout : float, default=0.0
-        The share of the neurons that is left out in training.
-    solver : str or Optimizer, default=None
-        Any first-order one; None for ``Adam(beta_2=0.95)``.
-    learning_rate : str or Schedule, default=None
-        None for "coslog".
-    learning_rate_init : float, default=None
-        The highest rate; None for 0.04.
-    max_iter : int, default=None
-        Epochs; None for the preset's, times the root of 4,000 / n_samples if there are more.
+        Number of neurons in each hidden layer.
+
+    activation : str, Activation or None, default=None
+        Activation function of the hidden layers: a name, or an object of :mod:`sknn_iitb.activations`. None uses
+        'selu'.
+
+    n_bins : int or None, default=16
+        Maximum number of bins per numeric column, at most 1024. Every second member receives the
+        :class:`PiecewiseLinearEncoder` features of these bins in addition to the columns. None disables the bins.
+
+    dropout : float in [0, 1), default=0.0
+        Fraction of the neurons of each hidden layer that is dropped at random in each training step.
+
+    solver : str, Optimizer or None, default=None
+        First-order optimizer: a name, or an object of :mod:`sknn_iitb.optimizers`. None uses ``Adam(beta_2=0.95)``.
+
+    learning_rate : str, Schedule or None, default=None
+        Learning rate schedule: a name, or an object of :mod:`sknn_iitb.schedules`. None uses 'coslog'.
+
+    learning_rate_init : float or None, default=None
+        Maximum learning rate, which the schedule scales. None uses 0.04.
+
+    max_iter : int or None, default=None
+        Number of epochs of each member. None uses the number of the preset, multiplied by sqrt(4,000 / n_samples) if
+        there are more than 4,000 samples.
+
     batch_size : int, default=256
-    label_smoothing : float or "auto", default="auto"
-        The certainty that labels lack; "auto" leaves it to the metric.
-    categorical_features : "from_dtype" or array-like, default="from_dtype"
-        Which columns are categories: see :class:`TableEncoder`.
-    validation_fraction : float or CV splitter, default=0.2
-        Share of the samples that each member holds out to choose its best epoch. If ``1 / validation_fraction`` is a
-        whole number, the held-out samples are the folds of a cross-validation; otherwise each member has a random
+        Number of samples per update.
+
+    label_smoothing : float in [0, 1) or 'auto', default='auto'
+        Fraction of the target probability that is spread evenly over all classes. 'auto' uses 0.1, or 0 if `metric` is
+        'log_loss'.
+
+    categorical_features : 'from_dtype', array-like or None, default='from_dtype'
+        Columns to treat as categorical, as in :class:`TableEncoder`.
+
+    validation_fraction : float in (0, 1) or CV splitter, default=0.2
+        Fraction of the samples that each member holds out to select its best epoch. If ``1 / validation_fraction`` is
+        an integer, the held-out samples are the folds of a cross-validation; otherwise each member has a random
         split of that size. Splits are stratified by class, and keep the `groups` passed to `fit` together.
-    class_weight : dict, "balanced" or None, default=None
-    max_time : float, default=None
-        Seconds, after which the best so far is returned.
-    random_state : int, RandomState or None, default=None
-    n_jobs : int, default=None
-        Nets that are trained, and that predict, at a time, in threads.
-    verbose : int, default=0
-        1 keeps one line up to date; 2 prints a line for each epoch.
+        With a splitter, the members use its splits in turn.
+
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes in the loss, multiplied by `sample_weight`. 'balanced' gives every class the same total
+        weight.
+
+    max_time : float or None, default=None
+        Time limit of `fit` in seconds. When it is reached, training stops and the best weights so far are kept.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial weights, the validation splits and the order of the samples. Pass an int for reproducible
+        results.
+
+    n_jobs : int or None, default=None
+        Number of members to train or evaluate in parallel, in threads.
+
+    verbose : bool or int, default=0
+        If True or 1, show progress as a live line in a terminal or a notebook, and as one line per epoch elsewhere. If
+        greater than 1, always print one line per epoch.
 
     Attributes
     ----------
-    classes_ : ndarray
+    classes_ : ndarray of shape (n_classes,)
+        Class labels. For multilabel y, the column numbers.
+
     encoder_ : TableEncoder
+        Fitted encoder of the table.
+
     members_ : list
-        The nets.
+        Trained members.
+
     n_iter_ : int
-        Epochs of the longest training.
+        Maximum number of epochs over the members.
+
     n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        If X has names.
+        Number of columns of the table.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns. Only defined if X has column names that are all strings.
+
+    See Also
+    --------
+    TabularMLPRegressor : The same ensemble for regression.
+
+    References
+    ----------
+    .. [1] D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on
+       Tabular Data", arXiv:2407.04491, 2024.
 
     Examples
     --------
@@ -95,7 +147,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     True
     """
 
-    _parameter_constraints = {
+    classes_: Array
+
+    _parameter_constraints: dict = {
         **BaseTabularMLP._parameter_constraints,
         "metric": [one_of(CLASSIFIER_METRICS)],
         "label_smoothing": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
@@ -153,18 +207,27 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         check_classification_targets(y)
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
-        """Go on training: an epoch for all nets on these samples, at 0.03 of the highest rate.
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Self:
+        """Train each member for one more epoch on these samples, at 0.03 times the maximum learning rate.
 
-        Scales, levels and class weights stay as they are. The first call, without a `fit` before, is one.
+        Scales, categories and class weights stay the same. Without a previous fit, the call is equivalent to `fit`.
 
         Parameters
         ----------
         X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
+            Raw table, with the columns passed to `fit`.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or a matrix of 0 and 1 with a column for each label.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0.
         classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come, for the first call; None for those in y.
+            All classes that can occur in any call. Used in the first call, where None means the classes in y.
 
         Returns
         -------
@@ -173,7 +236,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         Raises
         ------
         ValueError
-            As :meth:`fit`, and for a class that is new. The estimator stays as it was.
+            As in :meth:`fit`, and if y contains a new class. The estimator is then unchanged.
         """
         if not hasattr(self, "members_"):
             return self._unchanged_on_error(self._fit, TrainingData(X, y, sample_weight), as_numpy(classes))
@@ -186,9 +249,12 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     def _targets_of(self, y, classes):
         targets = ClassTargets.from_y(y, classes)
         if not isinstance(targets, ClassTargets):
-            raise ValueError("y with several columns must have 0 and 1 only, for labels; fit one net for each column.")
+            raise ValueError(
+                "y with several columns must contain only 0 and 1, for multilabel classification. Otherwise fit one "
+                "estimator per column."
+            )
         if len(targets.classes) < 2 and not targets.multilabel:
-            raise ValueError(f"y has one class only, {targets.classes.tolist()[0]!r}; a classifier needs two at least.")
+            raise ValueError(f"y contains only one class, {targets.classes.tolist()[0]!r}. At least 2 are required.")
         self.classes_ = targets.classes
         return targets
 
@@ -217,8 +283,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
             self._label_weights = label_weights(self._targets, y, self.class_weight, weight)
         return weigh(self._targets, y, self._label_weights, weight)
 
-    def predict_proba(self, X):
-        """Probabilities of the classes, averaged over the members.
+    def predict_proba(self, X: MatrixLike) -> Array:
+        """Predict class probabilities, averaged over the members.
 
         Parameters
         ----------
@@ -226,18 +292,18 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
 
         Returns
         -------
-        probabilities : ndarray of float32, shape (n_samples, n_classes)
-            Rows sum to 1, except for multilabel y.
+        probabilities : ndarray of float32 of shape (n_samples, n_classes)
+            Rows sum to 1, except for multilabel y, where each label has an independent probability.
         """
         return self._in_batches(X, self._predicted).astype(np.float32, copy=False)
 
     def _predicted(self, Z):
-        """What is predicted of the encoded table, as numbers."""
+        """Mean probabilities for an encoded table."""
         output = self._output().names[0]
         return np.mean([self._targets.probabilities(score, output) for score in self._scores(Z)], axis=0)
 
-    def predict(self, X):
-        """Class labels.
+    def predict(self, X: MatrixLike) -> Array:
+        """Predict class labels.
 
         Parameters
         ----------
@@ -252,7 +318,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
             return (probabilities > 0.5).astype(int)
         return self.classes_[probabilities.argmax(axis=1)]
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags

@@ -1,8 +1,8 @@
-"""From a raw table to the float32 matrix that a network learns from.
+"""Encoder from a raw table to the float32 matrix that the networks train on.
 
-Why not a ColumnTransformer of scikit-learn's encoders: for 40,000 rows of 15 numeric and 4 categorical columns, one
-with imputer, missing indicator, one-hot encoder and the same scaler takes twice the time and, in float64, twice the
-memory, and three times as long for one row. It also takes True, 1 and 1.0 for three categories.
+A ColumnTransformer of scikit-learn's imputer, missing indicator and one-hot encoder with the same scaler would be
+slower: for 40,000 rows of 15 numeric and 4 categorical columns, it takes twice the time and, in float64, twice the
+memory, and for one row three times as long. It also treats True, 1 and 1.0 as three categories.
 """
 
 from collections.abc import Iterator
@@ -21,43 +21,49 @@ from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import as_numpy, columns_of, is_frame, names_of, rows_of
-from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, blocks, counted
+from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, row_blocks, rows_with_weight
 
 __all__ = ["TableEncoder"]
 
-# more levels than these share one, the rare ones: a column for each would be long to learn from
-_MAX_LEVELS = 100
-# what a float32 can hold
+# maximum number of one-hot columns for a categorical column: more would slow down training
+_MAX_CATEGORIES = 100
+# largest number in float32
 _LARGEST = float(np.finfo(np.float32).max)
-# the size up to which a sparse table is made dense
+# maximum size of the dense copy of a sparse table
 _MAX_DENSE_BYTES = 2**30
-# Entries of a batch, 16 MB as float32. It consists of whole chunks of a prediction, which come out as without
-# batches. With more than 4,096 columns it has fewer rows, and predictions may differ by rounding.
+# Entries of a batch, 16 MB as float32. A batch is a multiple of the chunks of prediction, so predictions do not depend
+# on the batches. With more than 4,096 columns a batch has fewer rows, and predictions may differ by rounding.
 _CELLS, _FEW_ROWS = 2**22, 256
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):
-    """Turn a table with categories and missing values into a float32 matrix for a net.
+    """Encode a table with categories and missing values as a float32 matrix.
 
-    Numbers go through :class:`RobustSmoothScaler`; a missing one becomes 0, the median, and is marked in a column of
-    its own. A category of two levels becomes -1 or 1, or 0 if it is missing or unseen; one of more levels a column for
-    each, scaled as numbers are, none of which is set where it is missing or unseen. Of more than 100 levels the rare
-    ones share a column.
+    Numeric columns come first, then an indicator column for each of them that has missing values, then categorical
+    columns. Two categories are encoded as -1 and 1, or 0 if missing or unknown. More categories are one-hot encoded,
+    with zeros if missing or unknown; above 100 categories, the rare ones share a column. Finally,
+    :class:`RobustSmoothScaler` scales all columns, and missing numbers become 0, the scaled median.
 
     Parameters
     ----------
-    categorical_features : "from_dtype" or array-like, default="from_dtype"
-        The columns that are categories: those of a DataFrame or pyarrow Table whose type is neither numeric nor
-        temporal nor complex, such as category, string or boolean; or their names, their numbers, or a mask.
+    categorical_features : 'from_dtype', array-like or None, default='from_dtype'
+        Columns to treat as categorical: their names, their indices or a boolean mask. 'from_dtype' selects the columns
+        of a DataFrame or pyarrow Table whose type is neither numeric nor temporal nor complex, such as category, string
+        or boolean. None selects no columns.
 
     Attributes
     ----------
-    is_categorical_ : ndarray of bool, shape (n_features,)
-    origins_ : ndarray of int, shape (n_outputs,)
-        The column of the table that each column of the matrix comes from.
+    is_categorical_ : ndarray of bool of shape (n_features,)
+        Whether each column of the table is categorical.
+
+    origins_ : ndarray of int of shape (n_features_out,)
+        For each column of the matrix, the index of the table's column that it encodes.
+
     n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        If X has names.
+        Number of columns of the table.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns. Only defined if X has column names that are all strings.
 
     Examples
     --------
@@ -78,15 +84,15 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self.categorical_features = categorical_features
 
     def fit(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn scales and levels.
+        """Learn the scales and categories.
 
         Parameters
         ----------
         X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
-            A sparse matrix is made dense, so it is refused if that would take more than 1 GiB.
+            Raw table. A sparse matrix is converted to a dense one of at most 1 GiB.
         y : ignored
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each sample counts; a weight of 2 is two samples, one of 0 is none.
+            Sample weights >= 0. A sample of weight 2 counts as two samples, and one of weight 0 is ignored.
 
         Returns
         -------
@@ -95,13 +101,13 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a column cannot be used; the message has its name and says what to do.
+            If a column cannot be used or a sparse matrix is too large. The message suggests a fix.
         """
         self._fit_transform(X, sample_weight, all_rows=False)
         return self
 
     def fit_transform(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Array:
-        """As `fit` followed by `transform`, in one go.
+        """Fit and transform in one pass.
 
         Parameters
         ----------
@@ -111,7 +117,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        Z : ndarray of float32, shape (n_samples, n_outputs)
+        Z : ndarray of float32 of shape (n_samples, n_features_out)
         """
         return self._fit_transform(X, sample_weight, all_rows=True)
 
@@ -119,31 +125,39 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         X = self._checked(X, reset=True)
         _check_size(X)
         columns = columns_of(X)
-        self.is_categorical_ = self._chosen(columns)
-        categories = self._labels(columns)
-        numeric = [column for column, is_category in zip(columns, self.is_categorical_, strict=True) if not is_category]
-        rows, weight = counted(np.arange(X.shape[0]), sample_weight)
-        self._missing = np.array([_has_gaps(column.numbers()[rows]) for column in numeric], bool)
-        self._levels = [_levels(labels.index[rows], labels.names, weight) for labels in categories]
-        self._n_levels = [len({*codes.values()}) for codes in self._levels]
-        is_number = np.flatnonzero(~self.is_categorical_)
-        of_levels = np.flatnonzero(self.is_categorical_)
-        widths = [n if n > 2 else 1 for n in self._n_levels]
-        self.origins_ = np.concatenate([is_number, is_number[self._missing], np.repeat(of_levels, widths)]).astype(int)
+        self.is_categorical_ = self._mask(columns)
+        numeric, categorical = self._numeric_and_categorical(columns)
+        rows, weight = rows_with_weight(X.shape[0], sample_weight)
+        self._has_indicator = np.array([_has_gaps(column.to_floats()[rows]) for column in numeric], bool)
+        self._positions = [
+            _positions_by_frequency(column.codes[rows], column.categories, weight) for column in categorical
+        ]
+        self._n_positions = [len({*positions.values()}) for positions in self._positions]
         self._names = [column.name for column in columns]
-        matrix = self._matrix(columns, categories)
+        numeric_index, categorical_index = np.flatnonzero(~self.is_categorical_), np.flatnonzero(self.is_categorical_)
+        widths = [n if n > 2 else 1 for n in self._n_positions]
+        self.origins_ = np.concatenate(
+            [numeric_index, numeric_index[self._has_indicator], np.repeat(categorical_index, widths)]
+        ).astype(int)
+        matrix = self._matrix(numeric, categorical)
         self._scaler = RobustSmoothScaler().fit(matrix, sample_weight=sample_weight)
         return self._scaled(matrix) if all_rows else None
 
+    def _numeric_and_categorical(self, columns):
+        """The numeric columns, and the categorical ones converted to codes."""
+        pairs = list(zip(columns, self.is_categorical_, strict=True))
+        numeric = [column for column, is_categorical in pairs if not is_categorical]
+        return numeric, [column.to_categorical() for column, is_categorical in pairs if is_categorical]
+
     def _scaled(self, matrix):
-        """The matrix, scaled in place."""
-        for rows in blocks(matrix):
+        """Scale a matrix in place and return it."""
+        for rows in row_blocks(matrix):
             self._scaler.scale(matrix[rows])
             np.nan_to_num(matrix[rows], copy=False)
         return matrix
 
     def transform(self, X: MatrixLike) -> Array:
-        """The matrix.
+        """Encode a table.
 
         Parameters
         ----------
@@ -151,18 +165,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        Z : ndarray of float32, shape (n_samples, n_outputs)
+        Z : ndarray of float32 of shape (n_samples, n_features_out)
         """
         check_is_fitted(self)
         X = self._checked(X, reset=False)
         _check_size(X)
         matrix = np.empty((X.shape[0], len(self.origins_)), np.float32)
-        for rows, part in self._batches(X):
-            matrix[rows] = part
+        for rows, Z in self._batches(X):
+            matrix[rows] = Z
         return matrix
 
     def batches(self, X: MatrixLike) -> Iterator[tuple[slice, Array]]:
-        """Encode a table in batches of rows, which take a few megabytes each.
+        """Encode a table in batches of rows of a few megabytes each.
 
         Parameters
         ----------
@@ -171,7 +185,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Yields
         ------
         rows : slice
-        Z : ndarray of float32, shape (n_rows, n_outputs)
+            Rows of the batch.
+        Z : ndarray of float32 of shape (n_rows, n_features_out)
         """
         check_is_fitted(self)
         yield from self._batches(self._checked(X, reset=False))
@@ -179,24 +194,23 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def _batches(self, X):
         n_cells = max(X.shape[1], len(self.origins_))
         n_rows = _CELLS // n_cells // CHUNK * CHUNK or max(_CELLS // n_cells // _FEW_ROWS, 1) * _FEW_ROWS
-        chosen = np.flatnonzero(self.is_categorical_)
-        known, seen = np.zeros(len(chosen), bool), np.zeros(len(chosen), bool)
+        categorical_index = np.flatnonzero(self.is_categorical_)
+        has_values, has_known = np.zeros((2, len(categorical_index)), bool)
         for rows in gen_batches(X.shape[0], n_rows):
-            columns = columns_of(rows_of(X, rows))
-            categories = self._labels(columns)
-            for k, (labels, levels) in enumerate(zip(categories, self._levels, strict=True)):
-                known[k] |= bool(labels.names)
-                seen[k] |= not levels.keys().isdisjoint(labels.names)
-            yield rows, self._scaled(self._matrix(columns, categories))
-        unseen = [self._names[j] for j in chosen[known & ~seen]]
-        if unseen:
+            numeric, categorical = self._numeric_and_categorical(columns_of(rows_of(X, rows)))
+            for k, (column, positions) in enumerate(zip(categorical, self._positions, strict=True)):
+                has_values[k] |= bool(column.categories)
+                has_known[k] |= not positions.keys().isdisjoint(column.categories)
+            yield rows, self._scaled(self._matrix(numeric, categorical))
+        unknown = [self._names[j] for j in categorical_index[has_values & ~has_known]]
+        if unknown:
             warn(
-                f"No value of the categorical columns {unseen} was seen in fit, so they are encoded as unknown. Check "
-                "that their types and spelling are those of the training data."
+                f"No value of the categorical columns {unknown} was seen in fit, so they are encoded as unknown. Check "
+                "that their types and spelling match the training data."
             )
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
-        """Names of the columns of the matrix.
+        """Names of the output features.
 
         Parameters
         ----------
@@ -209,27 +223,28 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         names = [f"x{name}" if isinstance(name, int) else str(name) for name in self._names]
         numeric = [names[j] for j in np.flatnonzero(~self.is_categorical_)]
-        missing = [f"{name}_missing" for name, is_marked in zip(numeric, self._missing, strict=True) if is_marked]
-        levels = []
-        for j, n in zip(np.flatnonzero(self.is_categorical_), self._n_levels, strict=True):
-            levels += [f"{names[j]}_{k}" for k in range(n)] if n > 2 else [names[j]]
-        return np.array(numeric + missing + levels, dtype=object)
+        indicators = [f"{name}_missing" for name, marked in zip(numeric, self._has_indicator, strict=True) if marked]
+        categorical = []
+        for j, n in zip(np.flatnonzero(self.is_categorical_), self._n_positions, strict=True):
+            categorical += [f"{names[j]}_{k}" for k in range(n)] if n > 2 else [names[j]]
+        return np.array(numeric + indicators + categorical, dtype=object)
 
     def _checked(self, X, reset):
-        """The frame, ndarray or CSR matrix."""
+        """Validate X and return it as a frame, ndarray or CSR matrix."""
         X = as_numpy(X)
         check_before_conversion(X)
         if hasattr(X, "collect") and not hasattr(X, "shape"):
-            raise ValueError(f"X is a {type(X).__name__}, which has no rows yet; call its collect method first.")
+            raise ValueError(f"X is a {type(X).__name__}, which is not evaluated yet. Call its collect method first.")
         if is_frame(X):
             names = [*map(str, names_of(X))]
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                found = ", ".join(map(repr, twice))
-                raise ValueError(f"X has columns of the same name: {found}; names must be unique.")
-            for number, of in zip(X.shape, ("sample", "feature"), strict=True):
-                if number == 0:
-                    raise ValueError(f"Found array with 0 {of}(s) (shape={X.shape}) while a minimum of 1 is required.")
+            duplicates = sorted({name for name in names if names.count(name) > 1})
+            if duplicates:
+                raise ValueError(f"X has duplicate column names: {', '.join(map(repr, duplicates))}.")
+            for size, unit in zip(X.shape, ("sample", "feature"), strict=True):
+                if size == 0:
+                    raise ValueError(
+                        f"Found array with 0 {unit}(s) (shape={X.shape}) while a minimum of 1 is required."
+                    )
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
         checked = partial(check_array, accept_sparse="csr", ensure_all_finite=False, estimator=self)
@@ -244,58 +259,56 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def _may_be_text(self):
         return not isinstance(self.categorical_features, str) and self.categorical_features is not None
 
-    def _chosen(self, columns):
-        """Which columns are categories."""
-        chosen = self.categorical_features
-        if chosen is None:
+    def _mask(self, columns):
+        """Whether each column is categorical."""
+        selected = self.categorical_features
+        if selected is None:
             return np.zeros(len(columns), bool)
-        if isinstance(chosen, str):
-            if chosen != "from_dtype":
-                raise ValueError(f"categorical_features must be 'from_dtype' or a list of columns, got {chosen!r}.")
-            return np.array([column.is_category for column in columns])
-        chosen = np.asarray(chosen)
-        if chosen.dtype == bool:
-            if chosen.shape != (len(columns),):
-                raise ValueError(f"categorical_features, as a mask, must have {len(columns)} entries; got {chosen!r}.")
-            return chosen
+        if isinstance(selected, str):
+            if selected != "from_dtype":
+                raise ValueError(f"categorical_features must be 'from_dtype' or a list of columns, got {selected!r}.")
+            return np.array([column.is_categorical for column in columns])
+        selected = np.asarray(selected)
+        if selected.dtype == bool:
+            if selected.shape != (len(columns),):
+                raise ValueError(
+                    f"categorical_features must have {len(columns)} entries if it is a mask, got {selected!r}."
+                )
+            return selected
         names = [column.name for column in columns]
         mask = np.zeros(len(columns), bool)
-        for each in chosen.tolist():
-            if each in names:
-                mask[names.index(each)] = True
-            elif isinstance(each, int) and -len(columns) <= each < len(columns):
-                mask[each] = True
+        for item in selected.tolist():
+            if item in names:
+                mask[names.index(item)] = True
+            elif isinstance(item, int) and -len(columns) <= item < len(columns):
+                mask[item] = True
             else:
-                raise ValueError(f"categorical_features has {each!r}, which is no column of X; those are {names}.")
+                raise ValueError(
+                    f"categorical_features contains {item!r}, which is not a column of X. The columns are {names}."
+                )
         return mask
 
-    def _labels(self, columns):
-        return [
-            column.labels() for column, is_category in zip(columns, self.is_categorical_, strict=True) if is_category
-        ]
-
-    def _matrix(self, columns, categories):
-        """The columns of the matrix before they are scaled."""
-        numeric = [column for column, is_category in zip(columns, self.is_categorical_, strict=True) if not is_category]
-        n_samples = len(categories[0].index if categories else numeric[0].numbers())
+    def _matrix(self, numeric, categorical):
+        """The matrix before scaling."""
+        n_samples = len(categorical[0].codes if categorical else numeric[0].to_floats())
         matrix = np.empty((n_samples, len(self.origins_)), np.float32)
-        at = len(numeric)
+        start = len(numeric)
         for j, column in enumerate(numeric):
-            values = column.numbers()
+            values = column.to_floats()
             matrix[:, j] = np.clip(values, -_LARGEST, _LARGEST)
-            if self._missing[j]:
-                matrix[:, at] = np.isnan(values)
-                at += 1
-        for labels, levels, n in zip(categories, self._levels, self._n_levels, strict=True):
-            # the last entry is that of missing values, whose index is -1
-            codes = np.array([*(levels.get(name, -1) for name in labels.names), -1])[labels.index]
+            if self._has_indicator[j]:
+                matrix[:, start] = np.isnan(values)
+                start += 1
+        for column, positions, n in zip(categorical, self._positions, self._n_positions, strict=True):
+            # the last entry is for missing values, whose code is -1
+            index = np.array([*(positions.get(category, -1) for category in column.categories), -1])[column.codes]
             if n > 2:
-                for rows in blocks(matrix):
-                    matrix[rows, at : at + n] = codes[rows, None] == np.arange(n)
-                at += n
+                for rows in row_blocks(matrix):
+                    matrix[rows, start : start + n] = index[rows, None] == np.arange(n)
+                start += n
             else:
-                matrix[:, at] = np.where(codes < 0, 0, 2 * codes - 1) if n == 2 else 0
-                at += 1
+                matrix[:, start] = np.where(index < 0, 0, 2 * index - 1) if n == 2 else 0
+                start += 1
         return matrix
 
     def __sklearn_tags__(self) -> Tags:
@@ -313,7 +326,7 @@ def _has_gaps(values):
 
 
 def _check_size(X):
-    """Refuse a sparse matrix whose dense copy would be too large."""
+    """Raise an error if the dense copy of a sparse matrix would be too large."""
     n_bytes = 4 * X.shape[0] * X.shape[1]
     if sparse.issparse(X) and n_bytes > _MAX_DENSE_BYTES:
         raise ValueError(
@@ -323,8 +336,8 @@ def _check_size(X):
         )
 
 
-def _levels(index, names, weight):
-    """The number of each level, from the most frequent to the rarest; the rarest of many share the last."""
-    counts = np.bincount(index + 1, weight, minlength=len(names) + 1)[1:]
-    found = sorted((k for k in range(len(names)) if counts[k] > 0), key=lambda k: (-counts[k], names[k]))
-    return {names[k]: min(number, _MAX_LEVELS - 1) for number, k in enumerate(found)}
+def _positions_by_frequency(codes, categories, weight):
+    """Position of each category's one-hot column, by decreasing frequency; the rare categories share the last one."""
+    counts = np.bincount(codes + 1, weight, minlength=len(categories) + 1)[1:]
+    known = sorted((k for k in range(len(categories)) if counts[k] > 0), key=lambda k: (-counts[k], categories[k]))
+    return {categories[k]: min(position, _MAX_CATEGORIES - 1) for position, k in enumerate(known)}

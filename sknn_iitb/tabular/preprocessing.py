@@ -1,4 +1,4 @@
-"""Transformers of columns of numbers, each of which can be used alone."""
+"""Transformers for numeric columns: a robust scaler and a piecewise linear encoding."""
 
 import numbers
 from collections.abc import Iterator
@@ -18,87 +18,107 @@ from sklearn.utils.validation import (
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import as_numpy
 
-__all__ = ["MAX_BINS", "PiecewiseLinearEncoder", "RobustSmoothScaler", "blocks", "counted"]
+__all__ = ["MAX_BINS", "PiecewiseLinearEncoder", "RobustSmoothScaler", "row_blocks", "rows_with_weight"]
 
-# the most pieces of a column: a net has a weight for each piece and neuron
+# maximum number of bins per column: a network has a weight for each bin and neuron
 MAX_BINS = 1024
-# entries of a matrix that are worked on at a time: intermediate results stay small
+# number of matrix entries to process at a time, which keeps intermediate arrays small
 _BLOCK = 2**17
 
 
 def _checked(transformer, X, **options):
-    """X as a matrix of floats."""
+    """Validate X as a float matrix."""
     X = as_numpy(X)
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":  # NumPy converts times to numbers
-        raise ValueError("X contains dates or times. Convert them to numbers, such as days since a date or the hour.")
+        raise ValueError(
+            "X contains dates or times. Convert them to numbers, such as days since a date or the hour of the day."
+        )
     return validate_data(transformer, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", **options)
 
 
-def blocks(matrix: Array) -> Iterator[slice]:
-    """Slices of the rows of a matrix, for work in place."""
+def row_blocks(matrix: Array) -> Iterator[slice]:
+    """Slices that divide the rows of a matrix into small blocks, for in-place operations."""
     return gen_batches(len(matrix), max(1, _BLOCK // max(1, matrix.shape[1])))
 
 
-def counted(X: Array, sample_weight: ArrayLike | None) -> tuple[Array, Array]:
-    """The rows that count, and their weights.
+def rows_with_weight(n_samples: int, sample_weight: ArrayLike | None) -> tuple[Array, Array]:
+    """Indices of the rows with nonzero weight, and their weights.
 
     Parameters
     ----------
-    X : ndarray
+    n_samples : int
     sample_weight : array-like of shape (n_samples,) or None
 
     Returns
     -------
-    X : ndarray
+    rows : ndarray of int64
     weight : ndarray of float64
+
+    Raises
+    ------
+    ValueError
+        If the weights are negative, or all zero, or not one per sample.
     """
+    rows = np.arange(n_samples)
     if sample_weight is None:
-        return X, np.ones(len(X))
-    weight = _check_sample_weight(as_numpy(sample_weight), X, dtype=np.float64, ensure_non_negative=True)
-    if not weight.any():  # newer versions of scikit-learn have said so above
+        return rows, np.ones(n_samples)
+    weight = _check_sample_weight(as_numpy(sample_weight), rows, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():  # newer versions of scikit-learn have raised already
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    return (X, weight) if weight.all() else (X[weight > 0], weight[weight > 0])
+    return (rows, weight) if weight.all() else (rows[weight > 0], weight[weight > 0])
 
 
-def _quantiles(x, weight, shares):
-    """The least of the sorted numbers that have such shares of the weight up to them; between two, their mean.
+def _quantiles(x, weight, probabilities):
+    """Weighted quantiles: the inverse of the empirical distribution function, averaged at its steps.
 
-    They are those of the repeated numbers where weights are whole, and do not depend on the weights' scale. Without
-    weights they are NumPy's "averaged_inverted_cdf", which overflows for the largest numbers and rounds in float32.
+    Integer weights give the quantiles of the repeated numbers, and the scale of the weights does not matter. Without
+    weights, they equal those of NumPy's method "averaged_inverted_cdf", which is not used because it overflows for the
+    largest numbers and rounds in float32.
     """
     last = len(x) - 1
-    if np.all(weight == weight[0]):  # no need to sort all of them
-        goals = np.asarray(shares) * len(x)
-        low, high = np.ceil(goals).astype(int) - 1, np.floor(goals).astype(int)
+    if np.all(weight == weight[0]):  # a partial sort is enough
+        positions = np.asarray(probabilities) * len(x)
+        low, high = np.ceil(positions).astype(int) - 1, np.floor(positions).astype(int)
         low, high = np.maximum(low, 0), np.minimum(high, last)
         x = np.partition(x, np.union1d(low, high)) if low.size else x
     else:
         order = np.argsort(x, kind="stable")
-        x, mass = x[order], np.cumsum(weight[order])
-        goals = np.asarray(shares) * mass[-1]
-        low, high = (np.minimum(np.searchsorted(mass, goals, side), last) for side in ("left", "right"))
+        x, cumulative = x[order], np.cumsum(weight[order])
+        positions = np.asarray(probabilities) * cumulative[-1]
+        low, high = (np.minimum(np.searchsorted(cumulative, positions, side), last) for side in ("left", "right"))
     return np.where(low == high, x[low], x[low] / 2 + x[high] / 2)
 
 
 class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Scale columns by their middle half, and draw far values in smoothly.
+    """Scale each column by its interquartile range and clip outliers smoothly.
 
-    ``z = (x - median) / (q75 - q25)``, then ``z / sqrt(1 + (z / limit)**2)``, which is z for small z and never beyond
-    `limit`. Where the quartiles are equal, half the range takes the place of their difference; a constant column
-    becomes 0. (Holzmueller, Grinsztajn and Steinwart, arXiv:2407.04491, section 3.)
+    Compute ``z = (x - median) / (q75 - q25)``, then ``z / sqrt(1 + (z / limit)**2)``, which is close to z for small z
+    and never exceeds `limit` in absolute value [1]_. If the quartiles are equal, half the range of the column replaces
+    their difference. A constant column becomes 0.
 
     Parameters
     ----------
     limit : float, default=3.0
-        What no value exceeds.
+        Bound on the absolute value of the scaled data.
 
     Attributes
     ----------
-    center_, scale_ : ndarray of shape (n_features,)
-        The medians, and what the differences from them are divided by; inf for constant columns.
+    center_ : ndarray of shape (n_features,)
+        Median of each column.
+
+    scale_ : ndarray of shape (n_features,)
+        Interquartile range of each column, or half its range; inf for constant columns.
+
     n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        If X has names.
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features. Only defined if X has feature names that are all strings.
+
+    References
+    ----------
+    .. [1] D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on
+       Tabular Data", arXiv:2407.04491, 2024, section 3.
 
     Examples
     --------
@@ -116,14 +136,14 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.limit = limit
 
     def fit(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Find medians and quartiles; NaN is left out.
+        """Compute the medians and quartiles, ignoring NaN.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
         y : ignored
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each sample counts; a weight of 2 is two samples, one of 0 is none.
+            Sample weights >= 0. A sample of weight 2 counts as two samples, and one of weight 0 is ignored.
 
         Returns
         -------
@@ -132,12 +152,12 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `limit` is not a positive number, or X has infinite values.
+            If `limit` is not a positive number, or X contains infinite values.
         """
         if not isinstance(self.limit, numbers.Real) or not self.limit > 0:
-            raise ValueError(f"limit must be a number above 0, got {self.limit!r}.")
+            raise ValueError(f"limit must be a positive number, got {self.limit!r}.")
         X = _checked(self, X)
-        rows, weight = counted(np.arange(len(X)), sample_weight)
+        rows, weight = rows_with_weight(len(X), sample_weight)
         self.center_, self.scale_ = np.zeros(X.shape[1]), np.full(X.shape[1], np.inf)
         largest = np.finfo(np.float64).max / 2
         for j in range(X.shape[1]):
@@ -147,14 +167,14 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             if x.size == 0 or x.min() == x.max():
                 self.center_[j] = x[0] if x.size else 0.0
                 continue
-            # of halves, for a difference of large numbers may overflow
+            # halved, because the difference of two large numbers may overflow
             low, middle, high = _quantiles(x / 2, weight[known], [0.25, 0.5, 0.75])
             self.center_[j] = 2 * middle
             self.scale_[j] = 2 * min(high - low, largest) if high > low else x.max() / 2 - x.min() / 2
         return self
 
     def transform(self, X: MatrixLike) -> Array:
-        """Scale; NaN remains NaN.
+        """Scale the columns; NaN remains NaN.
 
         Parameters
         ----------
@@ -163,28 +183,28 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         Z : ndarray of shape (n_samples, n_features)
-            float32 if X is, else float64.
+            float32 if X is float32, else float64.
         """
         check_is_fitted(self)
         X = _checked(self, X, reset=False, copy=True)
-        for rows in blocks(X):
+        for rows in row_blocks(X):
             self.scale(X[rows])
         return X
 
     def scale(self, X: Array) -> None:
-        """Scale a matrix of floats in place, without a check.
+        """Scale a float matrix in place, without validation.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
         """
-        # halves here too; and no scale may become zero in X's type
+        # halved as in `fit`; the scale must not round to zero in the type of X
         halves = np.maximum((self.scale_ / 2).astype(X.dtype), np.finfo(X.dtype).tiny)
         with np.errstate(over="ignore"):
             X /= 2
             X -= (self.center_ / 2).astype(X.dtype)
             X /= halves
-            np.clip(X, -1e6, 1e6, out=X)  # a square beyond that may overflow, and it makes no difference
+            np.clip(X, -1e6, 1e6, out=X)  # larger squares may overflow, and the result is the same
             X /= np.sqrt(1 + (X / X.dtype.type(self.limit)) ** 2)
 
     def __sklearn_tags__(self) -> Tags:
@@ -195,24 +215,32 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
-    """Cut the range of each column into pieces of about as many samples, with a column for each.
+    """Divide each column into quantile bins and encode it as one feature per bin.
 
-    A piece from a to b is -1 for numbers below a, 1 for those above b, and ``2 (x - a) / (b - a) - 1`` between, so a
-    linear function of the pieces is a piecewise linear function of x. (Gorishniy, Rubachev and Babenko,
-    arXiv:2203.05556, section 3.2, there from 0 to 1.)
+    The feature of the bin from a to b is -1 for x below a, 1 for x above b, and ``2 (x - a) / (b - a) - 1`` in between.
+    A linear function of these features is a piecewise linear function of x. The encoding is that of [1]_, section 3.2,
+    with the range [-1, 1] instead of [0, 1].
 
     Parameters
     ----------
     n_bins : int, default=16
-        The most pieces of a column, at most 1024; those whose ends are equal are left out, and so are constant columns.
+        Maximum number of bins per column, at most 1024. Bins of zero width are omitted, and so are constant columns.
 
     Attributes
     ----------
     edges_ : list of ndarray
-        Where the pieces of each column begin, and where the last one ends.
+        Edges of the bins of each column, in increasing order; empty for omitted columns.
+
     n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        If X has names.
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features. Only defined if X has feature names that are all strings.
+
+    References
+    ----------
+    .. [1] Y. Gorishniy, I. Rubachev and A. Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning",
+       arXiv:2203.05556, 2022.
 
     Examples
     --------
@@ -230,14 +258,14 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         self.n_bins = n_bins
 
     def fit(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Find where the pieces end; NaN is left out.
+        """Compute the bin edges, ignoring NaN.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
         y : ignored
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each sample counts; a weight of 2 is two samples, one of 0 is none.
+            Sample weights >= 0. A sample of weight 2 counts as two samples, and one of weight 0 is ignored.
 
         Returns
         -------
@@ -246,25 +274,25 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `n_bins` is not a whole number from 1 to 1024, or X has infinite values.
+            If `n_bins` is not an integer from 1 to 1024, or X contains infinite values.
         """
         if not isinstance(self.n_bins, numbers.Integral) or not 1 <= self.n_bins <= MAX_BINS:
-            raise ValueError(f"n_bins must be a whole number from 1 to {MAX_BINS}, got {self.n_bins!r}.")
+            raise ValueError(f"n_bins must be an integer from 1 to {MAX_BINS}, got {self.n_bins!r}.")
         X = _checked(self, X)
-        rows, weight = counted(np.arange(len(X)), sample_weight)
-        shares = np.arange(1, self.n_bins) / self.n_bins
+        rows, weight = rows_with_weight(len(X), sample_weight)
+        probabilities = np.arange(1, self.n_bins) / self.n_bins
         self.edges_ = []
         for j in range(X.shape[1]):
             x = X[rows, j]
             known = ~np.isnan(x)
-            inner = _quantiles(x[known], weight[known], shares) if known.any() else x[:0]
+            inner = _quantiles(x[known], weight[known], probabilities) if known.any() else x[:0]
             ends = [x[known].min(), x[known].max()] if known.any() else []
             edges = np.unique(np.concatenate([inner, ends]).astype(X.dtype))
             self.edges_.append(edges if len(edges) > 1 else edges[:0])
         return self
 
     def transform(self, X: MatrixLike) -> Array:
-        """The pieces of all columns, one column after the other; NaN remains NaN.
+        """Encode the columns one after the other; NaN remains NaN.
 
         Parameters
         ----------
@@ -272,28 +300,28 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        Z : ndarray of shape (n_samples, n_pieces)
-            From -1 to 1; float32 if X is, else float64.
+        Z : ndarray of shape (n_samples, n_features_out)
+            One feature per bin, from -1 to 1. float32 if X is float32, else float64.
         """
         check_is_fitted(self)
         X = _checked(self, X, reset=False)
-        pieces = [np.empty((len(X), 0), X.dtype)]
+        features = [np.empty((len(X), 0), X.dtype)]
         for x, edges in zip(X.T, self.edges_, strict=True):
             if edges.size:
-                # of halves, for a difference of large numbers may overflow
+                # halved, because the difference of two large numbers may overflow
                 low = edges[:-1] / 2
                 width = np.maximum(edges[1:] / 2 - low, np.finfo(X.dtype).tiny)
                 with np.errstate(over="ignore"):
-                    pieces.append(2 * np.clip((x[:, None] / 2 - low) / width, 0, 1) - 1)
-        return np.hstack(pieces).astype(X.dtype, copy=False)
+                    features.append(2 * np.clip((x[:, None] / 2 - low) / width, 0, 1) - 1)
+        return np.hstack(features).astype(X.dtype, copy=False)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
-        """Names of the pieces: that of the column, and a number.
+        """Names of the output features: the name of the column and the number of the bin.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            The columns' names, if `fit` has seen none.
+            Column names to use if `fit` has not seen any.
 
         Returns
         -------

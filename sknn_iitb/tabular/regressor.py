@@ -1,4 +1,6 @@
-"""The regressor for tables as they come."""
+"""The regressor for raw tables."""
+
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,7 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._engine.targets import NumberTargets
 from sknn_iitb._registry import Kernel, one_of
-from sknn_iitb._typing import RandomState, Splitter
+from sknn_iitb._typing import Array, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import ACTIVATIONS, Activation
 from sknn_iitb.losses import LOSSES, Quantile
 from sknn_iitb.optimizers import Optimizer
@@ -21,63 +23,111 @@ __all__ = ["TabularMLPRegressor"]
 
 
 class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
-    """A few small nets for a table as it comes, averaged: a regressor that needs no preprocessing.
+    """Ensemble of neural networks for regression on raw tables.
 
-    As :class:`TabularMLPClassifier`; y may be of any scale, and predictions stay within the range that was seen.
+    Categories, missing values and numbers of any scale are encoded by :class:`TableEncoder`. Each member trains on a
+    different subset of the samples and keeps the weights of its best epoch on the held-out rest. Predictions are
+    averaged over the members. They stay within the range of y in the training data, which may have any scale.
+
+    The members are trained with the RealMLP-TD-S recipe [1]_: a learned scaling factor for each column, separate
+    learning rates for scaling factors, weights and biases, Adam with a small `beta_2`, and a cyclic learning rate.
 
     Parameters
     ----------
-    preset : {"fast", "default", "best"}, default="default"
-        How many nets, and how long they learn.
-    metric : {"rmse", "mae"}, default="rmse"
-        What is minimised, and what the best epoch is best at.
-    n_estimators : int, default=None
-        Nets; None for the preset's.
+    preset : {'fast', 'default', 'best'}, default='default'
+        Number of members and epochs: 'fast' trains fastest, 'best' is the most accurate.
+
+    metric : {'rmse', 'mae'}, default='rmse'
+        Error that training minimizes and that determines the best epoch.
+
+    n_estimators : int or None, default=None
+        Number of members. None uses the number of the preset.
+
     hidden_layer_sizes : array-like of int, default=(128, 128, 128)
-    activation : str or Activation, default=None
-        None for "mish".
-    n_bins : int, default=16
-        Pieces that three of four nets see of each column of numbers, besides the number, at most 1024; None for no
-        pieces.
-    dropout : float, default=0.0
-        The share of the neurons that is left out in training.
-    solver : str or Optimizer, default=None
-        Any first-order one; None for ``Adam(beta_2=0.95)``.
-    learning_rate : str or Schedule, default=None
-        None for "coslog".
-    learning_rate_init : float, default=None
-        The highest rate; None for 0.15.
-    max_iter : int, default=None
-        Epochs; None for the preset's, times the root of 4,000 / n_samples if there are more.
+        Number of neurons in each hidden layer.
+
+    activation : str, Activation or None, default=None
+        Activation function of the hidden layers: a name, or an object of :mod:`sknn_iitb.activations`. None uses
+        'mish'.
+
+    n_bins : int or None, default=16
+        Maximum number of bins per numeric column, at most 1024. Three of four members receive the
+        :class:`PiecewiseLinearEncoder` features of these bins in addition to the columns. None disables the bins.
+
+    dropout : float in [0, 1), default=0.0
+        Fraction of the neurons of each hidden layer that is dropped at random in each training step.
+
+    solver : str, Optimizer or None, default=None
+        First-order optimizer: a name, or an object of :mod:`sknn_iitb.optimizers`. None uses ``Adam(beta_2=0.95)``.
+
+    learning_rate : str, Schedule or None, default=None
+        Learning rate schedule: a name, or an object of :mod:`sknn_iitb.schedules`. None uses 'coslog'.
+
+    learning_rate_init : float or None, default=None
+        Maximum learning rate, which the schedule scales. None uses 0.15.
+
+    max_iter : int or None, default=None
+        Number of epochs of each member. None uses the number of the preset, multiplied by sqrt(4,000 / n_samples) if
+        there are more than 4,000 samples.
+
     batch_size : int, default=256
-    categorical_features : "from_dtype" or array-like, default="from_dtype"
-        Which columns are categories: see :class:`TableEncoder`.
-    validation_fraction : float or CV splitter, default=0.2
-        Share of the samples that each member holds out to choose its best epoch. If ``1 / validation_fraction`` is a
-        whole number, the held-out samples are the folds of a cross-validation; otherwise each member has a random
+        Number of samples per update.
+
+    categorical_features : 'from_dtype', array-like or None, default='from_dtype'
+        Columns to treat as categorical, as in :class:`TableEncoder`.
+
+    validation_fraction : float in (0, 1) or CV splitter, default=0.2
+        Fraction of the samples that each member holds out to select its best epoch. If ``1 / validation_fraction`` is
+        an integer, the held-out samples are the folds of a cross-validation; otherwise each member has a random
         split of that size. Splits keep the `groups` passed to `fit` together.
-    quantiles : array-like of float, default=None
-        What `predict_quantiles` is to predict, increasing; nets of their own are trained for them.
-    max_time : float, default=None
-        Seconds, after which the best so far is returned.
-    random_state : int, RandomState or None, default=None
-    n_jobs : int, default=None
-        Nets that are trained, and that predict, at a time, in threads.
-    verbose : int, default=0
-        1 keeps one line up to date; 2 prints a line for each epoch.
+        With a splitter, the members use its splits in turn.
+
+    quantiles : array-like of float or None, default=None
+        Increasing quantiles for `predict_quantiles`, such as ``[0.1, 0.5, 0.9]``. They are predicted by a second
+        ensemble.
+
+    max_time : float or None, default=None
+        Time limit of `fit` in seconds. When it is reached, training stops and the best weights so far are kept.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial weights, the validation splits and the order of the samples. Pass an int for reproducible
+        results.
+
+    n_jobs : int or None, default=None
+        Number of members to train or evaluate in parallel, in threads.
+
+    verbose : bool or int, default=0
+        If True or 1, show progress as a live line in a terminal or a notebook, and as one line per epoch elsewhere. If
+        greater than 1, always print one line per epoch.
 
     Attributes
     ----------
     encoder_ : TableEncoder
+        Fitted encoder of the table.
+
     members_ : list
-        The nets.
+        Trained members.
+
     quantile_members_ : list
-        Those for quantiles, if there are any.
+        Trained members for `quantiles`. Only defined if `quantiles` is set.
+
     n_iter_ : int
-        Epochs of the longest training.
+        Maximum number of epochs over the members.
+
     n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        If X has names.
+        Number of columns of the table.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns. Only defined if X has column names that are all strings.
+
+    See Also
+    --------
+    TabularMLPClassifier : The same ensemble for classification.
+
+    References
+    ----------
+    .. [1] D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on
+       Tabular Data", arXiv:2407.04491, 2024.
 
     Examples
     --------
@@ -88,7 +138,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     True
     """
 
-    _parameter_constraints = {
+    quantile_members_: list[Any]
+
+    _parameter_constraints: dict = {
         **BaseTabularMLP._parameter_constraints,
         "metric": [one_of(REGRESSOR_METRICS)],
         "quantiles": ["array-like", None],
@@ -142,16 +194,20 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def partial_fit(self, X, y, sample_weight=None):
-        """Go on training: an epoch for all nets on these samples, at 0.03 of the highest rate.
+    def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train each member for one more epoch on these samples, at 0.03 times the maximum learning rate.
 
-        Scales and levels stay as they are, that of y and its range too. The first call, without a `fit` before, is one.
+        The scales and categories of X and the scale and range of y stay the same. Without a previous fit, the call is
+        equivalent to `fit`.
 
         Parameters
         ----------
         X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
+            Raw table, with the columns passed to `fit`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target values.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0.
 
         Returns
         -------
@@ -160,7 +216,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Raises
         ------
         ValueError
-            As :meth:`fit`. The estimator stays as it was.
+            As in :meth:`fit`. The estimator is then unchanged.
         """
         if not hasattr(self, "members_"):
             return self.fit(X, y, sample_weight)
@@ -186,9 +242,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
     def _check_quantiles(self):
         if self._quantile_list() != self._fitted_quantiles:
-            raise ValueError(f"quantiles={self.quantiles!r} was set after fit, which has to be called again for it.")
+            raise ValueError(f"quantiles={self.quantiles!r} was set after fit. Call fit again to use it.")
         if self.quantiles is not None and not self.quantile_members_:
-            raise ValueError("fit was interrupted before a network for `quantiles` was trained; call it again.")
+            raise ValueError("fit was interrupted before a member for `quantiles` was trained. Call fit again.")
 
     def _goals(self):
         goals = super()._goals()
@@ -207,14 +263,15 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     def _scaled(self, Y, weight, training):
         if training:
             share = np.full(len(Y), 1 / len(Y)) if weight is None else weight / weight.sum()
-            # sizes near 1, for squares may overflow
+            # divided by the largest value, because squares may overflow
             largest = np.maximum(abs(Y).max(axis=0), 1e-300)
             self._mean = share @ Y
             spread = np.sqrt(share @ (Y / largest - self._mean / largest) ** 2) * largest
             self._scale = np.where(spread > 0, spread, 1.0)
             self._range = Y.min(axis=0), Y.max(axis=0)
         elif Y.shape[1] != len(self._scale):
-            raise ValueError(f"y has {Y.shape[1]} outputs, the estimator was fitted with {len(self._scale)}.")
+            found, fitted = Y.shape[1], len(self._scale)
+            raise ValueError(f"y has {found} column{'s' * (found > 1)}, but the estimator was fitted with {fitted}.")
         return np.ascontiguousarray((Y / self._scale - self._mean / self._scale).astype(np.float32))
 
     def _strata(self, Y):
@@ -223,8 +280,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     def _weigh(self, y, weight, training):
         return weight
 
-    def predict(self, X):
-        """Predictions, averaged over the members.
+    def predict(self, X: MatrixLike) -> Array:
+        """Predict target values, averaged over the members.
 
         Parameters
         ----------
@@ -238,13 +295,13 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         return self._targets.one(y)
 
     def _predicted(self, Z):
-        """What is predicted of the encoded table, as numbers."""
+        """Mean predictions for an encoded table."""
         mean = np.mean([score.astype(np.float64) for score in self._scores(Z)], axis=0)
         return np.clip(mean * self._scale + self._mean, *self._range)
 
     @available_if(lambda self: self.quantiles is not None)
-    def predict_quantiles(self, X):
-        """The `quantiles`, averaged over their members.
+    def predict_quantiles(self, X: MatrixLike) -> Array:
+        """Predict the `quantiles`, averaged over their members.
 
         Parameters
         ----------
@@ -253,7 +310,12 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Returns
         -------
         y : ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
-            They do not cross.
+            Quantiles in the order of `quantiles`. They do not cross.
+
+        Raises
+        ------
+        ValueError
+            If X cannot be used, or if `quantiles` was changed after `fit`.
         """
         check_is_fitted(self)
         self._check_quantiles()
