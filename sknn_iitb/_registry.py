@@ -1,4 +1,4 @@
-"""Components and their registries: a component is a small parameter object that is found by name."""
+"""Components, which are small parameter objects, and the registries that find them by name."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ __all__ = ["Component", "Custom", "Kernel", "Registry", "one_of", "parameter_def
 
 _Class = TypeVar("_Class", bound=type)
 
-# a function for the compiler, or for NumPy in schedules: its family says which arguments it gets
+# a function for the compiler, or for NumPy in schedules; its family determines its arguments
 Kernel = Callable[..., Any]
 
 
@@ -29,26 +29,26 @@ def parameter_defaults(cls: type) -> dict[str, Any]:
 
 
 def one_of(names: Iterable[str]) -> StrOptions:
-    """The constraint of a parameter that is one of such names; an error has them in this order."""
+    """The constraint of a parameter to one of `names`; errors list them in this order."""
     constraint = StrOptions(set(names))
     constraint.options = list(names)
     return constraint
 
 
 class Component(BaseEstimator):
-    """A replaceable piece of a network with its hyperparameters; fitting never modifies it.
+    """Base of all components: a function with its hyperparameters, which fitting never modifies.
 
     Attributes
     ----------
     names : tuple of str
-        The names by which an estimator's parameter selects the component, as given to :meth:`Registry.add`.
+        The names that select the component in an estimator's parameter, as passed to :meth:`Registry.add`.
     """
 
     names: tuple[str, ...] = ()
     _parameter_constraints: dict[str, list[Any]] = {}
 
     def hyper(self) -> tuple[float, ...]:
-        """Hyperparameters as the compiled function reads them, in the order it states."""
+        """Hyperparameters in the order in which the compiled function reads them."""
         return ()
 
     def hyper_array(self, dtype: DTypeLike) -> NDArray[Any]:
@@ -56,12 +56,12 @@ class Component(BaseEstimator):
         return np.array(self.hyper(), dtype=dtype)
 
     def validate(self) -> None:
-        """Raise `InvalidParameterError`, a ValueError, if a hyperparameter is out of its range."""
+        """Raise `InvalidParameterError`, a ValueError, if a hyperparameter is out of range."""
         validate_parameter_constraints(self._parameter_constraints, self.get_params(deep=False), type(self).__name__)
 
 
 class Custom:
-    """Mix-in of the components that wrap a user's function; `form` shows the arguments it must take."""
+    """Mixin for components that wrap a custom function; `form` shows the arguments that it must take."""
 
     form: str = "f()"
 
@@ -84,11 +84,11 @@ class Registry:
     Parameters
     ----------
     parameter : str
-        The estimators' parameter that chooses among the components.
+        The estimators' parameter that selects the component.
     base : type
         The base class of the components.
     custom : type or None
-        The component that wraps a user's function, constructed as ``custom(function)``; None if there is none.
+        The component that wraps a custom function, constructed as ``custom(function)``; None if there is none.
     """
 
     def __init__(self, parameter: str, base: type, custom: type | None = None) -> None:
@@ -108,37 +108,37 @@ class Registry:
         return name in self._classes
 
     def add(self, *names: str) -> Callable[[_Class], _Class]:
-        """Enter a class under these names, the first being its own and the others aliases; a decorator."""
+        """Decorator that registers a class under its name, the first one, and aliases."""
 
-        def enter(cls: _Class) -> _Class:
+        def register(cls: _Class) -> _Class:
             for name in names:
                 if name in self._classes:
-                    raise ValueError(f"{self.parameter}: {name!r} is registered already")
+                    raise ValueError(f"{self.parameter}: {name!r} is already registered")
                 self._classes[name] = cls
             cls.names = names
             return cls
 
-        return enter
+        return register
 
     def names(self, condition: Callable[[Any], bool] = lambda cls: True) -> list[str]:
-        """All names, aliases included, of the classes that fulfil `condition`."""
+        """All names, aliases included, of the classes that satisfy `condition`."""
         return [name for name, cls in self._classes.items() if condition(cls)]
 
     def constraint(self, condition: Callable[[Any], bool] = lambda cls: True) -> list[Any]:
-        """What scikit-learn's parameter validation accepts for this family."""
+        """The constraint for scikit-learn's parameter validation."""
         return [one_of(self.names(condition)), self.base] + ([callable] if self.custom else [])
 
     def resolve(self, value: Any, flat: dict[str, Any] | None = None) -> Any:
-        """Turn a name, a component or a user's function into a validated component.
+        """Turn a name, a component or a custom function into a validated component.
 
         Parameters
         ----------
         value : str, component or callable
         flat : dict, optional
-            Parameters for a component that is given by name.
+            Parameters of a component given by name.
         """
         if isinstance(value, self.base):
-            component = deepcopy(value)  # a fitted net stays what it is, whatever becomes of the user's object
+            component = deepcopy(value)  # later changes to the user's object must not affect a fitted network
         elif isinstance(value, str):
             cls = self._classes[value]
             component = cls(**(flat or {}))

@@ -1,7 +1,7 @@
-"""Losses that tie the outputs of a row together, as softmax does: loops over a batch.
+"""Losses that couple the outputs of a row, as softmax does: loops over a batch.
 
-``groups`` says where the outputs begin that belong together: several targets have a softmax each. Losses of softmax
-take raw scores.
+``groups`` holds the bounds of the output groups: with several targets, each has its own softmax. Losses of softmax take
+raw scores.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ def exponentials(score, out, groups):
                     largest = score[i, j]
             for j in range(groups[b], groups[b + 1]):
                 out[i, j] = score[i, j] - largest
-    flat = vector_at(out, 0, out.size)  # rows are short: exp is vector code only over all of them
+    flat = vector_at(out, 0, out.size)  # rows are short: exp vectorizes only over all of them
     for i in range(flat.size):
         flat[i] = exp(flat[i])
 
@@ -87,7 +87,7 @@ def softmax_focal(score, target, weight, gradient, hyper, groups):
             row, inner = zero, zero
             for j in range(g.size):
                 if y[j] > 0:
-                    # the minimum changes nothing, but keeps a compiler from adding log_mass to a large score first
+                    # the minimum changes nothing, but keeps the compiler from adding log_mass to a large score first
                     p, log_p = g[j] / mass, min(z[j] - largest, zero) - log_mass
                     q = (mass - g[j]) / mass
                     unsure = q**focus

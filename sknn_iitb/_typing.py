@@ -1,4 +1,4 @@
-"""Types that the annotations of the public interface share."""
+"""Types shared by the annotations of the public interface."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Protocol
@@ -10,7 +10,7 @@ __all__ = ["Array", "ArrayOrList", "ClassWeight", "MatrixLike", "RandomState", "
 
 Array = NDArray[Any]
 
-# an array, except for y with several columns of classes; a union with `list` would have every user tell them apart
+# an array, or a list for y with several columns of classes; a union would make every user narrow the type
 ArrayOrList = Array | Any
 
 RandomState = int | np.random.RandomState | None
@@ -19,14 +19,14 @@ ClassWeight = Mapping[Any, float] | Literal["balanced"] | None
 
 
 class SparseMatrix(Protocol):
-    """A sparse matrix or array of SciPy, which has no types of its own."""
+    """A sparse matrix or array of SciPy, which has no type annotations."""
 
     def tocsr(self, copy: bool = False) -> Any:
-        """The same in compressed sparse row format."""
+        """Convert to compressed sparse row format."""
         ...
 
 
-# a data frame has `__array__`, and so is array-like
+# a data frame has `__array__`, so it is array-like
 MatrixLike = ArrayLike | SparseMatrix
 
 

@@ -1,10 +1,10 @@
-"""Activation functions: what a neuron makes of the weighted sum of its inputs.
+"""Activation functions, applied to the weighted sums of a layer's inputs.
 
-An activation is a function of a number: ``g(z)``, or ``g(z, parameter)``, returns the value and the derivative at z,
-for the two share their costly part. :func:`elementwise` makes the loop over a layer of it, which is compiled. Float
-literals take the type of the data.
+An activation is a scalar function: ``g(z)`` or ``g(z, parameter)`` returns the value and the derivative at z together,
+because they share the costly part. :func:`elementwise` turns it into the compiled loop over a layer. Float literals
+take the type of the data.
 
-A user's own activation is a function ``g(z)`` of that form, given as ``activation=g``.
+A custom activation is a function ``g(z)`` of this form, passed as ``activation=g``.
 """
 
 from numbers import Real
@@ -45,10 +45,9 @@ class Activation(Component):
     Attributes
     ----------
     function : function
-        ``function(z, *hyperparameters)`` returns value and derivative; None for softmax, which is no function of a
-        number.
+        ``function(z, *hyperparameters)`` returns value and derivative; None for softmax, which is not elementwise.
     hidden, output : bool
-        Whether it may stand in a hidden layer, and whether it may be an estimator's ``output_activation``.
+        Whether it can be used in a hidden layer, and as an estimator's ``output_activation``.
     """
 
     function: Kernel | None = None
@@ -57,12 +56,12 @@ class Activation(Component):
 
 
 class CustomActivation(Custom, Activation):
-    """A user's activation function, in a hidden layer."""
+    """A custom activation function for hidden layers."""
 
     form = "g(z)"
 
 
-# rows shorter than this leave too many of their numbers to the scalar end of a vector loop
+# shorter rows leave too many numbers to the scalar remainder of a vectorized loop
 _LONG_ROW = 64
 
 
@@ -143,7 +142,7 @@ class ReLU(Activation):
 
 
 def _step(z):
-    value = 1.0 if z > 0.0 else (0.0 if z < 0.0 else z + 0.5)  # a NaN stays a NaN
+    value = 1.0 if z > 0.0 else (0.0 if z < 0.0 else z + 0.5)  # NaN remains NaN
     return value, 0.5 if abs(z) <= 1.0 else 0.0
 
 
@@ -151,9 +150,9 @@ def _step(z):
 class Step(Activation):
     """g(z) = (sign(z) + 1) / 2, so g(0) = 1/2.
 
-    Its derivative is 0, from which backpropagation learns nothing. Training takes the slope of the straight line
-    that joins the two levels instead, 1/2 where abs(z) <= 1 and 0 elsewhere: the straight-through estimator with
-    saturation (Bengio, Leonard and Courville, arXiv:1308.3432; Hubara et al., arXiv:1602.02830, eq. 4).
+    Its derivative is 0, so backpropagation would learn nothing. Training instead uses the slope of a straight line
+    between the two levels, 1/2 where abs(z) <= 1 and 0 elsewhere: the straight-through estimator with saturation
+    (Bengio, Leonard and Courville, arXiv:1308.3432; Hubara et al., arXiv:1602.02830, eq. 4).
     """
 
     function: Kernel = staticmethod(_step)
@@ -230,8 +229,8 @@ class CELU(Activation):
 
 
 def _gelu(z):
-    # By the tail of |z|: z P(Z <= z) = max(z, 0) - |z| P(Z > |z|), and the slope likewise. Beyond 100 the bell is 0 to
-    # rounding but not exactly, and its product with a large z would show.
+    # From the tail of |z|: z P(Z <= z) = max(z, 0) - |z| P(Z > |z|), and the slope likewise. Beyond 100 the bell is
+    # negligible but not exactly 0, so its product with a large z would not be.
     size = abs(z)
     size = 100.0 if size > 100.0 else size
     bell = exp(-0.5 * size * size)
@@ -248,7 +247,7 @@ class GELU(Activation):
 
 
 def _silu(z):
-    z = -1000.0 if z < -1000.0 else z  # s is 0 to rounding there, but not exactly
+    z = -1000.0 if z < -1000.0 else z  # s is negligible there, but not exactly 0
     s = sigmoid(z)
     return z * s, s * (1.0 + z * (1.0 - s))
 
@@ -261,8 +260,8 @@ class SiLU(Activation):
 
 
 def _mish(z):
-    # tanh(log(1 + e)) = ((1 + e)**2 - 1) / ((1 + e)**2 + 1), and 1 to rounding beyond z = 20
-    z = -1000.0 if z < -1000.0 else z  # e is 0 to rounding there, but not exactly
+    # tanh(log(1 + e)) = ((1 + e)**2 - 1) / ((1 + e)**2 + 1), which rounds to 1 beyond z = 20
+    z = -1000.0 if z < -1000.0 else z  # e is negligible there, but not exactly 0
     near = 20.0 if z > 20.0 else z
     e = exp(near)
     n = e * (e + 2.0)
@@ -307,7 +306,7 @@ def _hard_sigmoid(z):
 
 @ACTIVATIONS.add("hard_sigmoid")
 class HardSigmoid(Activation):
-    """g(z) = z / 6 + 1/2, kept between 0 and 1."""
+    """g(z) = z / 6 + 1/2, clipped to [0, 1]."""
 
     function: Kernel = staticmethod(_hard_sigmoid)
 
@@ -318,7 +317,7 @@ def _hard_tanh(z):
 
 @ACTIVATIONS.add("hard_tanh")
 class HardTanh(Activation):
-    """g(z) = z, kept between -1 and 1."""
+    """g(z) = z, clipped to [-1, 1]."""
 
     function: Kernel = staticmethod(_hard_tanh)
 
@@ -330,7 +329,7 @@ def _exponential(z):
 
 @ACTIVATIONS.add("exponential", "exp")
 class Exponential(Activation):
-    """g(z) = e**z, for positive targets; an output only."""
+    """g(z) = e**z, for positive targets; output layer only."""
 
     function: Kernel = staticmethod(_exponential)
     hidden = False
@@ -339,9 +338,9 @@ class Exponential(Activation):
 
 @ACTIVATIONS.add("softmax")
 class Softmax(Activation):
-    """g(z)_i = e**z_i / sum_j e**z_j over the outputs of a row; an output only.
+    """g(z)_i = e**z_i / sum_j e**z_j over the outputs of a row; output layer only.
 
-    It belongs to a whole layer, not to a neuron: the losses apply it, with its full Jacobian.
+    It acts on a whole layer, not on single neurons: the losses apply it, with its full Jacobian.
     """
 
     hidden = False

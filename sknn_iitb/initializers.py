@@ -1,6 +1,6 @@
-"""Initializers: the weights before training.
+"""Initializers, which draw the weights before training.
 
-An initializer draws the weight matrix, of shape (fan_in, fan_out), and the biases of one layer after the other.
+An initializer draws the weight matrix, of shape (fan_in, fan_out), and the biases of each layer in turn.
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ class Initializer(Component):
         return self.weights(rng, fan_in, fan_out), np.zeros(fan_out)
 
     def weights(self, rng: np.random.RandomState, fan_in: int, fan_out: int) -> NDArray[Any]:
-        """Draw the weights of one layer whose biases start at zero."""
+        """Draw the weights of one layer; its biases start at zero."""
         raise NotImplementedError
 
 
@@ -58,7 +58,7 @@ INITIALIZERS: Registry = Registry("init", Initializer)
 
 @INITIALIZERS.add("auto")
 class Auto(Initializer):
-    """scikit-learn's: weights and biases uniform in +-sqrt(c / (fan_in + fan_out)), c = 2 for logistic, else 6."""
+    """As in scikit-learn: weights and biases uniform in +-sqrt(c / (fan_in + fan_out)), c = 2 for logistic, else 6."""
 
     def draw(self, rng: np.random.RandomState, fan_in: int, fan_out: int, activation: Any) -> Layer:
         bound = np.sqrt((2.0 if "logistic" in activation.names else 6.0) / (fan_in + fan_out))
@@ -131,7 +131,7 @@ class Orthogonal(Initializer):
 
 @INITIALIZERS.add("zeros")
 class Zeros(Initializer):
-    """All zero: for a net without hidden layers; the neurons of a hidden layer would stay equal for ever."""
+    """All zero, for a network without hidden layers: the neurons of a hidden layer would stay equal forever."""
 
     def weights(self, rng: np.random.RandomState, fan_in: int, fan_out: int) -> NDArray[Any]:
         return np.zeros((fan_in, fan_out))

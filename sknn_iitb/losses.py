@@ -1,14 +1,14 @@
-"""Losses: what training minimises, as a weighted mean over the samples.
+"""Losses, which training minimizes as a weighted mean over the samples.
 
-A loss is a function of two numbers: ``f(value, target)``, or ``f(value, target, parameter)``, returns the loss and
-its derivative with respect to the value. :func:`pointwise` makes the loop over a batch of it, which is compiled;
-outputs of a row are added up. Float literals take the type of the data.
+A loss is a scalar function: ``f(value, target)`` or ``f(value, target, parameter)`` returns the loss and its derivative
+with respect to the value. :func:`pointwise` turns it into the compiled loop over a batch, which sums over the outputs
+of a row. Float literals take the type of the data.
 
-The value is the output g(z) of the last layer, whose derivative the layer itself contributes. Where loss and output
-activation are simpler together, a *fused* function takes the raw score z instead. Softmax ties the outputs of a row
-together; its losses (*rowwise*) are loops of their own.
+The value is the output g(z) of the last layer, which itself applies the derivative of g. If loss and output activation
+are simpler together, a *fused* function takes the raw score z instead. Softmax couples the outputs of a row; its losses
+(*rowwise*) are loops of their own.
 
-A user's own loss is a function ``f(value, target)`` of that form, given as ``loss=f``.
+A custom loss is a function ``f(value, target)`` of this form, passed as ``loss=f``.
 """
 
 from collections.abc import Sequence
@@ -51,15 +51,15 @@ class Loss(Component):
     function : function or None
         ``function(value, target, *hyperparameters)`` returns the loss and its derivative with respect to the value.
     fused : dict of str to function
-        The same for the raw score in place of the value, by the name of the output activation that it contains.
+        The same for the raw score instead of the value, by the name of the output activation that it includes.
     rowwise : dict of str to function
         ``loop(score, target, weight, gradient, hyper, groups)`` over matrices, by the name of the output activation.
     classifier_outputs, regressor_outputs : tuple of str
-        The legal ``output_activation`` for each kind of estimator, the default first; empty if it cannot be used there.
+        Valid values of ``output_activation`` for each kind of estimator, the default first; empty if there are none.
     mean_over_outputs : bool
-        Whether the reported loss is the mean over a row's outputs (the gradient is that of the sum in any case).
+        Whether the reported loss is the mean over a row's outputs (the gradient is always that of the sum).
     soft_targets : bool
-        Whether it makes sense for targets between those of two classes, as label smoothing makes them.
+        Whether targets may lie between those of two classes, as with label smoothing.
     """
 
     function: Kernel | None = None
@@ -81,10 +81,10 @@ class Loss(Component):
             return self.fused[output], pointwise, True
         return self.function, pointwise, False
 
-    # for a regressor; where a target has one output, all of them leave things as they are
+    # for regressors; these defaults are for one output per target
 
     def widen(self, Y: NDArray[Any]) -> NDArray[Any]:
-        """The matrix that the net learns, from targets of shape (n_samples, n_targets)."""
+        """The matrix that the network learns, from targets of shape (n_samples, n_targets)."""
         return Y
 
     def narrow(self, value: NDArray[Any]) -> NDArray[Any]:
@@ -92,17 +92,17 @@ class Loss(Component):
         return value
 
     def transformable(self, n_targets: int) -> bool:
-        """Whether scikit-learn's TransformedTargetRegressor can give back all that is predicted."""
+        """Whether scikit-learn's TransformedTargetRegressor supports all predictions."""
         return True
 
-    # not `score`, for which scikit-learn would add its requests of metadata
+    # not named `score`, because scikit-learn would add metadata requests for it
     def quality(self, y: NDArray[Any], prediction: NDArray[Any], sample_weight: ArrayLike | None = None) -> float:
-        """How good predictions are: the coefficient of determination R2."""
+        """Score predictions: the coefficient of determination R2."""
         return sklearn.metrics.r2_score(y, prediction, sample_weight=sample_weight)
 
 
 def pointwise(function: Kernel, n_arguments: int) -> Kernel:
-    """The batch's loop: gradient <- weight f', the weighted sum of f is returned."""
+    """The loop over a batch: gradient <- weight f'; returns the weighted sum of f."""
 
     parameters_in = first(n_arguments - 2)
 
@@ -125,7 +125,7 @@ _POSITIVE_OUTPUTS = ("exponential", "softplus")
 
 
 class CustomLoss(Custom, Loss):
-    """A user's loss of output values."""
+    """A custom loss of output values."""
 
     form = "f(value, target)"
 
@@ -155,7 +155,7 @@ class LogLoss(Loss):
 
 
 def _logistic_focal(z, y, gamma):
-    # logarithms of p and of q = 1 - p, neither of which can overflow, nor cancel where it is small
+    # logarithms of p and q = 1 - p, without overflow and without cancellation where they are small
     rest = log1p_unit(exp(-abs(z)))
     log_p, log_q = min(z, 0.0) - rest, -max(z, 0.0) - rest
     p, q = sigmoid(z), sigmoid(-z)
@@ -167,7 +167,7 @@ def _logistic_focal(z, y, gamma):
 
 @LOSSES.add("focal")
 class Focal(Loss):
-    """-(1 - p)**gamma log p of the true class: cross entropy that cares less for what is learned already.
+    """-(1 - p)**gamma log p of the true class: cross entropy that down-weights well-classified samples.
 
     (Lin et al., arXiv:1708.02002, eq. 4.) gamma = 0 is cross entropy.
     """
@@ -191,7 +191,7 @@ def _hinge(value, y):
 
 @LOSSES.add("hinge")
 class Hinge(Loss):
-    """max(0, 1 - y z) with y = -1 or 1; with several classes each against the rest."""
+    """max(0, 1 - y z) with y = -1 or 1; one-vs-rest for several classes."""
 
     function: Kernel = staticmethod(_hinge)
     classifier_outputs: tuple[str, ...] = ("identity",)
@@ -203,9 +203,9 @@ def _perceptron(z, y):
 
 @LOSSES.add("perceptron")
 class Perceptron(Loss):
-    """max(0, -y z) with y = -1 or 1, its slope -y at z = 0: Rosenblatt's rule; several classes each against the rest.
+    """max(0, -y z) with y = -1 or 1 and slope -y at z = 0: Rosenblatt's rule; one-vs-rest for several classes.
 
-    It looks at the raw score, so a step output, which has no slope of its own, trains like a linear one.
+    It takes the raw score, so a step output, which has no slope, trains like a linear one.
     """
 
     fused: dict[str, Kernel] = {"identity": _perceptron, "step": _perceptron}
@@ -242,7 +242,7 @@ def _absolute_error(value, y):
 
 @LOSSES.add("absolute_error")
 class AbsoluteError(Loss):
-    """abs(g(z) - y), which the conditional median minimises."""
+    """abs(g(z) - y), minimized by the conditional median."""
 
     function: Kernel = staticmethod(_absolute_error)
     regressor_outputs: tuple[str, ...] = _REGRESSOR_OUTPUTS
@@ -257,7 +257,7 @@ def _huber(value, y, delta):
 
 @LOSSES.add("huber")
 class Huber(Loss):
-    """r**2 / 2 for abs(r) <= delta, else delta * (abs(r) - delta / 2), of the residual r (Huber, 1964)."""
+    """r**2 / 2 for abs(r) <= delta, else delta * (abs(r) - delta / 2), for the residual r (Huber, 1964)."""
 
     function: Kernel = staticmethod(_huber)
     regressor_outputs: tuple[str, ...] = _REGRESSOR_OUTPUTS
@@ -281,14 +281,14 @@ def _quantile(value, y, q):
 class Quantile(Loss):
     """The pinball loss: (1 - quantile) r for a residual r = g(z) - y > 0, else -quantile r.
 
-    Several quantiles, as ``Quantile([0.1, 0.5, 0.9])``, are learned by one net with an output for each. Predictions are
-    then sorted, so that quantiles do not cross, which never makes them worse (Chernozhukov et al., Econometrica 78,
-    2010); ``predict`` gives (n_samples, n_quantiles). ``score`` is the D2 pinball score, of several quantiles their
-    mean. (Koenker and Bassett, Econometrica 46, 1978.)
+    One network learns several quantiles, as in ``Quantile([0.1, 0.5, 0.9])``, with an output for each. ``predict`` then
+    returns shape (n_samples, n_quantiles), sorted to keep quantiles from crossing, which never makes them worse
+    (Chernozhukov et al., Econometrica 78, 2010). ``score`` is the D2 pinball score, averaged over the quantiles.
+    (Koenker and Bassett, Econometrica 46, 1978.)
 
     Parameters
     ----------
-    quantile : float in (0, 1), or increasing list of them, default=0.5
+    quantile : float in (0, 1) or increasing list of floats, default=0.5
     """
 
     function: Kernel = staticmethod(_quantile)
@@ -304,7 +304,7 @@ class Quantile(Loss):
         q = self.hyper()
         if not (len(q) and all(isinstance(x, Real) and 0 < x < 1 for x in q) and list(q) == sorted(set(q))):
             raise ValueError(
-                f"The 'quantile' parameter of Quantile must be in (0, 1), or a list of such numbers that increase; got "
+                f"The 'quantile' parameter of Quantile must be in (0, 1) or an increasing list of such numbers, got "
                 f"{self.quantile!r}."
             )
 
@@ -325,7 +325,7 @@ class Quantile(Loss):
         return np.sort(value.reshape(len(value), -1, len(self.hyper())), axis=2) if self._several else value
 
     def transformable(self, n_targets: int) -> bool:
-        return not self._several or n_targets == 1  # its transformers take no third axis
+        return not self._several or n_targets == 1  # its transformers do not support a third axis
 
     def quality(self, y: NDArray[Any], prediction: NDArray[Any], sample_weight: ArrayLike | None = None) -> float:
         each = np.moveaxis(prediction, -1, 0) if self._several else [prediction]
@@ -343,7 +343,7 @@ def _log_cosh(value, y):
 
 @LOSSES.add("log_cosh")
 class LogCosh(Loss):
-    """log(cosh(g(z) - y)): the squared error near zero, the absolute error far away."""
+    """log(cosh(g(z) - y)): like the squared error near zero, and like the absolute error far from it."""
 
     function: Kernel = staticmethod(_log_cosh)
     regressor_outputs: tuple[str, ...] = _REGRESSOR_OUTPUTS
@@ -351,7 +351,7 @@ class LogCosh(Loss):
 
 
 def _poisson(value, y):
-    p = max(value, 1e-15)  # its square is still a float32
+    p = max(value, 1e-15)  # its square still fits in float32
     return (y * np.log(y / p) if y > 0.0 else 0.0) - y + p, 1.0 - y / p
 
 
@@ -374,7 +374,7 @@ class Poisson(Loss):
 
 
 def _gamma(value, y):
-    p = max(value, 1e-15)  # its square is still a float32
+    p = max(value, 1e-15)  # its square still fits in float32
     return y / p - np.log(y / p) - 1.0, (1.0 - y / p) / p
 
 
@@ -398,15 +398,15 @@ class Gamma(Loss):
 
 @LOSSES.add("gaussian")
 class Gaussian(Loss):
-    """log(s) + r**2 / (2 s**2): the negative log-likelihood of a normal distribution of mean g(z) and deviation s.
+    """log(s) + r**2 / (2 s**2): the negative log-likelihood of a normal distribution with mean g(z) and deviation s.
 
-    Each target has two outputs, the mean and the logarithm of the variance, which is kept above `var_floor`;
-    ``predict(X, return_std=True)`` gives mean and deviation. (Nix and Weigend, ICNN 1994; without the constant.)
+    Each target has two outputs, the mean and the logarithm of the variance. ``predict(X, return_std=True)`` returns
+    means and standard deviations. (Nix and Weigend, ICNN 1994; without the constant.)
 
     Parameters
     ----------
     var_floor : float, default=1e-6
-        In the square of the targets' unit.
+        Added to the variance, in the squared unit of the targets.
     """
 
     function: Kernel = staticmethod(gaussian)
@@ -433,5 +433,5 @@ class Gaussian(Loss):
 
     def deviation(self, value: NDArray[Any]) -> NDArray[Any]:
         """Standard deviations of shape (n_samples, n_targets), from the outputs."""
-        # the root of a sum of squares, which does not overflow where the variance would
+        # the square root of the variance, which itself could overflow
         return np.hypot(np.exp(value[:, value.shape[1] // 2 :] / 2), value.dtype.type(self.var_floor**0.5))

@@ -1,14 +1,14 @@
-"""Optimizers: how the parameters move, given the gradient and a learning rate.
+"""Optimizers, which update the parameters from the gradient and a learning rate.
 
 An optimizer is a function ``f(theta, gradient, optimizer_state, hyper, step)`` that updates the flat parameter vector
-`theta` in place. `optimizer_state`, of shape (n_state_vectors, theta.size), is what it remembers between steps, zero at
-first; `hyper` (float64) are its hyperparameters. ``step.number`` counts from 1; ``step.learning_rate`` includes the
-schedule; ``step.decay`` is 1 for weights and 0 for biases, for optimizers with decoupled weight decay.
+`theta` in place. `optimizer_state`, of shape (n_state_vectors, theta.size), starts at zero and persists between steps.
+`hyper` (float64) holds the hyperparameters. ``step.number`` counts from 1, and ``step.learning_rate`` includes the
+schedule. ``step.decay`` is 1 for weights and 0 for biases, for optimizers with decoupled weight decay.
 
-The learning rate and the decay have theta's type. Cast to that type what is computed in float64, or the whole loop
-runs in float64.
+The learning rate and the decay have theta's dtype. Cast values computed in float64 to that dtype; otherwise the whole
+loop runs in float64.
 
-A user's own optimizer is a function of that form, given as ``solver=f``; its state has two vectors.
+A custom optimizer is a function of this form, passed as ``solver=f``; its state has two vectors.
 """
 
 import hashlib
@@ -49,8 +49,8 @@ class Optimizer(Component):
     Attributes
     ----------
     kernel : function or None
-        ``kernel(theta, gradient, optimizer_state, hyper, step)``, see the module's docstring; None for lbfgs, which
-        evaluates the loss as a function.
+        ``kernel(theta, gradient, optimizer_state, hyper, step)``, see the module's docstring; None for lbfgs, which is
+        SciPy's.
     n_state_vectors : int
         Number of vectors of the size of theta in the optimizer's state.
     decays : bool
@@ -66,12 +66,12 @@ class Optimizer(Component):
 
     @property
     def identity(self) -> str:
-        """What has to be the same for another optimizer to continue from this one's memory."""
+        """A key of the state: another optimizer can continue from it only if its key is the same."""
         return f"{type(self).__module__}.{type(self).__qualname__}"
 
 
 class CustomOptimizer(Custom, Optimizer):
-    """A user's update function."""
+    """A custom update function."""
 
     form = "f(theta, gradient, optimizer_state, hyper, step)"
     n_state_vectors = 2
@@ -85,7 +85,7 @@ class CustomOptimizer(Custom, Optimizer):
     @property
     def identity(self) -> str:
         """A digest of the function's code, which a pickle does not change."""
-        # version 2 of the format does not depend on what else refers to the constants
+        # version 2 of the format does not depend on other references to the constants
         return hashlib.sha256(marshal.dumps(self.function.__code__, 2)).hexdigest()
 
 
@@ -109,8 +109,8 @@ def _sgd(theta, gradient, optimizer_state, hyper, step):
 class SGD(Optimizer):
     """Gradient descent: v <- momentum v - eta g; theta <- theta + v.
 
-    With Nesterov's momentum theta <- theta + momentum v - eta g: the step that v would take next is taken already
-    (Sutskever et al., ICML 2013, in the form of Bengio et al., arXiv:1212.0901, eq. 7).
+    With Nesterov's momentum, theta <- theta + momentum v - eta g, which anticipates the next step along v (Sutskever et
+    al., ICML 2013, in the form of Bengio et al., arXiv:1212.0901, eq. 7).
     """
 
     kernel: Kernel = staticmethod(_sgd)
@@ -162,7 +162,7 @@ def _adagrad(theta, gradient, optimizer_state, hyper, step):
 class Adagrad(Optimizer):
     """s <- s + g**2; theta <- theta - eta g / (sqrt(s) + epsilon) (Duchi, Hazan and Singer, JMLR 2011).
 
-    The usual ``learning_rate_init`` is 0.01 or more: its steps only shrink.
+    Its steps only shrink, so ``learning_rate_init`` is usually 0.01 or more.
     """
 
     kernel: Kernel = staticmethod(_adagrad)
@@ -191,7 +191,7 @@ def _adadelta(theta, gradient, optimizer_state, hyper, step):
 class Adadelta(Optimizer):
     """d = sqrt(u + epsilon) / sqrt(s + epsilon) g, with running means s of g**2 and u of d**2; theta <- theta - eta d.
 
-    (Zeiler, arXiv:1212.5701, algorithm 1.) It finds its own step: use ``learning_rate_init=1``.
+    (Zeiler, arXiv:1212.5701, algorithm 1.) It finds its own step size: use ``learning_rate_init=1``.
     """
 
     kernel: Kernel = staticmethod(_adadelta)
@@ -221,8 +221,8 @@ def _adam(theta, gradient, optimizer_state, hyper, step):
 class Adam(Optimizer):
     """m, s: running means of g and g**2; theta <- theta - eta_t m / (sqrt(s) + epsilon).
 
-    eta_t = eta sqrt(1 - beta_2**t) / (1 - beta_1**t) undoes their start at zero (Kingma and Ba, arXiv:1412.6980, the
-    form at the end of section 2, which is scikit-learn's too).
+    eta_t = eta sqrt(1 - beta_2**t) / (1 - beta_1**t) corrects their bias toward zero (Kingma and Ba, arXiv:1412.6980,
+    in the form at the end of section 2, as in scikit-learn).
     """
 
     kernel: Kernel = staticmethod(_adam)
@@ -252,7 +252,7 @@ def _amsgrad(theta, gradient, optimizer_state, hyper, step):
 
 @OPTIMIZERS.add("amsgrad")
 class AMSGrad(Adam):
-    """Adam with the largest s so far in place of s (Reddi, Kale and Kumar, arXiv:1904.09237, algorithm 2)."""
+    """Adam with the largest s so far instead of s (Reddi, Kale and Kumar, arXiv:1904.09237, algorithm 2)."""
 
     kernel: Kernel = staticmethod(_amsgrad)
     n_state_vectors = 3
@@ -294,7 +294,7 @@ def _nadam(theta, gradient, optimizer_state, hyper, step):
 
 @OPTIMIZERS.add("nadam")
 class NAdam(Adam):
-    """Adam that looks ahead: beta_1 m / (1 - beta_1**(t+1)) + (1 - beta_1) g / (1 - beta_1**t) for the corrected m.
+    """Adam with Nesterov's momentum: m becomes beta_1 m / (1 - beta_1**(t+1)) + (1 - beta_1) g / (1 - beta_1**t).
 
     (Dozat, ICLR workshop 2016, algorithm 2 with a constant beta_1.)
     """
@@ -319,8 +319,8 @@ def _adamw(theta, gradient, optimizer_state, hyper, step):
 class AdamW(Optimizer):
     """Adam plus theta <- theta - eta weight_decay theta, for weights and not for biases.
 
-    (Loshchilov and Hutter, arXiv:1711.05101, algorithm 2.) Unlike the penalty `alpha`, the decay does not pass through
-    the gradient's scaling; the two add up, so set ``alpha=0`` to have it alone.
+    (Loshchilov and Hutter, arXiv:1711.05101, algorithm 2.) Unlike the penalty `alpha`, the decay is not scaled like the
+    gradient. The two add up, so set ``alpha=0`` to use the decay alone.
     """
 
     kernel: Kernel = staticmethod(_adamw)
@@ -356,7 +356,7 @@ def _lion(theta, gradient, optimizer_state, hyper, step):
 class Lion(Optimizer):
     """theta <- theta - eta (sign(beta_1 m + (1 - beta_1) g) + weight_decay theta); m <- beta_2 m + (1 - beta_2) g.
 
-    (Chen et al., arXiv:2302.06675, algorithm 2.) Every weight moves by eta: use about a third of Adam's rate.
+    (Chen et al., arXiv:2302.06675, algorithm 2.) Every weight moves by eta: use about a third of Adam's learning rate.
     """
 
     kernel: Kernel = staticmethod(_lion)
@@ -376,7 +376,7 @@ class Lion(Optimizer):
 def _rprop(theta, gradient, optimizer_state, hyper, step):
     f, eta = theta.dtype.type, step.learning_rate
     zero, one, shrink, grow = f(0), f(1), f(hyper[0]), f(hyper[1])
-    # sizes are kept in units of the rate, so that a schedule acts on them
+    # step sizes are in units of the learning rate, so schedules act on them
     smallest, largest = f(hyper[2] / eta if eta > 0 else 0), f(hyper[3] / eta if eta > 0 else 1)
     previous, size = optimizer_state[0], optimizer_state[1]
     for i in range(theta.size):
@@ -391,9 +391,9 @@ def _rprop(theta, gradient, optimizer_state, hyper, step):
 
 @OPTIMIZERS.add("rprop")
 class Rprop(Optimizer):
-    """Steps by the gradient's sign; a weight's step grows while its sign holds and shrinks when it turns.
+    """Steps by the sign of the gradient; a weight's step grows while its sign persists and shrinks when it flips.
 
-    The variant without weight backtracking, iRprop- (Igel and Hüsken, Neurocomputing 50, 2003); the first step is the
+    This is iRprop-, without weight backtracking (Igel and Hüsken, Neurocomputing 50, 2003). The first step equals the
     learning rate. Signs of single batches are noise, so ``batch_size="auto"`` means all samples.
     """
 

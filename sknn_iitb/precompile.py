@@ -1,9 +1,9 @@
 """``python -m sknn_iitb.precompile``: compile ahead of time, for container images and clusters.
 
-Otherwise what a net needs is compiled when it is first needed. Either way it is kept where numba's ``NUMBA_CACHE_DIR``
-says, else in the package's own directory or, if that cannot be written, in the user's. It is for processors of the type
-that made it; others compile again, unless ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` are set alike on both. Left out
-are users' functions, and what few need: whole numbers together with dropout of inputs or with sparse X.
+Without it, functions are compiled on first use. Either way they are cached in ``NUMBA_CACHE_DIR`` if it is set, else in
+the package's directory or, if that is not writable, in Numba's cache directory for the user. The cache only serves
+processors of the same type, unless ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` are the same on both machines. Custom
+functions are left out, and so are integer X that is sparse or has input dropout, which few need.
 """
 
 import argparse
@@ -32,13 +32,13 @@ __all__ = ["main", "nets"]
 
 
 def nets() -> Iterator[tuple[Any, Any, Any]]:
-    """Nets that have every part between them, each with the samples to fit it to."""
+    """Yield networks that together use every component, each with samples to fit."""
     X = np.random.RandomState(0).normal(size=(12, 3))
     pairs, triples = np.arange(12) % 2, np.arange(12) % 3
     for cls in ACTIVATIONS:
         if cls.hidden:
             yield MLPRegressor(activation=cls.names[0]), X, pairs
-    # validation calls a loss by itself
+    # validation calls the loss on its own
     validated = {"early_stopping": True, "validation_fraction": 0.25}
     for cls in LOSSES:
         for output in cls.regressor_outputs:
@@ -60,7 +60,7 @@ def nets() -> Iterator[tuple[Any, Any, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compile for the types that the command line names, and say where the results are."""
+    """Compile for the dtypes given on the command line, and print where the results are."""
     parser = argparse.ArgumentParser(prog="python -m sknn_iitb.precompile", description="Compile ahead of time.")
     parser.add_argument("dtypes", nargs="*", metavar="dtype", help="float32, float64; both if none is given")
     dtypes = parser.parse_args(arguments).dtypes or ["float32", "float64"]
@@ -71,11 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for k, (dtype, net, X, y) in enumerate(jobs, 1):
         if sys.stderr.isatty() or k == len(jobs):
             end = "\n" if k == len(jobs) else ""
-            sys.stderr.write(f"\rCompiling: {k} of {len(jobs)} nets, {perf_counter() - begin:.0f} s{end}")
+            sys.stderr.write(f"\rCompiling: {k} of {len(jobs)} networks, {perf_counter() - begin:.0f} s{end}")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # nets this small learn nothing
+            warnings.simplefilter("ignore")  # networks this small learn nothing
             net.set_params(dtype=dtype, hidden_layer_sizes=2, max_iter=1).fit(X, y).predict(X)
-    if "float32" in dtypes:  # theirs
+    if "float32" in dtypes:  # the only dtype of the tabular estimators
         X = np.random.RandomState(0).normal(size=(12, 3))
         for net in (TabularMLPClassifier(max_iter=1), TabularMLPRegressor(max_iter=1, metric="mae", quantiles=[0.5])):
             net.set_params(n_estimators=1).fit(X, np.arange(12) % 2).predict(X)
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{len(failures)} compiled functions could not be stored: {reason}", file=sys.stderr)
         return 1
     directory = cache_directory()
-    print(f"In {directory}." if directory else "No cache directory can be written: nothing has been kept.")
+    print(f"Stored in {directory}." if directory else "No cache directory is writable: nothing was stored.")
     return 0 if directory else 1
 
 

@@ -1,11 +1,11 @@
-"""Schedules: how the learning rate changes during training, whatever the optimizer.
+"""Schedules, which change the learning rate during training; they work with every optimizer.
 
-The rate of an update is ``learning_rate_init / divisor * factor``. The *factor* is a pure function of the update's
-number, computed for many updates at once (:meth:`Schedule.factors`); most schedules are that and nothing more. The
-*divisor*, 1 at first, is what rules that look at the training itself change between epochs.
+The learning rate of an update is ``learning_rate_init / divisor * factor``. The *factor* is a pure function of the
+update's number, computed for many updates at once (:meth:`Schedule.factors`); most schedules define nothing else. The
+*divisor* starts at 1. Schedules that react to the course of training change it between epochs.
 
-A user's own schedule is a plain function ``f(step, n_steps)``, given as ``learning_rate=f``: it takes the numbers of
-the updates, from 0, as an int64 array, and the number of updates in all, and returns the factors.
+A custom schedule is a plain function ``f(step, n_steps)``, passed as ``learning_rate=f``. It takes the numbers of the
+updates, from 0, as an int64 array, and the total number of updates, and returns the factors.
 """
 
 import math
@@ -42,12 +42,12 @@ _CYCLES = [Interval(Integral, 1, 1000, closed="both")]
 
 
 class Schedule(Component):
-    """Base of the schedules: a constant factor, and no rule.
+    """Base of the schedules: a constant factor and divisor.
 
     Attributes
     ----------
     ends : bool
-        Whether the schedule leads down to the last of the planned updates: to reach it is no failure to converge.
+        Whether the learning rate decays until the last planned update: reaching it is not a failure to converge.
     """
 
     ends: bool = False
@@ -70,25 +70,25 @@ class Schedule(Component):
         return np.ones(len(step))
 
     def after_epoch(self, divisor: float, n_samples: int, stalled: int) -> float:
-        """What the learning rate is divided by in the next epoch, besides its factors.
+        """The divisor of the learning rate in the next epoch.
 
         Parameters
         ----------
         divisor : float
-            The present one, at first 1.
+            The current divisor, initially 1.
         n_samples : int
             Samples seen so far, in all epochs.
         stalled : int
-            Epochs in a row without an improvement by tol.
+            Consecutive epochs without an improvement of tol.
         """
         return divisor
 
     def instead_of_stopping(self, divisor: float, learning_rate: float) -> float | None:
-        """Asked when training has stalled for good: a new divisor to go on with, or None to stop."""
+        """A new divisor to continue with when training would stop, or None to stop."""
 
 
 class CustomSchedule(Custom, Schedule):
-    """A user's function of the update's number."""
+    """A custom function of the update's number."""
 
     form = "f(step, n_steps)"
 
@@ -114,12 +114,12 @@ SCHEDULES: Registry = Registry("learning_rate", Schedule, CustomSchedule)
 
 @SCHEDULES.add("constant")
 class Constant(Schedule):
-    """The rate stays as it is."""
+    """The learning rate stays constant."""
 
 
 @SCHEDULES.add("invscaling")
 class InvScaling(Schedule):
-    """learning_rate_init / (t + 1)**power_t after t samples; set after each epoch, as scikit-learn does."""
+    """learning_rate_init / (t + 1)**power_t after t samples; updated after each epoch, as in scikit-learn."""
 
     _parameter_constraints = {"power_t": [Interval(Real, 0, None, closed="left")]}
 
@@ -127,13 +127,13 @@ class InvScaling(Schedule):
         self.power_t = power_t
 
     def after_epoch(self, divisor: float, n_samples: int, stalled: int) -> float:
-        with np.errstate(over="ignore"):  # a rate of zero, then
+        with np.errstate(over="ignore"):  # the learning rate is zero then
             return float(np.power(float(n_samples + 1), self.power_t))
 
 
 @SCHEDULES.add("adaptive")
 class Adaptive(Schedule):
-    """A fifth of the rate each time training stalls (where it would stop otherwise), down to 1e-6; scikit-learn's."""
+    """Divides the learning rate by 5 each time training would stop, down to 1e-6, as in scikit-learn."""
 
     def instead_of_stopping(self, divisor: float, learning_rate: float) -> float | None:
         return divisor * 5 if learning_rate > 1e-6 else None
@@ -141,7 +141,7 @@ class Adaptive(Schedule):
 
 @SCHEDULES.add("step")
 class StepDecay(Schedule):
-    """factor**(epoch // every); `every` None: a third of the epochs."""
+    """factor**(epoch // every); `every` defaults to a third of the epochs."""
 
     _parameter_constraints = {"factor": _FACTOR, "every": [Interval(Integral, 1, None, closed="left"), None]}
 
@@ -156,7 +156,7 @@ class StepDecay(Schedule):
 
 @SCHEDULES.add("exponential")
 class Exponential(Schedule):
-    """factor**epoch; `factor` None: such that the rate falls to a hundredth."""
+    """factor**epoch; by default the learning rate falls to a hundredth."""
 
     _parameter_constraints = {"factor": [*_FACTOR, None]}
 
@@ -170,7 +170,7 @@ class Exponential(Schedule):
 
 @SCHEDULES.add("inverse_time")
 class InverseTime(Schedule):
-    """1 / (1 + decay * epoch); `decay` None: such that the rate falls to a tenth."""
+    """1 / (1 + decay * epoch); by default the learning rate falls to a tenth."""
 
     _parameter_constraints = {"decay": [Interval(Real, 0, None, closed="left"), None]}
 
@@ -184,7 +184,7 @@ class InverseTime(Schedule):
 
 @SCHEDULES.add("polynomial")
 class Polynomial(Schedule):
-    """end + (1 - end) * (1 - t)**power over the part t of the training that is done."""
+    """end + (1 - end) * (1 - t)**power after a fraction t of training."""
 
     ends = True
     _parameter_constraints = {"power": [Interval(Real, 0, None, closed="neither")], "end": _FRACTION}
@@ -199,7 +199,7 @@ class Polynomial(Schedule):
 
 @SCHEDULES.add("linear")
 class Linear(Schedule):
-    """end + (1 - end) * (1 - t) over the part t of the training that is done."""
+    """end + (1 - end) * (1 - t) after a fraction t of training."""
 
     ends = True
     _parameter_constraints = {"end": _FRACTION}
@@ -213,7 +213,7 @@ class Linear(Schedule):
 
 @SCHEDULES.add("cosine")
 class Cosine(Schedule):
-    """end + (1 - end) * (1 + cos(pi t)) / 2 over the part t of the training that is done (arXiv:1608.03983)."""
+    """end + (1 - end) * (1 + cos(pi t)) / 2 after a fraction t of training (arXiv:1608.03983)."""
 
     ends = True
     _parameter_constraints = {"end": _FRACTION}
@@ -227,7 +227,7 @@ class Cosine(Schedule):
 
 @SCHEDULES.add("cosine_restarts")
 class CosineRestarts(Schedule):
-    """`cycles` cosine descents, each `growth` times as long as the one before (SGDR, arXiv:1608.03983, eq. 5)."""
+    """`cycles` cosine descents, each `growth` times as long as the previous one (SGDR, arXiv:1608.03983, eq. 5)."""
 
     ends = True
     _parameter_constraints = {
@@ -249,7 +249,7 @@ class CosineRestarts(Schedule):
 
 @SCHEDULES.add("one_cycle")
 class OneCycle(Schedule):
-    """From start up to 1 in the part `rise` of the training, down to end in the rest, both along a cosine.
+    """Rises from start to 1 in the first fraction `rise` of training, then falls to end, both along a cosine.
 
     ``learning_rate_init`` is the peak (Smith and Topin, arXiv:1708.07120).
     """
@@ -285,9 +285,9 @@ class Coslog(Schedule):
 
 @SCHEDULES.add("plateau")
 class Plateau(Schedule):
-    """`factor` times the rate whenever `patience` more epochs in a row have brought no improvement by tol.
+    """Multiplies the learning rate by `factor` after every `patience` consecutive epochs without an improvement of tol.
 
-    Choose `patience` below ``n_iter_no_change``, at which training stops.
+    Choose `patience` below ``n_iter_no_change``, which stops training.
     """
 
     _parameter_constraints = {"factor": _FACTOR, "patience": [Interval(Integral, 1, None, closed="left")]}
@@ -301,14 +301,14 @@ class Plateau(Schedule):
 
 
 class WarmUp(Schedule):
-    """Another schedule, its rate raised linearly from near zero at first.
+    """Raises the learning rate of another schedule linearly from near zero at first.
 
     Parameters
     ----------
     schedule : str, Schedule or callable, default="constant"
-        The schedule that is warmed up.
+        The schedule to warm up.
     duration : float or int, default=0.05
-        A float is a part of the training, an int a number of updates.
+        A float is a fraction of training, an int a number of updates.
     """
 
     _parameter_constraints = {
@@ -333,7 +333,7 @@ class WarmUp(Schedule):
 
     @property
     def ends(self) -> bool:
-        """Whether the schedule that is warmed up leads down to the last of the planned updates."""
+        """Whether the inner schedule decays until the last planned update."""
         return self._inner().ends
 
     def validate(self) -> None:

@@ -49,7 +49,7 @@ def test_a_long_compilation_is_announced_once():
     with announced(said.append):
         for _ in range(2):
             compiled("activation", _activation(), "float64", elementwise)
-    assert said == ["Compiling a function of yours, once in each process."]
+    assert said == ["Compiling a custom function, once per process."]
 
 
 def test_it_is_the_sum_of_compilations_that_counts(monkeypatch):
@@ -102,7 +102,7 @@ def test_what_is_loaded_from_the_cache_is_not_announced_however_long_that_takes(
     said = []
     with announced(said.append):
         compilation._compile(*member)
-    assert said == ["Compiling once; the result is kept on disk."]
+    assert said == ["Compiling once; the result is cached on disk."]
     monkeypatch.setattr(cache.pickle, "loads", slowly)
     with announced(_says_nothing):
         compilation._compile(*member)

@@ -130,7 +130,7 @@ def test_a_live_line_leaves_the_last_epoch_on_the_screen(cancer, monkeypatch, cl
     words = line.split(", ")
     assert words[0] == f"Epoch {net.n_iter_}/30"
     numbers = {word.rpartition(" ")[0]: float(word.rpartition(" ")[2]) for word in words[1:-1]}
-    expected = {"loss": net.loss_, "rate": net.learning_rate_curve_[-1]}
+    expected = {"loss": net.loss_, "lr": net.learning_rate_curve_[-1]}
     if early_stopping:
         expected["validation"] = net.validation_scores_[-1]
     assert numbers == pytest.approx(expected, rel=1e-3)
@@ -144,7 +144,7 @@ def test_upstream_10236_lbfgs_says_how_it_comes_on_in_a_live_line(cancer, monkey
         written = _printed(monkeypatch, stream(), lambda: net.fit(*cancer))
     line, after = screen(written)
     assert line.startswith("Iteration 5/5, loss 0.")
-    assert "rate" not in line
+    assert "lr" not in line
     assert after == ""
 
 
@@ -211,9 +211,7 @@ def test_a_usual_line_fits_into_80_columns(clock, monkeypatch):
     for epoch in (998, 999):
         clock(1.0)
         report.epoch(_history(epoch, loss=0.00123456, rate=0.000123456), score=0.98765)
-    assert screen(stream.getvalue()) == [
-        "Epoch 999/2000, loss 0.001235, validation 0.9877, rate 0.0001235, 0:16:41 left"
-    ]
+    assert screen(stream.getvalue()) == ["Epoch 999/2000, loss 0.001235, validation 0.9877, lr 0.0001235, 0:16:41 left"]
 
 
 def test_closing_twice_or_before_the_first_epoch_prints_nothing():

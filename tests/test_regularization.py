@@ -71,7 +71,7 @@ def test_lbfgs_has_none_that_acts_on_single_steps(task, kind, solver):
     cls, X, y = task
     ((name, value),) = REGULARIZED[kind].items()
     legal = getattr(cls(), name)
-    with pytest.raises(ValueError, match=f"{name}={value} is not legal with solver='lbfgs'; legal is {legal}, or"):
+    with pytest.raises(ValueError, match=f"{name}={value} is not supported with solver='lbfgs'; use {legal}, or"):
         _net(cls, solver=solver, **REGULARIZED[kind]).fit(X, y)
 
 
@@ -81,7 +81,7 @@ def test_lbfgs_takes_dropout_of_nothing(task):
     for nothing in ([0, 0, 0], (0.0, 0, 0), np.zeros(3), 0):
         net = _net(cls, solver="lbfgs", dropout=nothing).fit(X, y)
         np.testing.assert_array_equal(net.parameters_, plain.parameters_)
-    with pytest.raises(ValueError, match=r"dropout=\[0, 0, 0\.1\] is not legal with solver='lbfgs'"):
+    with pytest.raises(ValueError, match=r"dropout=\[0, 0, 0\.1\] is not supported with solver='lbfgs'"):
         _net(cls, solver="lbfgs", dropout=[0, 0, 0.1]).fit(X, y)
 
 

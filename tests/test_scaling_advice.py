@@ -262,7 +262,7 @@ def test_a_transformer_of_y_is_advised_where_all_that_is_predicted_goes_through_
         back = np.empty(0)
     advised = "TransformedTargetRegressor" in str(caught[0].message)
     assert advised == (np.shape(back) == np.shape(net.predict(X)))
-    assert advised != ("Scale it before fit, and what predict gives back after." in str(caught[0].message))
+    assert advised != ("Scale it before fit, and invert the scaling of predictions." in str(caught[0].message))
 
 
 def test_a_net_that_stalls_from_the_start_on_badly_scaled_data_says_so(cancer):

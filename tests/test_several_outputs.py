@@ -66,7 +66,7 @@ def test_a_matrix_of_zeros_and_ones_is_an_indicator_and_has_no_list(bits):
     X, Y = bits
     net = _net(MLPClassifier).fit(X, Y)
     assert isinstance(net.predict_proba(X), np.ndarray)
-    with pytest.raises(ValueError, match=r"indicator, of 0 and 1; got \[0 2\]"):
+    with pytest.raises(ValueError, match=r"indicator of 0 and 1, got \[0 2\]"):
         net.partial_fit(X, 2 * Y)
 
 

@@ -224,14 +224,18 @@ def test_losses_with_scikit_learns_outputs_become_its_own(counts):
 
 NOT_THERE = [
     ("iris", {"activation": "gelu"}, "'activation'.*'tanh'.*Got 'gelu'"),
-    ("iris", {"output_activation": "logistic"}, "output_activation='logistic'.*legal.*'softmax'"),
-    ("cancer", {"output_activation": "softmax"}, "output_activation='softmax'.*legal.*'logistic'"),
-    ("cancer", {"output_activation": "tanh"}, "output_activation='tanh'.*legal.*'logistic'"),
-    ("cancer", {"loss": "hinge"}, "'identity'.*loss='hinge'.*legal.*'logistic'"),
-    ("diabetes", {"output_activation": "tanh"}, "output_activation='tanh'.*legal.*'identity' or 'exp'"),
-    ("counts", {"loss": "poisson", "output_activation": "softplus"}, "'softplus'.*legal.*'identity' or 'exp'"),
-    ("diabetes", {"loss": "gaussian"}, "loss='gaussian'.*legal for such targets is none"),
-    ("diabetes", {"loss": Quantile([0.1, 0.9])}, "loss=Quantile.*legal for such targets is none"),
+    ("iris", {"output_activation": "logistic"}, "output_activation='logistic'.*for such targets.*'softmax'"),
+    ("cancer", {"output_activation": "softmax"}, "output_activation='softmax'.*for such targets.*'logistic'"),
+    ("cancer", {"output_activation": "tanh"}, "output_activation='tanh'.*for such targets.*'logistic'"),
+    ("cancer", {"loss": "hinge"}, "'identity'.*loss='hinge'.*for such targets.*'logistic'"),
+    ("diabetes", {"output_activation": "tanh"}, "output_activation='tanh'.*for such targets.*'identity' or 'exp'"),
+    (
+        "counts",
+        {"loss": "poisson", "output_activation": "softplus"},
+        "'softplus'.*for such targets.*'identity' or 'exp'",
+    ),
+    ("diabetes", {"loss": "gaussian"}, "loss='gaussian'.*for such targets scikit-learn has none"),
+    ("diabetes", {"loss": Quantile([0.1, 0.9])}, "loss=Quantile.*for such targets scikit-learn has none"),
     ("iris", {"activation": ["relu", "tanh"], "hidden_layer_sizes": (3, 2)}, "'activation'.*ReLU.*Tanh"),
     ("diabetes", {"layer_norm": True}, "layer_norm=True"),
 ]
@@ -242,7 +246,7 @@ def test_a_net_that_scikit_learn_does_not_have(request, table, parameters, messa
     X, y = request.getfixturevalue(table)
     cls = MLPClassifier if table in ("iris", "cancer") else MLPRegressor
     net = cls(max_iter=2, **parameters).fit(X, y)
-    with pytest.raises(ValueError, match=f"scikit-learn has no net that predicts like this one.*{message}"):
+    with pytest.raises(ValueError, match=f"scikit-learn has no network that predicts like this one.*{message}"):
         net.to_sklearn()
 
 
@@ -272,7 +276,7 @@ def test_one_class_has_the_columns_that_scikit_learn_has_for_it(iris):
 def test_several_classes_a_column_are_not_there(iris):
     X, y = iris
     net = MLPClassifier(max_iter=2).fit(X, np.column_stack([y, 2 - y]))
-    with pytest.raises(ValueError, match="legal for such targets is none"):
+    with pytest.raises(ValueError, match="for such targets scikit-learn has none"):
         net.to_sklearn()
 
 

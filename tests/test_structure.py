@@ -296,7 +296,7 @@ def test_a_name_belongs_to_one_part(registry):
     assert sorted(names) == sorted(set(names)) == sorted(registry.names())
     assert all(registry[name] is cls for cls in registry for name in cls.names)
     for name in names:
-        with pytest.raises(ValueError, match="registered already"):
+        with pytest.raises(ValueError, match="already registered"):
             registry.add(name)(type("Another", (registry.base,), {}))
 
 

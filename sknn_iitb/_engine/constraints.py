@@ -1,8 +1,8 @@
-"""Constraints: what is done to the gradient before an update, and to the weights after it.
+"""Constraints on the gradient before an update, and on the weights after it.
 
-An constraint is a function ``f(theta, gradient, matrices, bound)``, which changes one of the two vectors in place;
-`matrices` has a row (offset, fan_in, fan_out) for each weight matrix in theta. Its class enters itself under the
-estimators' parameter that gives the bound; None leaves it out.
+A constraint is a function ``f(theta, gradient, matrices, bound)`` that changes one of the two vectors in place;
+`matrices` has a row (offset, fan_in, fan_out) for each weight matrix in theta. Its class is registered under the
+estimators' parameter that sets the bound; None disables it.
 """
 
 import math
@@ -24,7 +24,7 @@ class Constraint:
         The estimators' parameter.
     function : function
     afterwards : bool
-        Whether it comes after the update.
+        Whether it is applied after the update.
     """
 
     names = ()
@@ -32,7 +32,7 @@ class Constraint:
     afterwards = False
 
 
-# in the order in which they act
+# in the order of application
 CONSTRAINTS = Registry("constraint", Constraint)
 
 
@@ -43,7 +43,7 @@ def clip_value(theta, gradient, matrices, bound):
 
 @CONSTRAINTS.add("clip_value")
 class ClipValue(Constraint):
-    """Each component of the gradient is kept within +-bound."""
+    """Clips each entry of the gradient to +-bound."""
 
     function = staticmethod(clip_value)
 
@@ -51,8 +51,8 @@ class ClipValue(Constraint):
 def clip_norm(theta, gradient, matrices, bound):
     square = 0.0  # in float64, where the square of a float32 cannot overflow
     for i in range(gradient.size):
-        component = np.float64(gradient[i])
-        square += component * component
+        entry = np.float64(gradient[i])
+        square += entry * entry
     norm = np.sqrt(square)
     if bound < norm < math.inf:
         for i in range(gradient.size):
@@ -61,7 +61,7 @@ def clip_norm(theta, gradient, matrices, bound):
 
 @CONSTRAINTS.add("clip_norm")
 class ClipNorm(Constraint):
-    """A gradient that is longer than the bound is shortened to it (Pascanu et al., arXiv:1211.5063)."""
+    """Scales a gradient down to the bound if its norm exceeds it (Pascanu et al., arXiv:1211.5063)."""
 
     function = staticmethod(clip_norm)
 
@@ -70,7 +70,7 @@ def max_norm(theta, gradient, matrices, bound):
     for k in range(matrices.shape[0]):
         start, n_in, n_out = matrices[k]
         weights = matrix_at(theta, start, n_in, n_out)
-        squares = vector_at(gradient, start, n_out)  # has been used up by the update
+        squares = vector_at(gradient, start, n_out)  # no longer needed after the update
         squares[:] = 0
         for i in range(n_in):
             for j in range(n_out):
@@ -84,7 +84,7 @@ def max_norm(theta, gradient, matrices, bound):
 
 @CONSTRAINTS.add("max_norm")
 class MaxNorm(Constraint):
-    """A neuron whose incoming weights are longer than the bound gets them shortened to it (Srivastava et al., 2014)."""
+    """Scales a neuron's incoming weights down to the bound if their norm exceeds it (Srivastava et al., 2014)."""
 
     function = staticmethod(max_norm)
     afterwards = True

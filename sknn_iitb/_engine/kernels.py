@@ -1,8 +1,8 @@
-"""The compiled loops: train many batches, loss and gradient of one batch, predict.
+"""The compiled loops: train on many batches, compute the loss and gradient of one batch, predict.
 
-They know no component by name: layers, loss, optimizer and constraints are called by the addresses in the records of
-:mod:`sknn_iitb._jit.signatures`, which `packed` holds and each loop unpacks. A batch of more than `chunk_rows` rows
-goes through in chunks whose gradients are added up. Nothing is allocated here, and nothing is raised.
+They know no component by name: they call layers, loss, optimizer and constraints by the addresses in the records of
+:mod:`sknn_iitb._jit.signatures`, which each loop unpacks from `packed`. A batch of more than `chunk_rows` rows is split
+into chunks, and their gradients are summed. Kernels neither allocate nor raise.
 """
 
 from sknn_iitb._jit.compilation import call
@@ -12,7 +12,7 @@ from sknn_iitb._jit.signatures import Batch, LayerRecord, Memory, Net, Problem, 
 
 __all__ = ["backward", "forward", "gradient", "predict", "train", "work_size"]
 
-# the share of a batch in the running moments of batch normalization, once there have been more batches
+# the weight of a batch in the running moments of batch normalization, after the first few batches
 _MOMENTUM = 0.1
 
 _load = call["load"]
@@ -25,17 +25,17 @@ _forward = call["forward"]
 _backward = call["backward"]
 _gradient = call["gradient"]
 
-# the records that `packed` holds: the first of them to predict, three for a gradient, all to train
+# the records in `packed`: the first for prediction, three for a gradient, all for training
 _net, _evaluation, _training = unpack(Net), unpack(Net, Problem, Memory), unpack(Net, Problem, Memory, Update)
 
 
 def work_size(n_loaded, n_outputs, n_numbers, chunk_rows):
-    """Length of `work`: per row its weight, input, targets, weights and gradients of the loss, values and caches."""
+    """Length of `work`, which holds per row: its weight, input, targets, loss weights, delta, values and caches."""
     return chunk_rows * (1 + n_loaded + 3 * n_outputs + n_numbers)
 
 
 def forward(x, values, packed, theta, batch):
-    """Run the layers one after the other. The values of all layers stand in `values`, then what they cache."""
+    """Run the layers in order. `values` holds the values of all layers, followed by their caches."""
     (net,) = _net(packed, theta)
     n_rows = x.shape[0]
     caches = n_rows * net.n_values
@@ -81,7 +81,7 @@ def gradient(packed, theta, order, key):
             return
         n_rows = min(problem.chunk_rows, n_batch - start)
         rows = vector_at(order, start, n_rows)
-        # where each of these begins in `work`
+        # where each of them begins in `work`
         y_start = n_rows * n_in
         w_start = y_start + n_rows * n_out
         delta_start = w_start + n_rows * n_out
@@ -122,9 +122,9 @@ def gradient(packed, theta, order, key):
 
 
 def train(packed, theta, order, learning_rates, step):
-    """Take one step per batch of `order`, the first having the number `step`; add up the losses of these alone.
+    """Take one step per batch of `order`, numbered from `step`, and sum the losses of these batches.
 
-    The sum is NaN if a parameter is not finite in the end.
+    The sum is NaN if a parameter is not finite at the end.
     """
     _, problem, memory, update = _training(packed, theta)
     memory.loss_sum[0] = memory.penalty_sum[0] = 0.0
@@ -157,8 +157,8 @@ def train(packed, theta, order, learning_rates, step):
             )
         for k in range(update.after.size):
             _constrain(update.after[k], (trained, slopes, update.matrices, theta.dtype.type(update.bound_after[k])))
-        # Running moments: the first batches are averaged, so that where they started from does not matter. A short
-        # batch counts by its rows.
+        # Running moments: averaging the first batches makes the initial moments irrelevant. A short batch counts in
+        # proportion to its rows.
         share = theta.dtype.type(max(_MOMENTUM, update.averages / (step + b + 1)) * rows.size / batch_rows)
         for i in range(n_trained, theta.size):
             theta[i] -= share * memory.gradient[i]
@@ -171,9 +171,9 @@ def train(packed, theta, order, learning_rates, step):
 
 
 def predict(packed, X, rows, theta, work, out):
-    """Values of the last layer for all rows of X, in chunks that `work` has room for.
+    """Values of the last layer for all rows of X, in chunks that fit into `work`.
 
-    Where X is empty the rows are `rows` of a sparse matrix.
+    If X has no columns, the rows are `rows` of a sparse matrix.
     """
     (net,) = _net(packed, theta)
     last = net.forward.size - 1

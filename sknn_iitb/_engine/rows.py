@@ -1,7 +1,7 @@
-"""The table X as the kernels read it: dense numbers of any type, or sparse rows.
+"""X as the kernels read it: dense rows of any numeric type, or sparse rows.
 
-Kernels never see X itself. They get the samples' numbers, and what the functions made here need to find them: a dense
-matrix is copied and converted row by row into a batch, a sparse one is read by the first layer where it lies.
+Kernels never see X itself. They get row indices and the `source` from which the functions made here read: dense rows
+are copied and converted into the batch, sparse rows are read in place by the first layer.
 """
 
 from collections import namedtuple
@@ -20,28 +20,28 @@ from sknn_iitb._jit.intrinsics import address, array_at, matrix_at, prefetch
 
 __all__ = ["DenseRows", "Rows", "SparseRows", "check_before_conversion", "check_csr", "table_of"]
 
-# rows that are converted at a time for a prediction
+# rows converted at a time for prediction
 _CHUNK = 16384
 
-# rows between asking for one and copying it
+# rows between prefetching one and copying it
 _AHEAD = 8
 
 
-class Rows(namedtuple("Rows", "X numbers")):
-    """Some rows of a dense matrix, by their numbers, that are left where they are until they are needed."""
+class Rows(namedtuple("Rows", "X indices")):
+    """Rows of a dense matrix, by their indices, which are copied only when needed."""
 
     @property
     def shape(self):
-        return len(self.numbers), self.X.shape[1]
+        return len(self.indices), self.X.shape[1]
 
     def copied(self):
-        """The rows as a matrix of their own."""
-        return self.X[self.numbers]
+        """The rows as a new matrix."""
+        return self.X[self.indices]
 
 
 @cache
 def _loader(kind, drops):
-    """The function that copies rows of a C-ordered matrix of that type, and `drops` drops some of the numbers."""
+    """The function that copies rows of a C-ordered matrix of type `kind`, with dropout if `drops`."""
     numbers_at = array_at(kind)
     line = 64 // kind.itemsize
 
@@ -50,7 +50,7 @@ def _loader(kind, drops):
         X = matrix_at(numbers_at(source[0], source[1] * n_in), 0, source[1], n_in)
         for i in range(n_rows):
             row = rows[i]
-            # rows come in random order, which the processor cannot foresee: ask for one some rows ahead
+            # rows come in random order, which the processor cannot predict: prefetch one some rows ahead
             ahead = rows[min(i + _AHEAD, n_rows - 1)]
             for j in range(0, n_in, line):
                 prefetch(X, ahead, j)
@@ -63,65 +63,65 @@ def _loader(kind, drops):
 
 
 class DenseRows:
-    """A matrix of numbers.
+    """Rows of a dense matrix.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features), any numeric type, or Rows of one to predict for
-        It is copied at once if it is not in C order.
+    X : ndarray of shape (n_samples, n_features), any numeric type, or Rows of one for prediction
+        Copied at once if it is not in C order.
     dtype : dtype
-        That of the network's arithmetic.
+        The network's.
 
     Attributes
     ----------
     n_loaded : int
         Columns of the matrix that the rows of a batch are copied to.
     source : ndarray of int64
-        What the loader needs to find X.
+        Address and length of X, for the loader.
     described_once : bool
-        Whether the first layer is the same for any table of this kind.
+        Whether the first layer is the same for any X of this class.
     """
 
     described_once = True
 
     def __init__(self, X, dtype):
-        X, self._numbers = X if isinstance(X, Rows) else (X, None)
+        X, self._rows = X if isinstance(X, Rows) else (X, None)
         self._X, self._dtype = np.ascontiguousarray(X), np.dtype(dtype)
         self.n_loaded = X.shape[1]
         self.source = np.array([address(self._X), len(X)], np.int64)
 
     def loader(self, rate):
-        """Address of the function that copies rows, and leaves out `rate` of the numbers, by dropout."""
+        """Address of the function that copies rows, with the dropout rate `rate`."""
         return compiled("load", _loader(self._X.dtype, rate > 0), self._dtype).address
 
     def first_layer(self, n_in, n_out, weights, rate):
-        """The layer that takes the samples in; the loader has left out `rate` of the inputs, by dropout."""
+        """The spec of the first layer; the loader has already applied dropout to the inputs."""
         return dense_spec(n_in, n_out, weights)
 
     def chunks(self):
-        """Yield X in chunks of rows of the network's type: where they go, the rows, and indices of rows not given."""
+        """Yield chunks of X in the network's dtype: where they go, the rows, and no row indices."""
         none = np.zeros(0, np.int64)
-        if self._X.dtype == self._dtype and self._numbers is None:
+        if self._X.dtype == self._dtype and self._rows is None:
             yield slice(None), self._X, none
             return
-        for rows in gen_batches(len(self._X if self._numbers is None else self._numbers), _CHUNK):
-            which = rows if self._numbers is None else self._numbers[rows]
-            yield rows, self._X[which].astype(self._dtype, copy=False), none
+        for place in gen_batches(len(self._X if self._rows is None else self._rows), _CHUNK):
+            rows = place if self._rows is None else self._rows[place]
+            yield place, self._X[rows].astype(self._dtype, copy=False), none
 
 
 class SparseRows:
-    """A sparse matrix in CSR form, whose entries the first layer reads where they lie.
+    """Rows of a sparse matrix in CSR format, which the first layer reads in place.
 
     Parameters
     ----------
-    X : sparse matrix or array in CSR form, of any numeric type
+    X : sparse matrix or array in CSR format, of any numeric type
     dtype : dtype
-        That of the network's arithmetic.
+        The network's.
 
     Attributes
     ----------
     n_loaded, source, described_once
-        As for :class:`DenseRows`: nothing is copied, and the first layer reads this very matrix.
+        As for :class:`DenseRows`; nothing is copied, and the first layer reads this very matrix.
     """
 
     described_once = False
@@ -135,22 +135,22 @@ class SparseRows:
         self._indices, self._indptr = np.ascontiguousarray(X.indices, index), np.ascontiguousarray(X.indptr, index)
 
     def loader(self, rate):
-        """No address: there is nothing to copy."""
+        """0, for no address: there is nothing to copy."""
         return 0
 
     def first_layer(self, n_in, n_out, weights, rate):
-        """The layer that takes the samples in, and leaves out `rate` of the entries, by dropout."""
-        places = map(address, (self._data, self._indices, self._indptr))
-        csr = (self._indices.dtype, self._data.dtype, *places, self._n_rows, len(self._data))
+        """The spec of the first layer, which applies dropout to the entries."""
+        addresses = map(address, (self._data, self._indices, self._indptr))
+        csr = (self._indices.dtype, self._data.dtype, *addresses, self._n_rows, len(self._data))
         return sparse_dense_spec(n_in, n_out, weights, csr, rate)
 
     def chunks(self):
-        """Yield all rows at once: where they go, no matrix, and the indices of the rows."""
+        """Yield all rows at once: where they go, an empty matrix, and the row indices."""
         yield slice(None), np.empty((self._n_rows, 0), self._dtype), np.arange(self._n_rows)
 
 
 def check_before_conversion(X):
-    """Raise ValueError if a sparse X, not in CSR form yet, points outside itself: SciPy's conversion trusts it."""
+    """Raise ValueError if a sparse X, not yet in CSR format, has invalid indices, which SciPy's conversion trusts."""
     if sparse.issparse(X) and X.format in ("csc", "bsr"):
         _check_compressed(X)
     elif sparse.issparse(X) and X.format == "coo":
@@ -158,7 +158,7 @@ def check_before_conversion(X):
 
 
 def check_csr(X):
-    """Raise ValueError if a CSR matrix points outside itself, or its arrays do not fit together: kernels trust it."""
+    """Raise ValueError if a CSR matrix has invalid indices or inconsistent arrays, which the kernels trust."""
     if sparse.issparse(X):
         _check_compressed(X)
 
@@ -178,5 +178,5 @@ def _valid(check):
 
 
 def table_of(X, dtype):
-    """The table for X, dense or in CSR form."""
+    """DenseRows or SparseRows for X, dense or in CSR format."""
     return (SparseRows if sparse.issparse(X) else DenseRows)(X, dtype)

@@ -1,4 +1,4 @@
-"""Targets: labels and numbers on the user's side, the float matrix that the net learns on the other."""
+"""Targets: conversion between the user's labels or numbers and the float matrix that the network learns."""
 
 from numbers import Real
 
@@ -12,10 +12,10 @@ __all__ = ["ClassTargets", "NumberTargets", "SeveralClassTargets", "label_weight
 
 
 class ClassTargets:
-    """Class labels, or several yes-or-no labels for each sample.
+    """Class labels, or several binary labels per sample (multilabel).
 
-    The net's targets are 0 and 1 for the outputs that can be read as probabilities (softmax, logistic), -1 and 1 for
-    the others. Two classes need one output, except with softmax; more classes or labels need one each.
+    The encoded targets are 0 and 1 for outputs that are probabilities (softmax, logistic), and -1 and 1 for others. Two
+    classes need one output, except with softmax; more classes or labels need one each.
 
     Parameters
     ----------
@@ -25,8 +25,8 @@ class ClassTargets:
         Whether y is an indicator matrix with a column for each of `classes`.
     """
 
-    uses_values = False  # raw scores are enough to choose
-    output_groups = None  # all outputs belong together
+    uses_values = False  # raw scores are enough to predict labels
+    output_groups = None  # all outputs are one group
 
     def __init__(self, classes, multilabel):
         self.classes = classes
@@ -34,11 +34,11 @@ class ClassTargets:
         self.n_columns = len(classes) if multilabel else 1
 
     def new_classes(self, y):
-        """The labels in y as `classes` has them."""
+        """The labels in y, in the form of `classes`."""
         return ClassTargets.from_y(y).classes
 
     def is_same(self, classes):
-        """Whether those are the classes."""
+        """Whether `classes` are the same as those of this object."""
         return np.array_equal(unique_labels(classes), self.classes)
 
     @classmethod
@@ -46,7 +46,7 @@ class ClassTargets:
         """Find the classes in y, or take those given."""
         kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
-            # few labels in several columns look like one too: those of a first batch, or two that are not 0 and 1
+            # columns of classes look like one too, if they have few labels: a first batch, or two other than 0 and 1
             announced = classes is not None and any(map(np.ndim, classes))
             if not announced and (sparse.issparse(y) or np.isin(y, (0, 1)).all()):
                 return cls(np.arange(y.shape[1]), True)
@@ -58,7 +58,7 @@ class ClassTargets:
         return cls(np.unique(y) if classes is None else unique_labels(classes), False)
 
     def n_outputs(self, output):
-        """Number of outputs under an output activation of that name."""
+        """Number of outputs with the output activation of that name."""
         single = len(self.classes) <= 2 and not self.multilabel and output != "softmax"
         return 1 if single else len(self.classes)
 
@@ -71,20 +71,20 @@ class ClassTargets:
         """Raise ValueError if these classes cannot be learned with that output activation."""
         if output == "tanh" and len(self.classes) > 2 and not self.multilabel:
             raise ValueError(
-                f"output_activation='tanh' is for two classes, y has {len(self.classes)}; use 'softmax' or 'logistic'."
+                f"output_activation='tanh' needs two classes, y has {len(self.classes)}; use 'softmax' or 'logistic'."
             )
         if output == "softmax" and self.multilabel:
-            raise ValueError("output_activation='softmax' is not for multilabel y; use 'logistic'.")
+            raise ValueError("output_activation='softmax' does not support multilabel y; use 'logistic'.")
 
     def encode(self, y, output, dtype):
-        """The matrix, (n_samples, n_outputs), that the net learns."""
+        """The matrix that the network learns, of shape (n_samples, n_outputs)."""
         low = 0 if output in ("softmax", "logistic") else -1
         if self.multilabel:
             y = y.toarray() if sparse.issparse(y) else np.asarray(y)
             if y.ndim != 2 or y.shape[1] != len(self.classes):
                 raise ValueError(f"y must be a multilabel indicator with {len(self.classes)} columns.")
             if not np.isin(y, (0, 1)).all():
-                raise ValueError(f"y must be a multilabel indicator, of 0 and 1; got {np.unique(y)}.")
+                raise ValueError(f"y must be a multilabel indicator of 0 and 1, got {np.unique(y)}.")
             return np.where(y != 0, 1, low).astype(dtype)
         index = self._index(y)
         if self.n_outputs(output) == 1:
@@ -94,20 +94,20 @@ class ClassTargets:
         return matrix
 
     def smooth(self, Y, amount, output):
-        """Targets whose certainty is less by `amount`, which goes to all classes alike (Szegedy et al., CVPR 2016)."""
+        """Smooth labels: spread `amount` evenly over all classes (Szegedy et al., CVPR 2016)."""
         if output not in ("softmax", "logistic"):
             return (1 - amount) * Y
         return (1 - amount) * Y + amount / (Y.shape[1] if output == "softmax" else 2)
 
     def columns(self, y):
-        """The columns of y that have classes of their own, and those."""
+        """The columns of y with their own classes, and these classes."""
         y = y.toarray() if sparse.issparse(y) else np.asarray(y)
         if self.multilabel:
             return y.T, [np.array([0, 1])] * y.shape[1]
         return [column_or_1d(y)], [self.classes]
 
     def strata(self, Y):
-        """What a validation split is stratified by: with one output its two values, as in scikit-learn, or None."""
+        """Labels to stratify a validation split by, as in scikit-learn: the two values of a single output, or None."""
         return np.where(Y[:, 0] > 0, "True", "False") if Y.shape[1] == 1 else None
 
     def _index(self, y):
@@ -121,18 +121,18 @@ class ClassTargets:
             )
         return index
 
-    def _choice(self, score):
-        """Index of the chosen class, or the chosen labels; a tie is the first class, and no label."""
+    def _predicted(self, score):
+        """Index of the predicted class, or the predicted labels; a tie gives the first class, and no label."""
         if self.multilabel:
             return (score > 0).astype(int)
         return (score[:, 0] > 0).astype(int) if score.shape[1] == 1 else score.argmax(axis=1)
 
     def decode(self, score):
         """Labels from raw scores."""
-        choice = self._choice(score)
+        predicted = self._predicted(score)
         if self.multilabel:
-            return choice
-        return self.classes[choice] if len(self.classes) > 1 else np.full(len(choice), self.classes[0])
+            return predicted
+        return self.classes[predicted] if len(self.classes) > 1 else np.full(len(predicted), self.classes[0])
 
     def decision(self, score):
         """Scores in the shape of ``decision_function``: one column for two classes."""
@@ -141,7 +141,7 @@ class ClassTargets:
         return score[:, 0] if score.shape[1] == 1 else score[:, 1] - score[:, 0]
 
     def probabilities(self, score, output, log=False):
-        """Probabilities, or their logarithms, without a detour that overflows or gives log(0)."""
+        """Probabilities, or their logarithms, without overflow and log(0)."""
         single, several = (_log_logistic, log_softmax) if log else (expit, softmax)
         if len(self.classes) == 1:
             return np.full((len(score), 1), 0 if log else 1, score.dtype)
@@ -156,15 +156,15 @@ class ClassTargets:
         return several(log_expit(score), axis=1)
 
     def score(self, score, Y, y, weight):
-        """Accuracy: the share of samples whose label, or whose every label, is right."""
+        """Accuracy: the fraction of samples for which all labels are correct."""
         if not np.isfinite(score).all():
             return np.nan
-        right = self._choice(score) == self._choice(Y)
-        return float(np.average(right.all(axis=1) if self.multilabel else right, weights=weight))
+        correct = self._predicted(score) == self._predicted(Y)
+        return float(np.average(correct.all(axis=1) if self.multilabel else correct, weights=weight))
 
 
 class SeveralClassTargets:
-    """Several class labels for each sample: the outputs of each share a softmax, or are one against the rest.
+    """Several class labels per sample: the outputs of each share a softmax or are one-vs-rest.
 
     Parameters
     ----------
@@ -188,11 +188,11 @@ class SeveralClassTargets:
         return cls([np.unique(column) for column in (y.T if classes is None else classes)])
 
     def new_classes(self, y):
-        """The labels in y as `classes` has them."""
+        """The labels in y, in the form of `classes`."""
         return [np.unique(column) for column in y.T]
 
     def is_same(self, classes):
-        """Whether those are the classes."""
+        """Whether `classes` are the same as those of this object."""
         return len(classes) == len(self.classes) and all(map(np.array_equal, map(np.unique, classes), self.classes))
 
     def default_output(self, legal):
@@ -202,10 +202,12 @@ class SeveralClassTargets:
     def check_output(self, output):
         """Raise ValueError if these classes cannot be learned with that output activation."""
         if output in ("tanh", "logistic"):
-            raise ValueError(f"output_activation={output!r} is not for y with several classes a column; use 'softmax'.")
+            raise ValueError(
+                f"output_activation={output!r} does not support y with several columns of classes; use 'softmax'."
+            )
 
     def encode(self, y, output, dtype):
-        """The matrix, (n_samples, n_outputs), that the net learns."""
+        """The matrix that the network learns, of shape (n_samples, n_outputs)."""
         y = np.asarray(y)
         if y.ndim != 2 or y.shape[1] != len(self.classes):
             raise ValueError(f"y must have {len(self.classes)} columns.")
@@ -219,52 +221,52 @@ class SeveralClassTargets:
         return matrix
 
     def smooth(self, Y, amount, output):
-        """Targets whose certainty is less by `amount`, which goes to all classes of a column alike."""
+        """Smooth labels: spread `amount` evenly over all classes of a column."""
         if output != "softmax":
             return (1 - amount) * Y
         sizes = np.diff(self.output_groups)
         return (1 - amount) * Y + (amount / np.repeat(sizes, sizes)).astype(Y.dtype)
 
     def columns(self, y):
-        """The columns of y that have classes of their own, and those."""
+        """The columns of y with their own classes, and these classes."""
         return np.asarray(y).T, self.classes
 
     def strata(self, Y):
-        """What a validation split is stratified by: nothing, so None."""
+        """None: validation splits are not stratified."""
 
-    def _each(self, score):
+    def _groups(self, score):
         return np.split(score, self.output_groups[1:-1], axis=1)
 
     def decode(self, score):
         """Labels from raw scores, (n_samples, n_columns)."""
-        chosen = [c[part.argmax(axis=1)] for c, part in zip(self.classes, self._each(score), strict=True)]
-        return np.column_stack(chosen)
+        predicted = [c[group.argmax(axis=1)] for c, group in zip(self.classes, self._groups(score), strict=True)]
+        return np.column_stack(predicted)
 
     def decision(self, score):
         """Scores in the shape of ``decision_function``, an array for each column."""
-        return [part[:, 1] - part[:, 0] if part.shape[1] == 2 else part for part in self._each(score)]
+        return [group[:, 1] - group[:, 0] if group.shape[1] == 2 else group for group in self._groups(score)]
 
     def probabilities(self, score, output, log=False):
         """Probabilities, or their logarithms, an array for each column."""
-        return [(log_softmax if log else softmax)(part, axis=1) for part in self._each(score)]
+        return [(log_softmax if log else softmax)(group, axis=1) for group in self._groups(score)]
 
     def score(self, score, Y, y, weight):
-        """The share of samples whose every label is right."""
+        """Accuracy: the fraction of samples for which all labels are correct."""
         if not np.isfinite(score).all():
             return np.nan
-        pairs = zip(self._each(score), self._each(Y), strict=True)
-        right = np.all([a.argmax(axis=1) == b.argmax(axis=1) for a, b in pairs], axis=0)
-        return float(np.average(right, weights=weight))
+        pairs = zip(self._groups(score), self._groups(Y), strict=True)
+        correct = np.all([a.argmax(axis=1) == b.argmax(axis=1) for a, b in pairs], axis=0)
+        return float(np.average(correct, weights=weight))
 
 
 def _log_logistic(score):
-    """log(p), finite where p rounds to 0; elsewhere of p as it is rounded, so that the order of both is the same."""
+    """log(p), finite where p rounds to 0; for p > 1/2 that of the rounded p, which sorts samples as p does."""
     p = expit(score)
     return np.where(p > 0.5, np.log(np.maximum(p, 0.5)), log_expit(score))
 
 
 def label_weights(targets, y, class_weight, sample_weight):
-    """What `class_weight` means: for each column of y that has classes of its own, the weight of each class.
+    """Turn `class_weight` into the weights of the classes, for each column of y with its own classes.
 
     Parameters
     ----------
@@ -293,7 +295,7 @@ def label_weights(targets, y, class_weight, sample_weight):
 
 
 def _balanced(column, labels, sample_weight):
-    """Each class weighs the same in all, samples weighted as they are."""
+    """Weights that give all classes the same total weight, given the sample weights."""
     mass = np.bincount(np.searchsorted(labels, column), sample_weight, minlength=len(labels))
     return np.divide(mass.sum() / np.count_nonzero(mass), mass, out=np.ones(len(labels)), where=mass > 0)
 
@@ -308,7 +310,7 @@ def _checked(weights, labels):
 
 
 def weigh(targets, y, weights, sample_weight):
-    """The product over the columns of y of the weight of each one's class, times the sample's weight."""
+    """The weight of each sample, times the weights of its classes in all columns of y."""
     columns, classes = targets.columns(y)
     product = np.ones(len(columns[0])) if sample_weight is None else np.array(sample_weight, np.float64)
     for column, labels, of_label in zip(columns, classes, weights, strict=True):
@@ -317,7 +319,7 @@ def weigh(targets, y, weights, sample_weight):
 
 
 def missing(targets, y):
-    """The classes that no sample has, a list.
+    """List the classes that no sample has.
 
     Parameters
     ----------
@@ -329,14 +331,14 @@ def missing(targets, y):
 
 
 class NumberTargets:
-    """Real numbers, one or several for each sample.
+    """Regression targets, one or several per sample.
 
     Parameters
     ----------
     single : bool
         Whether y has one dimension.
     loss : Loss
-        It may need several outputs for a number.
+        It may need several outputs per target.
     """
 
     uses_values = True
@@ -356,10 +358,10 @@ class NumberTargets:
         return legal[0]
 
     def check_output(self, output):
-        """Any output activation will do."""
+        """All output activations are supported."""
 
     def encode(self, y, output, dtype):
-        """The matrix, (n_samples, n_outputs), that the net learns."""
+        """The matrix that the network learns, of shape (n_samples, n_outputs)."""
         with np.errstate(over="ignore"):
             Y = np.ascontiguousarray(np.asarray(y).reshape(len(y), -1), dtype=dtype)
         if not np.isfinite(Y).all():
@@ -367,22 +369,22 @@ class NumberTargets:
         return np.ascontiguousarray(self.loss.widen(Y))
 
     def columns(self, y):
-        """The columns of y that have classes of their own, and those: none."""
+        """No columns: y has no classes."""
         return [], []
 
     def strata(self, Y):
-        """What a validation split is stratified by: nothing, so None."""
+        """None: validation splits are not stratified."""
 
     def decode(self, value):
         """Predictions from output values."""
         return self.one(self.loss.narrow(value))
 
     def one(self, matrix):
-        """The matrix as it is, or its only column for a single target."""
+        """The matrix, or its only column for a single target."""
         return matrix[:, 0] if self.single else matrix
 
     def score(self, value, Y, y, weight):
-        """The score of the loss: the coefficient of determination R2, for most."""
+        """The score of the loss, for most losses the coefficient of determination R2."""
         if not np.isfinite(value).all():
             return np.nan
         return float(self.loss.quality(y, self.decode(value), weight))

@@ -1,4 +1,4 @@
-"""Warnings that name the line of the user's code, however deep in the package they arise."""
+"""Warnings that point to the user's code, however deep in the package they are raised."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ import sklearn
 
 __all__ = ["warn"]
 
-# what stands between the user's line and ours: a decorator of scikit-learn's, a Pipeline, a search
+# code between the user's line and ours: a decorator of scikit-learn's, a Pipeline, a search
 _SKIPPED = tuple(f"{Path(file).parent}{os.sep}" for file in (Path(__file__).parent, sklearn.__file__, joblib.__file__))
 
 

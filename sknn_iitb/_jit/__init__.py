@@ -1,3 +1,3 @@
-"""Compiled code: the only package that knows Numba."""
+"""Compiled code; the only package that imports Numba."""
 
 __all__ = []

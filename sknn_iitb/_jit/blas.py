@@ -1,33 +1,33 @@
 """The number of BLAS threads while kernels run: one, unless the user asks for more.
 
-A second OpenBLAS thread slows down the small products of most networks, and makes them up to a hundred times slower
-where another process needs the core. The limit belongs to the whole process. So everything that runs within a limit is
-registered; the smallest number counts, and what was set before returns with the last one out.
+A second OpenBLAS thread slows down the small products of most networks, by up to a hundred times when another process
+needs the core. The limit applies to the whole process, so active limits are registered. The smallest one wins, and the
+original number of threads is restored when the last one ends.
 """
 
 import os
 import threading
 import weakref
 
-import scipy.linalg.cython_blas  # noqa: F401  the BLAS that numba calls; a limit set before it is loaded misses it
+import scipy.linalg.cython_blas  # noqa: F401  loads the BLAS that Numba calls; a limit set earlier would miss it
 from threadpoolctl import ThreadpoolController
 
 __all__ = ["BLASThreads"]
 
-# reentrant, as the garbage collector may call `_expire` while this thread holds it
+# reentrant, because the garbage collector may call `_expire` while this thread holds it
 _lock = threading.RLock()
 _libraries = None
-_limits = {}  # id of each limit in force -> number of threads, weak reference that calls `_expire`
-_before = None  # the libraries with their own numbers of threads, while a limit is in force
+_limits = {}  # id of each active limit -> number of threads, weak reference that calls `_expire`
+_before = None  # while a limit is active: the libraries with their original numbers of threads
 
 
 def _set(library, n_threads):
-    # threadpoolctl 3.8 lets only the thread that first set a limit set another, and ignores the last one out
+    # threadpoolctl 3.8 ignores calls from any thread but the first one, even to lift the last limit
     getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
 
 
 def _apply():
-    """Make the libraries agree with `_limits`; called again, it completes what an interrupt cut short."""
+    """Apply `_limits` to the libraries; a second call completes an interrupted one."""
     global _libraries, _before
     limit = min((n_threads for n_threads, _ in _limits.values()), default=None)
     if _before is None:
@@ -45,7 +45,7 @@ def _apply():
 
 
 def _expire(reference):
-    """Lift the limits whose objects are gone, as an interrupt kept `__exit__` from doing it."""
+    """Lift limits whose objects are gone because an interrupt kept `__exit__` from running."""
     with _lock:
         for key in [key for key, (_, each) in _limits.items() if each() is None]:
             del _limits[key]
@@ -53,10 +53,10 @@ def _expire(reference):
 
 
 class BLASThreads:
-    """Limit BLAS to so many threads within a ``with`` block.
+    """Limit BLAS to `n_threads` threads within a ``with`` block.
 
-    An interrupt may arrive at any point, within these methods too. An `__exit__` that is cut short tries again, and one
-    that is cut short before it begins is made up for when the object is freed, along with the traceback.
+    An interrupt may arrive at any point, even in these methods. An interrupted `__exit__` tries again. If the interrupt
+    comes before `__exit__` begins, the limit is lifted when the object is freed along with the traceback.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class BLASThreads:
 
 
 def _begin_in_child():
-    """After a fork, the threads that held limits, and perhaps the lock, are gone."""
+    """Start afresh after a fork: the threads that held limits, and perhaps the lock, do not exist in the child."""
     global _lock
     _lock = threading.RLock()
     _limits.clear()

@@ -1,8 +1,8 @@
-"""The on-disk cache of compiled functions, as Numba uses it.
+"""The on-disk cache of compiled functions, behind Numba's cache interface.
 
-The path of a file names everything its contents depend on (package sources, Numba, processor, options, function,
-family, dtype), so a stale or foreign entry is never read. :mod:`sknn_iitb._jit.store` reads and writes the files. If
-nothing can be written, functions are compiled in memory.
+A file's path names everything its contents depend on (package sources, Numba, processor, options, function, family,
+dtype), so a stale or foreign entry is never read. :mod:`sknn_iitb._jit.store` reads and writes the files. If nothing
+can be written, functions are compiled in memory.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ __all__ = ["DiskCache", "cache_directory"]
 
 
 class DiskCache(caching._Cache):
-    """Numba's interface to the file of one compiled function."""
+    """Numba's cache interface to the file of one compiled function."""
 
     def __init__(self, name):
         self._stored = Stored(_directories(), f"{name}.nbc")
@@ -44,7 +44,7 @@ class DiskCache(caching._Cache):
 
         result = self._stored.load(rebuild)
         if result is None:
-            clock().start("Compiling once; the result is kept on disk.")
+            clock().start("Compiling once; the result is cached on disk.")
             result = self._stored.load_or_lock(rebuild)
         return result
 
@@ -52,7 +52,7 @@ class DiskCache(caching._Cache):
         self._stored.save(serialize.dumps(_without_intermediate_code(data._reduce())))
 
     def release(self):
-        """Let processes that wait for the function continue."""
+        """Let processes that are waiting for the function continue."""
         self._stored.release()
 
     def enable(self):
@@ -66,16 +66,16 @@ class DiskCache(caching._Cache):
 
 
 def _without_intermediate_code(reduced):
-    """What numba would store, but of the LLVM code only the names of the functions.
+    """Numba's data with the LLVM code reduced to the names of the functions.
 
-    It is for inlining into other functions, which takes place before ours are stored; to load it took four times as
-    long as all the rest.
+    The code is for inlining into other functions, which never happens to ours once they are stored. Loading it took
+    four times as long as everything else.
     """
     (name, kind, (machine_code, llvm_code)), descriptor, *rest = reduced
     defined = {function.name for function in llvm.parse_bitcode(llvm_code).functions if not function.is_declaration}
-    asked_for = defined & {descriptor.llvm_func_name, descriptor.llvm_cpython_wrapper_name}
+    needed = defined & {descriptor.llvm_func_name, descriptor.llvm_cpython_wrapper_name}
     module = ir.Module(name)
-    for each in sorted(asked_for):
+    for each in sorted(needed):
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), ()), each)
         ir.IRBuilder(function.append_basic_block()).ret_void()
     names = llvm.parse_assembly(str(module)).as_bitcode()
@@ -84,8 +84,8 @@ def _without_intermediate_code(reduced):
 
 @cache
 def _directories():
-    """Where compiled functions are looked for and, in the first that can be written, stored."""
-    if SOURCES is None:  # nothing tells the machine code of two versions apart
+    """Directories to search for compiled functions; the first writable one stores new ones."""
+    if SOURCES is None:  # two versions of the package could not be told apart
         return []
     bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else [IN_TREE, Path(AppDirs("numba", False).user_cache_dir)]
     name = f"sknn_iitb-{SOURCES}-{_target_digest()}"
@@ -93,7 +93,7 @@ def _directories():
 
 
 def cache_directory():
-    """Where compiled functions are kept; None if nothing could be."""
+    """The directory of the compiled functions; None if none could be written."""
     return next((directory for directory in _directories() if directory.is_dir()), None)
 
 

@@ -1,9 +1,9 @@
 """Compilation: signatures, compiled functions and their addresses.
 
-Every compiled function belongs to a *family* with one signature per dtype (``SIGNATURES``). It is compiled
-alone, the first time it is used, and is afterwards known to the kernels by its address, an integer in an int64
-array. ``call[family](address, arguments)`` inside a kernel calls it. So adding a part compiles the part and
-nothing else, and which parts a network uses never changes the compiled loop.
+Every compiled function belongs to a *family* with one signature per dtype (``SIGNATURES``). It is compiled separately
+on first use. Kernels know it by its address, an integer in an int64 array, and call it with
+``call[family](address, arguments)``. Adding a component therefore compiles only that component, and the compiled
+training loop is the same for every network.
 """
 
 import inspect
@@ -26,7 +26,7 @@ from sknn_iitb._jit.signatures import SIGNATURES
 
 __all__ = ["SIGNATURES", "call", "compiled", "n_required"]
 
-# "nnan" and "ninf" are left out: with them, checks for NaN and infinity lie. division by zero gives inf.
+# without "nnan" and "ninf", which let the compiler drop checks for NaN and infinity; division by zero gives inf
 _OPTIONS = {
     "nogil": True,
     "error_model": "numpy",
@@ -34,15 +34,15 @@ _OPTIONS = {
 }
 
 Compiled = namedtuple("Compiled", ["function", "address"])
-Compiled.__doc__ = "A compiled function, None where it is not for Python to call, and its address for kernels."
+Compiled.__doc__ = "A compiled function, None if Python does not call it, and its address for kernels."
 
 _lock = threading.RLock()
 if hasattr(os, "register_at_fork"):
-    # a child of a process of which another thread compiles would wait for that thread, which it has not, for ever
+    # a forked child would deadlock on a lock held by a compiling thread that does not exist in the child
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _memo = {}  # (family, dtype, identity of the function, from Python) -> Compiled
 _alive = []  # strong references keep the addresses valid
-_helpers = {}  # numba.njit functions called by users' functions -> their identity when they were compiled
+_helpers = {}  # numba.njit functions called by custom functions -> their identity when they were compiled
 _python_functions = {}  # without the JIT: handle -> function
 
 
@@ -54,24 +54,24 @@ def compiled(family, function, dtype, template=None, from_python=False):
     family : str
         A key of the signature table.
     function : callable
-        A plain Python function. One of this package is cached on disk; a user's is compiled in memory.
+        A plain Python function. The package's own are cached on disk; custom functions are compiled in memory.
     dtype : dtype
         float32 or float64.
     template : callable, optional
-        For a function of numbers: ``template(function, n_arguments)`` is the loop over arrays that is the member of
-        `family`. Float literals of the function are of `dtype` then, as they are in NumPy's arithmetic.
+        For a scalar function: ``template(function, n_arguments)`` returns the loop over arrays that belongs to
+        `family`. Float literals in the function take `dtype`, as in NumPy's arithmetic.
     from_python : bool, default=False
-        Whether it is to be called from Python too; what that takes is a tenth of the time to compile.
+        Whether Python calls it too. The wrapper takes a tenth of the compile time.
 
     Returns
     -------
     compiled : Compiled
-        ``compiled.address`` to hand to a kernel; ``compiled.function`` to call from Python, else None.
+        ``compiled.address`` for kernels; ``compiled.function`` to call from Python, or None.
 
     Raises
     ------
     ValueError
-        If a user's function cannot be compiled; the message quotes it.
+        If a custom function cannot be compiled; the message quotes it.
     """
     dtype = np.dtype(dtype)
     key = family, dtype, identity(function), from_python
@@ -98,17 +98,17 @@ def _compile(family, function, dtype, template, from_python):
     if name:
         dispatcher._cache = DiskCache(f"{name}.{family}{'.python' * from_python}.{dtype}")
     else:
-        clock().start("Compiling a function of yours, once in each process.")
+        clock().start("Compiling a custom function, once per process.")
     try:
         if not name:
             _refresh(function)
         dispatcher.compile(SIGNATURES[dtype][family])
-    except Exception as error:  # numba passes on what it meets in looking up a name
+    except Exception as error:  # Numba passes on any error from looking up a name
         if name:
             raise
         raise ValueError(
             f"The custom {family} {function.__name__!r} cannot be compiled for {dtype}; see "
-            f"docs/custom_parts for the form it must have:\n{_source(function)}\n{error}"
+            f"docs/custom_parts for the required form:\n{_source(function)}\n{error}"
         ) from None
     finally:
         clock().stop()
@@ -118,11 +118,11 @@ def _compile(family, function, dtype, template, from_python):
     (result,) = dispatcher.overloads.values()
     address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
     _alive.append(dispatcher)
-    return Compiled(dispatcher if from_python else None, address)  # without its wrapper a call would end the process
+    return Compiled(dispatcher if from_python else None, address)  # a call without its wrapper would crash
 
 
 def n_required(function):
-    """Number of arguments without a default; those of the wrapped function where a wrapper takes any number."""
+    """Number of arguments without a default; for a wrapper with ``*args``, that of the wrapped function."""
     takes_any = function.__code__.co_flags & inspect.CO_VARARGS
     parameters = inspect.signature(function, follow_wrapped=bool(takes_any)).parameters.values()
     return sum(parameter.default is parameter.empty for parameter in parameters)
@@ -131,14 +131,14 @@ def n_required(function):
 def _inlined_scalar(function, dtype):
     if config.DISABLE_JIT:
         return function
-    # a call that is not inlined keeps the loop around it from becoming vector code
+    # a call that is not inlined keeps the compiler from vectorizing the loop around it
     return numba.njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(
         _with_literals_of(function, dtype)
     )
 
 
 def _with_literals_of(function, dtype):
-    """The function with float literals of `dtype`: a float64 literal would turn all float32 arithmetic into float64."""
+    """A copy with float literals of `dtype`: a float64 literal would turn all float32 arithmetic into float64."""
 
     def convert(constant):
         if isinstance(constant, tuple):
@@ -155,15 +155,15 @@ def _source(function):
     try:
         return textwrap.indent(textwrap.dedent(inspect.getsource(function.__code__)), "    ")
     except (OSError, TypeError):
-        return f"    {function!r} (no source at hand)"
+        return f"    {function!r} (source not available)"
 
 
 def _refresh(function):
-    """Recompile the ``numba.njit`` functions called by a user's function if their constants have changed."""
+    """Recompile the ``numba.njit`` functions called by a custom function if their constants have changed."""
     for helper in helpers(function):
         now = identity(helper.py_func)
         if _helpers.setdefault(helper, now) != now:
-            helper.recompile()  # Numba keeps the old values otherwise
+            helper.recompile()  # otherwise Numba keeps the old values
             _helpers[helper] = now
 
 
@@ -171,7 +171,7 @@ def _refresh(function):
 
 
 def _float_of(arguments):
-    """The network's type: that of the first array of floats, or of the first one in a record."""
+    """The network's dtype: that of the first float array, which may be in a record."""
     for each in arguments:
         if isinstance(each, types.BaseTuple):
             arrays = [kind for kind in each if isinstance(kind, types.Array)]
@@ -184,7 +184,7 @@ def _float_of(arguments):
 
 
 def _caller(family):
-    """A function ``call(address, arguments)`` for kernels: calls a compiled member of `family`."""
+    """Return ``call(address, arguments)``, with which kernels call compiled functions of `family`."""
     if config.DISABLE_JIT:
         return lambda address, arguments: _python_functions[address](*arguments)
 
@@ -199,7 +199,7 @@ def _caller(family):
 
         def codegen(context, builder, _, values):
             address, packed = values
-            # context.cast is not free to fail silently: the types were checked above
+            # context.cast cannot fail silently: the types were checked above
             passed = [
                 context.cast(builder, value, given, wanted)
                 for value, given, wanted in zip(
@@ -210,7 +210,7 @@ def _caller(family):
             function_type = convention.get_function_type(signature.return_type, signature.args)
             pointer = builder.inttoptr(address, function_type.as_pointer())
             status, result = convention.call_function(builder, pointer, signature.return_type, signature.args, passed)
-            # without this test a callee that raises (NUMBA_BOUNDSCHECK) would just return zero
+            # without this check, a callee that raises (NUMBA_BOUNDSCHECK) would silently return zero
             with cgutils.if_unlikely(builder, status.is_error):
                 convention.return_status_propagate(builder, status)
             return result

@@ -1,4 +1,4 @@
-"""The identity of functions: which are the package's own, and which user functions compile to the same code."""
+"""Identity of functions: which belong to the package, and which custom functions compile to the same code."""
 
 import dis
 import hashlib
@@ -37,8 +37,8 @@ def name_in_package(function):
 def identity(function):
     """A hashable key, equal for functions that compile to the same code.
 
-    The function object will not do: workers unpickle a user's function for each task, and would compile each copy. Its
-    code alone will not do either: the compiler treats values from outside as constants, and they may change.
+    The function object is too specific: workers unpickle a custom function for each task and would compile every copy.
+    The code alone is too general: the compiler treats values from outside as constants, and these may change.
     """
     if not inspect.isfunction(function) or name_in_package(function):
         return function
@@ -46,14 +46,14 @@ def identity(function):
 
 
 def helpers(function):
-    """The ``numba.njit`` functions that a user's function may call, directly or indirectly, callees first."""
+    """The ``numba.njit`` functions that a custom function may call, directly or indirectly, callees first."""
     walk = _Walk()
     walk.function(function)
     return walk.helpers
 
 
 class _Walk:
-    """A walk over everything that a function refers to; it visits each function and module once."""
+    """Visits everything that a function refers to, each function and module once."""
 
     def __init__(self):
         self.helpers = []
@@ -71,7 +71,7 @@ class _Walk:
         return tuple(self._frozen(value, attributes) for value in (function.__code__, *outside))
 
     def _frozen(self, value, attributes):
-        """Something hashable, equal for equal constants; of a module, only `attributes` count."""
+        """A hashable value, equal for equal constants; for a module, only `attributes` count."""
         kind = type(value)
         if isinstance(value, tuple):
             return kind, tuple(self._frozen(item, attributes) for item in value)
@@ -103,7 +103,7 @@ class _Walk:
 
 @lru_cache
 def _names(code):
-    """Names of the globals and of the attributes that a function and those nested in it read."""
+    """Names of the globals and attributes that a function and the functions nested in it read."""
     instructions = list(dis.get_instructions(code))
     global_names = {each.argval for each in instructions if each.opname == "LOAD_GLOBAL"}
     attributes = {each.argval for each in instructions if each.opname in ("LOAD_ATTR", "LOAD_METHOD")}

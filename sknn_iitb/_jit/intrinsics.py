@@ -1,4 +1,4 @@
-"""What compiled code is made of that numba does not have, or has in a slower form."""
+"""Intrinsics for compiled code that Numba lacks, or has only in a slower form."""
 
 import platform
 
@@ -32,9 +32,9 @@ __all__ = [
 ]
 
 
-# "reassoc" would undo the split of ln 2 into two parts that the accuracy of exp rests on
+# without "reassoc", which would undo the split of ln 2 in two that makes exp accurate
 _EXACT = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}, "forceinline": True}
-# what Python, or C, would need to call a function takes as long to compile as the function
+# wrappers for calls from Python and from C take as long to compile as the function itself
 _FOR_KERNELS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 inlined = numba.njit(**_EXACT, **_FOR_KERNELS)
@@ -50,12 +50,12 @@ _FIRST = {
 
 
 def first(n):
-    """A compiled function that takes the first `n` entries out of an array, as a tuple to be passed on with ``*``."""
+    """A compiled function that returns the first `n` entries of an array as a tuple, to pass on with ``*``."""
     return inlined(_FIRST[n])
 
 
 def elementary(function, dtype, implementation):
-    """Let compiled code replace the scalar NumPy `function` by `implementation` where the argument is of `dtype`."""
+    """Replace the scalar NumPy `function` with `implementation` in compiled code, for arguments of `dtype`."""
     wanted = numba.from_dtype(np.dtype(dtype))
     overload(function, jit_options=_EXACT | _FOR_KERNELS, strict=False)(
         lambda x: implementation if x == wanted else None
@@ -73,18 +73,18 @@ def _power_of_two(typing_context, shifted):
     return shifted(shifted), codegen
 
 
-# power_of_two(k + SHIFTER[dtype]) is 2**k for whole numbers k: added to so large a number, k and the exponent's bias
-# are the last bits of the sum
+# power_of_two(k + SHIFTER[dtype]) is 2**k for an integer k: in a sum this large, k and the exponent's bias are the last
+# bits
 SHIFTER = {np.float32: 1.5 * 2**23 + 127, np.float64: 1.5 * 2**52 + 1023}
 power_of_two = _power_of_two
 
 
-# bits of an x86 processor's control register: results, and operands, that are denormal numbers count as zero
+# bits of the x86 control register that treat denormal results and denormal operands as zero
 _FLUSH = 1 << 15 | 1 << 6
 
 
 def _control(instruction):
-    """An intrinsic that stores the control register of vector arithmetic, or loads it."""
+    """Code that stores or loads the control register of vector arithmetic."""
 
     def codegen(context, builder, signature, values):
         slot = cgutils.alloca_once(builder, cgutils.ir.IntType(32))
@@ -134,10 +134,9 @@ def _nothing_to_restore(before):
 
 
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
-# flush_denormals(): from here on numbers below the normal ones are zero to this thread; returns what
-# restore_denormals(before) takes to undo that. A mean that decays towards zero, as in adam that of a neuron which does
-# not fire, else becomes denormal, and arithmetic with denormal numbers takes several times as long.
-# reset_denormals(before) is for Python, after a function that was called in between has raised.
+# flush_denormals() makes this thread treat denormal numbers as zero and returns the mode that restore_denormals(before)
+# restores. Otherwise a mean that decays toward zero, such as adam's for a dead neuron, becomes denormal, and arithmetic
+# with denormal numbers is several times slower. Python calls reset_denormals(before) if a function raises in between.
 _FLUSHES = IS_X86 and not config.DISABLE_JIT
 flush_denormals = inlined(_flush_denormals if _FLUSHES else _leave_denormals)
 restore_denormals = inlined(_restore_denormals if _FLUSHES else _nothing_to_restore)
@@ -156,7 +155,7 @@ def _prefetch(typing_context, array, row, column):
         byte, flag = cgutils.ir.IntType(8).as_pointer(), cgutils.ir.IntType(32)
         kind = cgutils.ir.FunctionType(cgutils.ir.VoidType(), [byte, flag, flag, flag])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        # to read, to be kept in all caches, data
+        # read access, kept in all caches, data
         builder.call(function, [builder.bitcast(pointer, byte), flag(0), flag(3), flag(1)])
         return context.get_dummy_value()
 
@@ -167,7 +166,7 @@ def _no_prefetch(array, row, column):
     pass
 
 
-# prefetch(array, row, column): start to load a cache line that will be needed soon
+# prefetch(array, row, column): start loading a cache line that will be needed soon
 prefetch = _no_prefetch if config.DISABLE_JIT else _prefetch
 
 
@@ -182,7 +181,7 @@ def address(array):
 
 
 def array_at(dtype):
-    """A function ``f(address, size)`` for kernels: the vector of that type that lies there."""
+    """A function ``f(address, size)`` for kernels that returns the vector of `dtype` at an address."""
     if config.DISABLE_JIT:
         return lambda number, size: _arrays[number][:size]
 
@@ -199,7 +198,7 @@ def array_at(dtype):
 
 
 def array_over(context, builder, kind, data, shape):
-    """An array of type `kind`, C-ordered, over memory that somebody else keeps alive."""
+    """A C-ordered array of type `kind` over memory that the caller keeps alive."""
     itemsize = context.get_abi_sizeof(context.get_data_type(kind.dtype))
     array = context.make_array(kind)(context, builder)
     strides = [builder.mul(n, n.type(itemsize)) for n in shape[1:]] + [shape[0].type(itemsize)]
@@ -209,12 +208,12 @@ def array_over(context, builder, kind, data, shape):
 
 
 def known_array(number):
-    """Without the JIT: the array that lies at an address, as a vector."""
+    """Without the JIT: the array at an address, as a vector."""
     return _arrays[number]
 
 
 def _view(array, n_dimensions):
-    """Signature and code of a view of `array` that begins at an offset and has the shape given."""
+    """Signature and code of a view of `array` that begins at an offset and has a given shape."""
     result = types.Array(array.dtype, n_dimensions, "C", readonly=not array.mutable)
 
     def codegen(context, builder, signature, values):
@@ -245,8 +244,8 @@ def _row(typing_context, matrix, k):
     return signature.return_type(matrix, types.int64), codegen
 
 
-# vector_at(array, start, n), matrix_at(array, start, n_rows, n_columns): views of a C-ordered array from its `start`-th
-# number on; row(matrix, k): one row. Slices do the same, but a handful of them takes half a second to compile.
+# vector_at(array, start, n), matrix_at(array, start, n_rows, n_columns): views of a C-ordered array that begin at flat
+# index `start`; row(matrix, k): one row. Slices do the same, but a handful of them takes half a second to compile.
 if config.DISABLE_JIT:
 
     def vector_at(array, start, n):
@@ -266,7 +265,7 @@ else:
 
 
 def _matmul(transpose_a, transpose_b):
-    """An intrinsic ``f(a, b, out)``: BLAS's product of C-ordered matrices, the one or the other transposed."""
+    """An intrinsic ``f(a, b, out)``: the BLAS product of C-ordered matrices, either of them transposed."""
 
     def operand(context, builder, kind, value, transposed):
         array = context.make_array(kind)(context, builder, value)
@@ -288,15 +287,15 @@ def _matmul(transpose_a, transpose_b):
 
 def _matmul_in_python(transpose_a, transpose_b):
     def matmul(a, b, out):
-        # NumPy reports the processor's flags, and OpenBLAS raises them for lanes of a vector that it throws away
+        # NumPy reports the processor's flags, which OpenBLAS also raises in vector lanes that it discards
         with np.errstate(all="ignore"):
             np.dot(a.T if transpose_a else a, b.T if transpose_b else b, out)
 
     return matmul
 
 
-# matmul(a, b, out), matmul_tn with a transposed, matmul_nt with b transposed: what np.dot calls, without its checks,
-# which take four times as long to compile. The shapes must fit, and none of them be empty.
+# matmul(a, b, out), matmul_tn with a transposed, matmul_nt with b transposed: np.dot's BLAS call without the checks,
+# which take four times as long to compile. The shapes must match and be non-empty.
 matmul, matmul_tn, matmul_nt = (
     (_matmul_in_python if config.DISABLE_JIT else _matmul)(*flags)
     for flags in ((False, False), (True, False), (False, True))

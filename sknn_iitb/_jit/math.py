@@ -1,8 +1,8 @@
-"""Elementary functions that a compiler can vectorise.
+"""Elementary functions that the compiler can vectorize.
 
-libm's scalar exp and tanh cost more than the matrix product of a small layer. These have no branches and no
-table, so a loop over an array becomes vector code. Called from Python they are NumPy's functions: the twin that
-tests compare with, and what runs without the JIT.
+libm's scalar exp and tanh cost more than the matrix product of a small layer. These have no branches and no tables, so
+the compiler vectorizes a loop over an array. Called from Python they are NumPy's functions, which the tests compare
+with and which run without the JIT.
 """
 
 import math
@@ -17,12 +17,12 @@ __all__ = ["exp", "expm1", "log1p_unit", "scaled_tail", "sigmoid", "tanh"]
 
 
 def exp(x):
-    """e**x; the argument is clamped where the result would leave the normal numbers."""
+    """e**x; the argument is clamped to keep the result a normal number."""
     return np.exp(x)
 
 
 def expm1(x):
-    """e**x - 1, accurate near zero as well."""
+    """e**x - 1, also accurate near zero."""
     return np.expm1(x)
 
 
@@ -33,7 +33,7 @@ def sigmoid(x):
 
 
 def tanh(x):
-    """Hyperbolic tangent, accurate near zero as well."""
+    """Hyperbolic tangent, also accurate near zero."""
     return np.tanh(x)
 
 
@@ -47,24 +47,24 @@ def scaled_tail(x):
     return x.dtype.type(0.5) * erfcx(x * x.dtype.type(math.sqrt(0.5)))
 
 
-# Method: x = k ln 2 + r with |r| <= ln(2) / 2, and e**x = 2**k e**r. k ln 2 is taken off in two parts, the first with
-# so few bits that its product with k is exact (Cody and Waite, Software Manual for the Elementary Functions, 1980).
-# Where there is a division anyway, e**r is Pade's (even(r**2) + r odd(r**2)) / (even(r**2) - r odd(r**2)), with half as
-# many terms as Taylor's polynomial, which it is else. Both are as long as it takes to be below the rounding error.
+# Method: x = k ln 2 + r with |r| <= ln(2) / 2, and e**x = 2**k e**r. k ln 2 is subtracted in two steps, the first with
+# few enough bits to make its product with k exact (Cody and Waite, Software Manual for the Elementary Functions, 1980).
+# e**r is a Taylor polynomial. Functions that divide anyway use the Pade approximant with half as many terms,
+# (even(r**2) + r odd(r**2)) / (even(r**2) - r odd(r**2)). Both have enough terms to be below the rounding error.
 # All constants have the argument's type: a Python float would turn a float32 computation into float64.
 
 
 def _pade(order):
-    """Coefficients of the numerator of Pade's approximant to e**r, the lowest first."""
+    """Coefficients of the numerator of the Pade approximant to e**r, lowest order first."""
     return [math.comb(order, j) * math.factorial(2 * order - j) / math.factorial(2 * order) for j in range(order + 1)]
 
 
-# the tail is taken as a polynomial of s = (x - _MIDDLE) / (x + _MIDDLE), up to where it vanishes beside 1
+# the tail is a polynomial in s = (x - _MIDDLE) / (x + _MIDDLE), up to the x where it is negligible beside 1
 _MIDDLE, _VANISHED = 2.5, 9.0
 
 
 def _tail_series(degree):
-    """Coefficients, the lowest first; their error is below that of the arithmetic."""
+    """Coefficients, lowest order first; the approximation error is below the rounding error."""
     domain = [-1, (_VANISHED - _MIDDLE) / (_VANISHED + _MIDDLE)]
     series = Chebyshev.interpolate(lambda s: scaled_tail(_MIDDLE * (1 + s) / (1 - s)), degree, domain)
     return series.convert(kind=Polynomial).coef
@@ -75,7 +75,7 @@ def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, pade_order, log
     lowest, highest, ln2_high, ln2_low, inverse_ln2 = map(f, (lowest, highest, ln2_high, ln2_low, 1 / math.log(2)))
     one, two, largest, shifter = f(1), f(2), f(20), f(SHIFTER[f])
     exp_series = tuple(f(1 / math.factorial(n)) for n in range(exp_terms, 0, -1))
-    # even and odd powers apart, the highest first; a loop over all would be too long for a compiler to unroll
+    # even and odd powers separately, highest first: the compiler would not unroll one loop over all of them
     pade_even, pade_odd = (tuple(map(f, _pade(pade_order)[k::2][::-1])) for k in range(2))
     tail_even, tail_odd = (tuple(map(f, _tail_series(tail_degree)[k::2][::-1])) for k in range(2))
     middle, vanished = f(_MIDDLE), f(_VANISHED)
@@ -116,7 +116,7 @@ def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, pade_order, log
         return (even - odd) / ((even - odd) + scale * (even + odd))
 
     def tanh_(x):
-        # (e**2|x| - 1) / (e**2|x| + 1), where the numerator is summed without cancellation
+        # (e**2|x| - 1) / (e**2|x| + 1), with the numerator summed without cancellation
         size = abs(x)
         scale, r = reduced(two * (largest if size > largest else size))
         even, odd = horner(pade_even, r * r), r * horner(pade_odd, r * r)

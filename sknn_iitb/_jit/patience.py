@@ -1,4 +1,7 @@
-"""Long compilations: they are announced, as the first fit otherwise seems to hang, and interrupts cannot harm them."""
+"""Long compilations: announced, because the first fit would seem to hang, and protected from interrupts.
+
+A bar of tqdm could not announce them: its `delay` takes effect at the next update, after the compilation.
+"""
 
 import contextvars
 import threading
@@ -12,13 +15,13 @@ _PATIENCE = 1.0  # seconds
 
 
 class _Clock:
-    """Adds up the time of compilations and says so as soon as they have taken too long."""
+    """Adds up the time spent compiling, and announces it as soon as it is too long."""
 
     def __init__(self, say=None):
         self.say, self.left, self.timer = say, _PATIENCE, None
 
     def start(self, text):
-        """A compilation begins; `text` is what to say of it."""
+        """Begin a compilation, which `text` announces."""
         if self.say and self.left > 0:
             self.began = perf_counter()
             self.timer = threading.Timer(self.left, self.say, [text])
@@ -26,10 +29,10 @@ class _Clock:
             self.timer.start()
 
     def stop(self):
-        """It has ended, if there was one."""
+        """End the compilation, if there is one."""
         if self.timer:
             self.timer.cancel()
-            self.timer.join()  # what it says must not mix with what is printed next
+            self.timer.join()  # its message must not mix with later output
             self.timer, self.left = None, self.left - (perf_counter() - self.began)
 
 
@@ -44,9 +47,9 @@ def clock():
 
 @contextmanager
 def announced(say):
-    """Within the block, call ``say(text)`` once if compilations take over a second; None for silence.
+    """Call ``say(text)`` once if compilations within the block take over a second; None for silence.
 
-    It applies to this thread's context, and not to threads started within the block.
+    It applies to this thread's context, not to threads started within the block.
     """
     token = _current.set(_Clock(say))
     try:
@@ -56,10 +59,10 @@ def announced(say):
 
 
 def uninterrupted(function, *arguments):
-    """Call a function so that an interrupt ends the wait for it and not the function itself.
+    """Call a function; an interrupt ends the wait for it, not the function.
 
-    Half a compilation can leave Numba's registries in a state in which every later one fails, and the process may even
-    crash. An interrupt only reaches the main thread, so another thread compiles.
+    An interrupted compilation can leave Numba's registries in a state where every later one fails or the process
+    crashes. Interrupts only reach the main thread, so another thread compiles.
     """
     if threading.current_thread() is not threading.main_thread():
         return function(*arguments)
@@ -71,7 +74,7 @@ def uninterrupted(function, *arguments):
         except BaseException as error:
             done.set_exception(error)
 
-    # no daemon: at the end of the process the interpreter waits for it
+    # not a daemon: the interpreter waits for it at exit
     threading.Thread(target=contextvars.copy_context().run, args=(call,)).start()
     while wait([done], 0.1).not_done:  # without a timeout Windows would not see an interrupt
         pass

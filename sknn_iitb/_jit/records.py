@@ -1,8 +1,8 @@
-"""Records: arguments of kernels that travel together, as NamedTuples of arrays and numbers.
+"""Records: kernel arguments that travel together, as NamedTuples of arrays and numbers.
 
-In compiled code a record costs nothing: Numba passes its fields one by one. From Python, Numba takes longer to hand
-over twenty arrays than a small network needs to learn from a batch. So Python packs all records of a run into one
-table, with the address and shape of each array, and a kernel unpacks it once per call.
+In compiled code a record costs nothing: Numba passes its fields one by one. From Python, passing twenty arrays takes
+Numba longer than a small network needs for a batch. So Python packs all records of a run into one table, with the
+address and shape of each array, and a kernel unpacks it once per call.
 """
 
 import math
@@ -41,7 +41,7 @@ class Field:
     readonly: bool = False
 
     def numba_type(self, float_type):
-        """The type in compiled code; `float_type` is that of the network."""
+        """The type in compiled code; `float_type` is the network's."""
         scalar = float_type if self.dtype is None else numba.from_dtype(np.dtype(self.dtype))
         return types.Array(scalar, self.ndim, "C", readonly=self.readonly) if self.ndim else scalar
 
@@ -53,36 +53,36 @@ READONLY_INDICES = Field(1, "int64", readonly=True)
 
 
 def _fields(record):
-    """Names and types of the fields of a record class; its annotations are Fields."""
+    """Names and types of a record class's fields; its annotations are Fields."""
     return record.__annotations__.items()
 
 
 def numba_type(record, float_type):
     """The type of a record in compiled code."""
     kinds = tuple(field.numba_type(float_type) for _, field in _fields(record))
-    if len(set(kinds)) == 1:  # another class in Numba, and one does not convert to the other
+    if len(set(kinds)) == 1:  # a separate class in Numba, without conversion between the two
         return types.NamedUniTuple(kinds[0], len(kinds), record)
     return types.NamedTuple(kinds, record)
 
 
 def pack(records, dtype):
-    """The table of some records, for a kernel that unpacks it; the caller keeps their arrays alive.
+    """Pack records into a table that a kernel unpacks; the caller keeps their arrays alive.
 
     Parameters
     ----------
     records : sequence of NamedTuple
     dtype : dtype
-        The network's type.
+        The network's dtype.
 
     Returns
     -------
     table : ndarray of int64, shape (n_fields, 3)
-        Address, number of rows and of columns of an array; for a number, the number or its bits.
+        For an array its address, rows and columns; for a number its value or bits.
 
     Raises
     ------
     TypeError
-        If an array is not what the kernel takes it for.
+        If an array is not of the type that the kernel expects.
     """
     table = []
     for record in records:
@@ -99,7 +99,7 @@ def pack(records, dtype):
 
 
 def unpack(*records):
-    """A function ``f(table, like)`` for kernels: these records, of the float type of the array `like`."""
+    """A function ``f(table, like)`` for kernels that returns these records; array `like` has the network's dtype."""
     fields = [field for record in records for _, field in _fields(record)]
     bounds = np.cumsum([0] + [len(record._fields) for record in records])
 

@@ -22,9 +22,9 @@ __all__ = ["SIGNATURES", "Batch", "LayerRecord", "Memory", "Net", "Problem", "St
 
 
 class Net(NamedTuple):
-    """A chain of layers: functions by their addresses, and an entry of each array for each layer.
+    """A chain of layers: addresses of functions, and arrays with an entry per layer.
 
-    `value_start` and `cache_start` count numbers per row: where a layer's value and cache begin among those of all.
+    `value_start` and `cache_start` are the offsets, per row, of a layer's value and cache among those of all layers.
     """
 
     forward_pass: INTEGER
@@ -43,7 +43,7 @@ class Net(NamedTuple):
 
 
 class LayerRecord(NamedTuple):
-    """One layer: its widths, whether its input is the network's, and what is its own."""
+    """One layer: its widths, whether its input is the network's, and its own integers and hyperparameters."""
 
     n_in: INTEGER
     n_out: INTEGER
@@ -53,7 +53,7 @@ class LayerRecord(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Rows of the training set with their shares in the loss; where their gradient goes; the key to randomness."""
+    """Rows of the training set with their weights in the loss, their gradient, and the key of random numbers."""
 
     rows: READONLY_INDICES
     weight: VECTOR
@@ -62,9 +62,9 @@ class Batch(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What is minimized: the loss of the training set plus penalties on the first `n_penalized` parameters.
+    """The objective: the loss of the training set plus penalties on the first `n_penalized` parameters.
 
-    `gradient`, `load` and `loss` are addresses of functions; `load` is 0 where there is nothing to copy.
+    `gradient`, `load` and `loss` are addresses of functions; `load` is 0 if there is nothing to copy.
     """
 
     gradient: INTEGER
@@ -84,9 +84,9 @@ class Problem(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What a run writes. Loss and penalty are those of the last batch, the sums those of all batches of a call.
+    """Memory that a run writes. Loss and penalty are those of the last batch; the sums cover all batches of a call.
 
-    `stop` may become 1 from outside, which ends a batch unfinished. `denormals` is the processor's mode before the run.
+    Another thread may set `stop` to 1 to abandon a batch. `denormals` is the processor's mode before the run.
     """
 
     gradient: VECTOR
@@ -101,7 +101,7 @@ class Memory(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One update of a group of parameters: its number, counted from 1, and the group's learning rate and decay."""
+    """One update of a parameter group: its number, from 1, and the group's learning rate and decay."""
 
     number: INTEGER
     learning_rate: SCALAR
@@ -109,7 +109,7 @@ class Step(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What follows a gradient: constraints, the optimizer for each group of parameters, constraints."""
+    """The update after a gradient: constraints, the optimizer for each parameter group, constraints."""
 
     optimizer: INTEGER
     optimizer_state: VECTOR
@@ -152,7 +152,7 @@ def _signatures(f):
         "layer_backward": nothing(matrix, matrix, matrix, layer, const_vector, batch),
         # source, rows, x, rate, key
         "load": nothing(index, index, matrix, f, integer),
-        # the loops of _engine/kernels.py, where the table holds the packed records
+        # the loops of _engine/kernels.py, whose table holds the packed records
         "forward": nothing(const_matrix, vector, table, const_vector, batch),
         "backward": nothing(matrix, matrix, vector, table, const_vector, batch),
         "gradient": nothing(table, const_vector, index, integer),

@@ -1,6 +1,6 @@
 """The files of compiled functions: named after everything they depend on, and written atomically.
 
-Any number of processes may share a directory. A file appears by a rename, so no process reads half a file, and all
+Any number of processes may share a directory. Files are renamed into place, so no process reads half a file, and all
 processes write the same contents under the same name. Locks therefore only save work: a process that finds a function
 locked waits for its file, and compiles the function itself if that takes too long. If a lock cannot be created or its
 owner has died, a function is compiled more than once, but never wrongly.
@@ -21,7 +21,7 @@ __all__ = ["CHECKSUM", "IN_TREE", "SOURCES", "Stored", "failures"]
 CHECKSUM = hashlib.sha256().digest_size
 _PACKAGE = __package__.partition(".")[0]
 IN_TREE = Path(__file__).parents[1] / "__pycache__"
-# a function takes three seconds to compile at most; on a machine that needs five times as long, waiting does not pay
+# a function takes at most three seconds to compile; on a machine five times slower, waiting does not pay off
 _LONGEST_WAIT = 15.0  # seconds
 _BETWEEN_LOOKS = 0.02
 
@@ -29,7 +29,7 @@ failures = {}  # name of a file that could not be written -> the OSError
 
 
 def _sources():
-    """A digest of the package's modules, in whatever form they are imported from; None if none are found."""
+    """A digest of the package's modules, in any form they are imported from; None if none are found."""
     try:
         modules = list(_modules(files(_PACKAGE)))
     except Exception:  # a bundled application's importer may raise anything
@@ -51,7 +51,7 @@ def _modules(folder, prefix=""):
             yield name, entry.read_bytes()
 
 
-# at import: what runs in this process are the sources of now, also where a file is edited before the first compilation
+# computed at import: this process runs the sources of that moment, even if a file is edited before compilation
 SOURCES = _sources()
 
 
@@ -61,7 +61,7 @@ class Stored:
     Parameters
     ----------
     directories : list of Path
-        Where to look for it. It is written to the first that can be written.
+        Where to look for it. It is written to the first writable one.
     name : str
     """
 
@@ -80,7 +80,7 @@ class Stored:
                 checksum, payload = content[:CHECKSUM], content[CHECKSUM:]
                 if self._checksum(directory, payload) == checksum:
                     return rebuild(payload)
-            except Exception:  # missing, or not ours to read
+            except Exception:  # missing or unreadable
                 continue
         return None
 
@@ -125,20 +125,20 @@ class Stored:
         return None
 
     def release(self):
-        """Remove the lock if this process has it."""
+        """Remove the lock if this process holds it."""
         if self._lock:
             with suppress(OSError):
                 self._lock.unlink()
             self._lock = None
 
     def save(self, payload):
-        """Write the file to the first directory that takes it; add the error to `failures` if none does."""
+        """Write the file to the first writable directory; add the error to `failures` if there is none."""
         for directory in self._directories:
-            aside = directory / f"{uuid.uuid4().hex}.tmp"
+            temporary = directory / f"{uuid.uuid4().hex}.tmp"
             try:
                 _make(directory)
-                aside.write_bytes(self._checksum(directory, payload) + payload)
-                os.replace(aside, directory / self._name)
+                temporary.write_bytes(self._checksum(directory, payload) + payload)
+                os.replace(temporary, directory / self._name)
             except OSError as error:
                 failures[self._name] = error
             else:
@@ -146,7 +146,7 @@ class Stored:
                 return
             finally:
                 with suppress(OSError):
-                    aside.unlink(missing_ok=True)
+                    temporary.unlink(missing_ok=True)
 
     def _checksum(self, directory, payload):
         # damaged machine code, or that of another function, would crash the process
@@ -160,7 +160,7 @@ def _make(directory):
 
 
 def _remove_stale(directory):
-    """Files of other sources beside the package can never be read again; every edit would leave a set of them."""
+    """Remove files of other sources beside the package: they are never read again, and every edit leaves a set."""
     if directory.parent == IN_TREE:
         for other in IN_TREE.glob("sknn_iitb-*"):
             if not other.name.startswith(f"sknn_iitb-{SOURCES}"):

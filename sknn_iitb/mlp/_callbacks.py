@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks (``sklearn.callback``, from 1.9 on): a fit as the tasks that they are told of."""
+"""scikit-learn's callbacks (``sklearn.callback``, since 1.9): a fit as tasks that are reported to them."""
 
 from copy import copy, deepcopy
 
@@ -7,16 +7,16 @@ try:
 except ImportError:
 
     class CallbackSupport:
-        """Nothing: this scikit-learn has no callbacks."""
+        """Stand-in for a scikit-learn without callbacks."""
 
 
 __all__ = ["CallbackSupport", "observers_of"]
 
 
 def observers_of(estimator, X, y, sample_weight):
-    """What training has to tell of its epochs, for the callbacks of the estimator: none if it has none.
+    """Observers that report the epochs to the estimator's callbacks; empty if it has none.
 
-    To be called in a method that `_fit_context` wraps, which sees to the callbacks' teardown.
+    Call it in a method wrapped by `_fit_context`, which tears the callbacks down.
     """
     if not getattr(estimator, "_skl_callbacks", None):
         return ()
@@ -25,10 +25,10 @@ def observers_of(estimator, X, y, sample_weight):
 
 
 class _Tasks:
-    """A task for the fit, and in it one for each epoch (each iteration of lbfgs).
+    """A task for the fit, with a subtask for each epoch (each iteration of lbfgs).
 
-    ``expose(estimator, history)`` has to be set before the first epoch ends: it gives an estimator the fitted
-    attributes of that moment. It is called only for a callback that asks for a fitted estimator.
+    ``expose(estimator, history)`` must be set before the first epoch ends. It gives an estimator the current fitted
+    attributes, and is called only if a callback asks for a fitted estimator.
     """
 
     def __init__(self, estimator, data):
@@ -39,13 +39,13 @@ class _Tasks:
         self._fit.call_on_fit_task_begin(**self._arguments)
 
     def begin(self):
-        """An epoch begins, unless one has begun already."""
+        """Begin an epoch, unless one has already begun."""
         if self._epoch is None:
             self._epoch = self._fit.subcontext(task_name="epoch")
             self._epoch.call_on_fit_task_begin(**self._arguments)
 
     def end(self, history):
-        """It has ended; True if a callback asks to stop."""
+        """End the epoch; return True if a callback asks to stop."""
 
         def attributes():
             fitted = _detached(self._estimator)
@@ -59,8 +59,8 @@ class _Tasks:
         return task.call_on_fit_task_end(**self._arguments, reconstruction_attributes=attributes)
 
     def close(self):
-        """The estimator is fitted."""
-        if self._epoch is not None:  # broken off: by Ctrl-C, by divergence or within lbfgs
+        """End the fit."""
+        if self._epoch is not None:  # cut short by Ctrl-C, by divergence or within lbfgs
             self._end_epoch(None)
         self._fit.call_on_fit_task_end(
             **self._arguments, reconstruction_attributes=lambda: vars(_detached(self._estimator))
@@ -68,7 +68,7 @@ class _Tasks:
 
 
 def _detached(estimator):
-    """A copy that shares nothing which training changes in place."""
+    """A copy that shares nothing that training changes in place."""
     other = copy(estimator)
     for name, value in vars(estimator).items():
         if name.endswith("_") or name in ("_parameters", "_optimizer"):

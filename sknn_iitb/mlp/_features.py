@@ -1,4 +1,4 @@
-"""The values of hidden layers as features for other estimators."""
+"""Values of hidden layers as features for other estimators."""
 
 from numbers import Integral
 
@@ -11,7 +11,7 @@ __all__ = ["FeaturesMixin"]
 
 
 class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """A net as a transformer; its estimator has ``_outputs(X, activate_output, n_hidden)``."""
+    """A network as a transformer; the estimator has ``_outputs(X, activate_output, n_hidden)``."""
 
     def hidden_activations(self, X: MatrixLike, layer: int = -1) -> Array:
         """Values of the neurons of a hidden layer.
@@ -20,7 +20,7 @@ class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         layer : int, default=-1
-            The hidden layer, counted from 0, or from the last one backwards by negative numbers.
+            Index of the hidden layer, from 0. Negative indices count from the last layer.
 
         Returns
         -------
@@ -38,7 +38,7 @@ class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self._outputs(X, activate_output=False, n_hidden=layer % n_hidden + 1)
 
     def transform(self, X: MatrixLike) -> Array:
-        """Values of the neurons of the last hidden layer: the features that the net has found.
+        """Values of the neurons of the last hidden layer: the features that the network has learned.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         check_is_fitted(self)
         if self.n_layers_ == 2:
-            raise ValueError("transform gives the values of the last hidden layer, and this network has none.")
+            raise ValueError("transform returns the values of the last hidden layer, but this network has none.")
         return self.hidden_activations(X)
 
     @property

@@ -1,4 +1,4 @@
-"""From the estimators' parameters to the components of a net: what is legal, and what goes with what."""
+"""From the estimators' parameters to the components of a network, with validation of their combinations."""
 
 from collections import namedtuple
 from numbers import Integral, Real
@@ -21,12 +21,14 @@ from sknn_iitb.schedules import SCHEDULES
 __all__ = ["Components", "ParametersMixin"]
 
 Components = namedtuple("Components", "hidden output loss optimizer schedule initializer constraints")
-Components.__doc__ = """What the parameters choose; `constraints` are pairs of a constraint and its bound."""
+Components.__doc__ = (
+    """The components that the parameters select; `constraints` are pairs of a constraint and its bound."""
+)
 
 _REGISTRIES = {registry.parameter: registry for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS)}
 
-# The estimator's flat parameters, by the names in scikit-learn that they belong to. An object, and a name that
-# scikit-learn does not have, has parameters of its own.
+# The estimator's flat parameters, by the component name of scikit-learn that they belong to. Objects, and components
+# that scikit-learn does not have, have their own parameters.
 _FLAT = {
     "solver": {
         "sgd": ("momentum", "nesterovs_momentum"),
@@ -36,12 +38,12 @@ _FLAT = {
     "learning_rate": {"constant": (), "adaptive": (), "invscaling": ("power_t",)},
 }
 
-# what acts on the steps of a first-order solver, and is not part of the function that lbfgs minimises
+# parameters that act on the steps of a first-order solver, not on the function that lbfgs minimizes
 _FIRST_ORDER_ONLY = ("dropout", "l1", *CONSTRAINTS.names())
 
 
 def _example(parameter, chosen, name, value):
-    """How to set a parameter of a component that is given by name or as an object, if it has this parameter."""
+    """An example that sets the parameter of a component, given by name or as an object, if it has this parameter."""
     cls = type(_REGISTRIES[parameter].resolve(chosen))
     return f", such as {cls.__name__}({name}={value!r})" if name in parameter_defaults(cls) else ""
 
@@ -49,7 +51,7 @@ def _example(parameter, chosen, name, value):
 class ParametersMixin:
     """Validation and resolution of the parameters.
 
-    A subclass has ``_default_loss(output)`` and ``_legal_outputs(loss)``.
+    A subclass defines ``_default_loss(output)`` and ``_legal_outputs(loss)``.
     """
 
     _parameter_constraints: dict = {
@@ -76,7 +78,7 @@ class ParametersMixin:
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
-        # an activation for hidden layers passes here, so that the error can say why it is not legal
+        # an activation for hidden layers passes here, and a later error says why it is not supported
         "output_activation": [one_of(["auto", *ACTIVATIONS.names()]), ACTIVATIONS.base],
         "init": [*INITIALIZERS.constraint(), tuple, list],
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
@@ -89,7 +91,7 @@ class ParametersMixin:
     }
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, those of nested components too, as ``solver__rho=0.95``.
+        """Set parameters, including those of nested components, as in ``solver__rho=0.95``.
 
         Parameters
         ----------
@@ -112,16 +114,18 @@ class ParametersMixin:
                 )
             if isinstance(value, str):
                 have_it = [f"{name}={c.__name__}()" for c in _REGISTRIES[name] if inner in parameter_defaults(c)]
-                advice = f"pass an object: {' or '.join(have_it)}" if have_it else f"no {name} has a {inner!r}"
+                advice = (
+                    f"pass an object: {' or '.join(have_it)}" if have_it else f"no {name} has a parameter {inner!r}"
+                )
                 raise ValueError(
                     f"{key} cannot be set: {name}={value!r} is a name, which has no parameters of its own; {advice}."
                 )
         return super().set_params(**params)
 
     def _resolve_components(self):
-        """Names to components; the output, and a classifier's loss, may wait for the targets."""
+        """Turn names into components; the output, and a classifier's loss, may depend on the targets."""
         if isinstance(self.scoring, str) and self.scoring != "loss":
-            # not a constraint, for to load all scorers takes as long as all the rest of the start
+            # not a constraint, because loading all scorers takes as long as the rest of the import
             names = sorted(sklearn.metrics.get_scorer_names())
             if self.scoring not in names:
                 raise ValueError(f"scoring={self.scoring!r} is not among 'loss', {', '.join(map(repr, names))}.")
@@ -134,7 +138,7 @@ class ParametersMixin:
                 value = getattr(self, name)
                 if np.array(value, dtype=object).any():
                     raise ValueError(
-                        f"{name}={value!r} is not legal with solver='lbfgs'; legal is {defaults[name]!r}, or another "
+                        f"{name}={value!r} is not supported with solver='lbfgs'; use {defaults[name]!r}, or another "
                         "solver, such as 'adam'."
                     )
         return Components(
@@ -148,22 +152,22 @@ class ParametersMixin:
         )
 
     def _flat(self, parameter):
-        """The flat parameters that the component chosen by name takes."""
+        """The flat parameters of a component selected by name."""
         value = getattr(self, parameter)
         names = _FLAT[parameter].get(value, ()) if isinstance(value, str) else ()
         return {name: getattr(self, name) for name in names}
 
     def _check_flat(self, parameter, defaults):
-        """Raise ValueError if a flat parameter is set that the chosen component does not take."""
+        """Raise ValueError if a flat parameter is set that the selected component does not have."""
         chosen = getattr(self, parameter)
         if isinstance(chosen, str) and chosen in _FLAT[parameter]:
-            return  # as in scikit-learn, those of the other names are ignored
+            return  # as in scikit-learn, flat parameters of other names are ignored
         for name in sum(_FLAT[parameter].values(), ()):
             value = getattr(self, name)
             if value != defaults[name]:
                 raise ValueError(
-                    f"{name}={value!r} has no effect with {parameter}={chosen!r}, which has its own parameters; pass "
-                    f"an object that has it set{_example(parameter, chosen, name, value)}."
+                    f"{name}={value!r} has no effect with {parameter}={chosen!r}, which has its own parameters; set "
+                    f"it on an object{_example(parameter, chosen, name, value)}."
                 )
 
     def _resolve_hidden(self):
@@ -188,27 +192,27 @@ class ParametersMixin:
         return hidden if several else hidden * n_hidden
 
     def _choose_output(self, components, targets):
-        """Settle what "auto" left open; raise for a combination that is not legal."""
+        """Resolve "auto"; raise ValueError if the combination is not supported."""
         loss = components.loss or self._default_loss(components.output)
         legal = self._legal_outputs(loss)
         if not legal:
             names = ", ".join(map(repr, LOSSES.names(self._legal_outputs)))
-            raise ValueError(f"loss={self.loss!r} is not for {type(self).__name__}; legal are {names}.")
+            raise ValueError(f"loss={self.loss!r} is not supported by {type(self).__name__}; legal values: {names}.")
         name = targets.default_output(legal) if components.output is None else components.output.names[0]
         if name not in legal:
             why = "" if components.output.output else " (it is for hidden layers only)"
-            if self.loss == "auto":  # other outputs would have had other losses
+            if self.loss == "auto":  # other outputs imply other losses
                 outputs = (cls for cls in ACTIVATIONS if cls.output)
                 legal = [o.names[0] for o in outputs if o.names[0] in self._legal_outputs(self._default_loss(o))]
             raise ValueError(
-                f"output_activation={self.output_activation!r}{why} is not legal with loss={self.loss!r}; "
-                f"legal are {', '.join(map(repr, legal))}."
+                f"output_activation={self.output_activation!r}{why} is not supported with loss={self.loss!r}; "
+                f"legal values: {', '.join(map(repr, legal))}."
             )
         targets.check_output(name)
         return components._replace(loss=loss, output=components.output or ACTIVATIONS.resolve(name))
 
     def _settled_output(self):
-        """Name of the output activation, as fitted or as the parameters say; None where it depends on the targets."""
+        """Name of the output activation, fitted or set by the parameters; None if it depends on the targets."""
         if "out_activation_" in vars(self):
             return self.out_activation_
         if self.output_activation != "auto":
@@ -217,7 +221,7 @@ class ParametersMixin:
                 return ACTIVATIONS.resolve(self.output_activation).names[0]
             return None
         named = isinstance(self.loss, str)
-        if self.loss == "auto" or (named and self.loss not in LOSSES):  # fit will tell of a wrong name
+        if self.loss == "auto" or (named and self.loss not in LOSSES):  # fit reports a wrong name
             return None
         legal = self._legal_outputs(LOSSES.resolve(self.loss))
         return None if "logistic" in legal else legal[0]
@@ -230,7 +234,7 @@ class ParametersMixin:
         return [int(n) for n in sizes]
 
     def _dropout_rates(self):
-        """Of the inputs and of each hidden layer."""
+        """Dropout rates of the inputs and of each hidden layer."""
         n_hidden, given = len(self._hidden_sizes()), self.dropout
         several = not isinstance(given, Real)
         rates = np.atleast_1d(np.array(given, dtype=object)).tolist() if several else [0.0] + [given] * n_hidden
@@ -242,14 +246,16 @@ class ParametersMixin:
                 "numbers, for the inputs and for each hidden layer."
             )
         if not n_hidden and not several and given > 0:
-            raise ValueError(f"dropout={given!r} has no effect without a hidden layer; [{given!r}] is for the inputs.")
+            raise ValueError(f"dropout={given!r} has no effect without a hidden layer; use [{given!r}] for the inputs.")
         return [float(r) for r in rates]
 
     def _normalization(self):
-        """The parameter that chooses a normalization, or None."""
+        """The parameter that selects a normalization, or None."""
         chosen = [name for name in NORMALIZATIONS if getattr(self, name)]
         if len(chosen) > 1:
-            raise ValueError(f"{' and '.join(f'{name}=True' for name in chosen)} cannot be combined; set one of them.")
+            raise ValueError(
+                f"{' and '.join(f'{name}=True' for name in chosen)} cannot be combined; set only one of them."
+            )
         return next(iter(chosen), None)
 
     def _batch_size(self, n_samples, optimizer):

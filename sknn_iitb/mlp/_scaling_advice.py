@@ -1,4 +1,4 @@
-"""The commonest reason why a network does not learn: columns of X, or y, that are far from size 1."""
+"""Advice on the most common reason why a network does not learn: columns of X or y far from unit scale."""
 
 import numpy as np
 from scipy import sparse
@@ -6,15 +6,15 @@ from sklearn.utils import gen_batches
 
 __all__ = ["advice"]
 
-# Weights are drawn, and steps are sized, for numbers of about 1. Default nets were trained on standardised real tables
-# times a factor or plus an offset. At 10 R2 falls, from 0.94 to 0.86 by the factor and to 0.64 by an offset of one
-# column, and beyond 30 it collapses; for y it is the offset that does it, between 3 and 10.
+# Initial weights and step sizes suit values of about 1. Default networks were trained on standardized real data sets,
+# scaled by a factor or shifted by an offset. At 10, R2 falls from 0.94 to 0.86 with the factor and to 0.64 with an
+# offset of one column; beyond 30, it collapses. For y, an offset between 3 and 10 is enough.
 _LARGE = 10.0
 
-# A column that varies by this little might as well not be there. It is just under one of a picture's 256 levels, so
-# that pixels divided by 255 pass, those too that are almost always 0.
+# A column that varies by less hardly affects the network. The limit is just under one of an image's 256 levels: pixels
+# divided by 255 pass, even those that are almost always 0.
 _SMALL = 1 / 256
-_NOTHING = 20 * np.finfo(float).eps  # from -10 to 10 eps: scikit-learn's scalers take that for zero
+_NOTHING = 20 * np.finfo(float).eps  # from -10 to 10 eps, which scikit-learn's scalers treat as zero
 
 _NUMBERS_AT_A_TIME = 2**18
 _N_NAMED = 3
@@ -23,25 +23,25 @@ _N_NAMED = 3
 def advice(X, y=None, feature_names=None, transformable=True):
     """Say which columns are too large or too small for a network to learn from, and what to do about it.
 
-    A column is too large if its root mean square is over 10: an offset counts. It is too small if it varies by less
-    than 1/256. Both are far from what `StandardScaler`, `MinMaxScaler`, `OneHotEncoder` and the like give, rare
-    categories included.
+    A column is too large if its root mean square, including any offset, exceeds 10. It is too small if it varies by
+    less than 1/256. The output of `StandardScaler`, `MinMaxScaler`, `OneHotEncoder` and the like is far from both
+    limits, even for rare categories.
 
     Parameters
     ----------
     X : ndarray or sparse matrix or array (CSR or CSC), of shape (n_samples, n_features)
-        Finite numbers. Read piece by piece, and neither copied whole nor made dense.
+        Finite numbers. Read in pieces, without copying it as a whole or making it dense.
     y : ndarray of shape (n_samples, n_outputs), default=None
-        Numbers to be learned, where they may be scaled; None for class labels, or where their size has a meaning.
+        Regression targets that may be scaled; None for class labels, or if the scale of y matters.
     feature_names : sequence of str, default=None
-        To name the columns of X by.
+        Names of the columns of X.
     transformable : bool, default=True
-        Whether `TransformedTargetRegressor` can give back all that the net predicts.
+        Whether `TransformedTargetRegressor` supports all predictions.
 
     Returns
     -------
     advice : str
-        Empty if nothing is wrong with the scales.
+        Empty if the scales are fine.
 
     Examples
     --------
@@ -61,17 +61,17 @@ def advice(X, y=None, feature_names=None, transformable=True):
         remedy = (
             "Use TransformedTargetRegressor(net, transformer=StandardScaler())"
             if transformable
-            else "Scale it before fit, and what predict gives back after"
+            else "Scale it before fit, and invert the scaling of predictions"
         )
         found.append(f"y is badly scaled: {columns}. {remedy}.")
     return " ".join(found)
 
 
 def _badly_scaled(X, names):
-    """The worst columns in words, or ''."""
+    """Name the worst columns, or return ''."""
     square, low, high = _sizes_of_sparse(X) if sparse.issparse(X) else _sizes(X)
     spread = high - low
-    # how many times beyond the limits; what does not vary at all does no harm by that
+    # how many times beyond the limits; a constant column is not too small
     excess = np.maximum(np.sqrt(square / X.shape[0]) / _LARGE, _SMALL / np.where(spread > _NOTHING, spread, np.inf))
     bad = np.flatnonzero(excess > 1)
     if not len(bad):
@@ -89,14 +89,14 @@ def _sizes(X):
     square, low, high = np.zeros(X.shape[1]), np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
     for rows in gen_batches(len(X), max(1, _NUMBERS_AT_A_TIME // X.shape[1])):
         piece = X[rows].astype(np.float64, copy=False)
-        with np.errstate(over="ignore"):  # infinite is large
+        with np.errstate(over="ignore"):  # infinity counts as large
             square += np.einsum("ij,ij->j", piece, piece)
         low, high = np.minimum(low, piece.min(axis=0)), np.maximum(high, piece.max(axis=0))
     return square, low, high
 
 
 def _sizes_of_sparse(X):
-    """The same from the stored entries, as if each column had a zero too; duplicates count one by one."""
+    """The same from the stored entries, as if each column also had a zero; duplicates count separately."""
     n_columns = X.shape[1]
     square, low, high = np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_columns)
     for piece in gen_batches(X.nnz, _NUMBERS_AT_A_TIME) if X.nnz else ():

@@ -1,7 +1,7 @@
-"""Fitted nets of ours as scikit-learn's estimators, and the reverse: they predict the same, and can train on.
+"""Conversion of fitted networks to and from scikit-learn's estimators.
 
-What a net predicts must be the same on the other side. What only training reads need not: a parameter for which
-scikit-learn has no such value, as ``solver="rmsprop"`` or `init`, is left at scikit-learn's default there.
+The converted network predicts the same and can continue training. Parameters that only affect training may differ: if
+scikit-learn does not support a value, such as ``solver="rmsprop"`` or any `init`, its default is used.
 """
 
 import copy
@@ -27,13 +27,13 @@ from sknn_iitb.schedules import SCHEDULES
 
 __all__ = ["counterpart", "from_sklearn", "to_sklearn", "translated"]
 
-# what a parameter that scikit-learn does not have may be without making a difference, where it is more than the default
+# for parameters that scikit-learn does not have: the values without effect, if there are others than the default
 _ALIKE = {"loss": ("auto", "log_loss")}
 
-# the loss that scikit-learn's regressor has with an output activation
+# scikit-learn's loss for each output activation of a regressor
 _LOSS_OF = {"identity": "squared_error", "exp": "poisson"}
 
-# by the identity of our optimizer: scikit-learn's, the parameters it is built from, where it keeps its state
+# identity of our optimizer -> scikit-learn's class, its constructor arguments and the attributes of its state
 _OPTIMIZERS = {
     SGD().identity: (
         "SGDOptimizer",
@@ -43,7 +43,7 @@ _OPTIMIZERS = {
     Adam().identity: ("AdamOptimizer", ("learning_rate_init", "beta_1", "beta_2", "epsilon"), ("ms", "vs")),
 }
 
-# attributes that have the same name and meaning on both sides
+# attributes with the same name and meaning in both
 _ATTRIBUTES = (
     *("classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_layers_", "out_activation_"),
     *("n_iter_", "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_"),
@@ -52,13 +52,13 @@ _ATTRIBUTES = (
 
 
 def counterpart(cls):
-    """scikit-learn's class for one of ours.
+    """The scikit-learn class that corresponds to one of ours.
 
     Parameters
     ----------
     cls : type
     """
-    module = sklearn.neural_network  # loaded here, for it takes a third of the time of a start
+    module = sklearn.neural_network  # loaded here because it takes a third of the import time
     return module.MLPClassifier if issubclass(cls, ClassifierMixin) else module.MLPRegressor
 
 
@@ -72,21 +72,21 @@ def _copy_attributes(source, target):
 
 
 def translated(estimator, **settled):
-    """The parameters of one of our estimators in scikit-learn's words.
+    """Translate the parameters of one of our estimators into scikit-learn's.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        One of ours; it need not be fitted.
+        One of ours, fitted or not.
     **settled : dict
-        Parameters to take in place of the estimator's.
+        Parameters that override the estimator's.
 
     Returns
     -------
     parameters : dict
-        What scikit-learn's estimator takes; those that it cannot take are not there.
+        The parameters of scikit-learn's estimator, without the refused ones.
     refused : dict of str to str
-        The parameters that scikit-learn cannot take, with the reason, which names value and legal values.
+        The parameters that scikit-learn does not support, with a reason that names the value and the legal ones.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def translated(estimator, **settled):
     """
     theirs = counterpart(type(estimator))
     given = {**estimator.get_params(deep=False), **settled}
-    del given["n_threads"]  # changes nothing but the time
+    del given["n_threads"]  # only changes the time
     defaults = dict(parameter_defaults(type(estimator)))
     for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES):
         family, component = registry.parameter, given[registry.parameter]
@@ -117,7 +117,7 @@ def translated(estimator, **settled):
 
 
 def _name(registry, value):
-    """The first name of a component, whether given by a name or as an object; of several if they are the same."""
+    """The first name of a component, given by name or as an object, or of a list of equal ones."""
     if isinstance(value, (list, tuple)):
         names = [_name(registry, item) for item in value]
         return names[0] if names and all(name == names[0] for name in names) else value
@@ -126,7 +126,7 @@ def _name(registry, value):
 
 
 def _refusal(theirs, name, value, defaults):
-    """Why scikit-learn cannot take the value of a parameter; empty if it can."""
+    """The reason why scikit-learn does not support a parameter's value; empty if it does."""
     if name in parameter_defaults(theirs):
         try:
             validate_parameter_constraints(
@@ -138,35 +138,34 @@ def _refusal(theirs, name, value, defaults):
     legal = _ALIKE.get(name, (defaults[name],))
     if isinstance(value, (str, Real, type(None))) and value in legal:
         return ""
-    return f"scikit-learn's {theirs.__name__} has no parameter {name!r}; legal is {legal[0]!r} alone. Got {value!r}."
+    return f"scikit-learn's {theirs.__name__} has no parameter {name!r}, so it must be {legal[0]!r}. Got {value!r}."
 
 
 # --- to scikit-learn --------------------------------------------------------------------------------------------
 
 
 def to_sklearn(estimator: Any) -> Any:
-    """A fitted net of ours as scikit-learn's estimator.
+    """Convert a fitted network to scikit-learn's estimator.
 
-    It predicts the same, to rounding. `partial_fit` and a warm start go on from there, by the same updates where the
+    It predicts the same, up to rounding. `partial_fit` and a warm start continue from it, with the same updates if the
     solver is sgd or adam. Arrays are copied.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        One of ours, fitted; the net itself where this is called as its method.
+        A fitted network. Omit it when you call this as a method.
 
     Returns
     -------
     estimator : sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
-        A parameter for which scikit-learn has no such value is left at scikit-learn's default there if predictions do
-        not depend on it; a regressor's `loss` becomes the one that scikit-learn has with the same output activation.
-        Batch normalization is multiplied into the weights. Where there is one class only, its `predict_proba` has two
-        columns, as scikit-learn's always has there.
+        Parameters that scikit-learn does not support have its defaults if predictions do not depend on them. A
+        regressor's `loss` becomes scikit-learn's loss for the same output activation. Batch normalization is folded
+        into the weights. With a single class, `predict_proba` has two columns, as always in scikit-learn.
 
     Raises
     ------
     ValueError
-        If scikit-learn has no net that predicts so. It names the parameter, and what is legal.
+        If no network of scikit-learn predicts the same. The message names the parameter and its legal values.
 
     Examples
     --------
@@ -188,12 +187,12 @@ def to_sklearn(estimator: Any) -> Any:
     if output not in outputs:
         reasons.append(
             f"The output is {output!r}, from output_activation={estimator.output_activation!r} and "
-            f"loss={estimator.loss!r}; legal for such targets is {' or '.join(map(repr, outputs)) or 'none'}."
+            f"loss={estimator.loss!r}; for such targets scikit-learn has {' or '.join(map(repr, outputs)) or 'none'}."
         )
     if any(isinstance(layer, LayerNorm) for layer in estimator._network.layers):
-        reasons.append("layer_norm=True normalizes each row, and no layer of scikit-learn does; legal is False.")
+        reasons.append("layer_norm=True normalizes each row, which no layer of scikit-learn does; it must be False.")
     if reasons:
-        raise ValueError(f"scikit-learn has no net that predicts like this one. {' '.join(reasons)}")
+        raise ValueError(f"scikit-learn has no network that predicts like this one. {' '.join(reasons)}")
     theirs = counterpart(type(estimator))(**copy.deepcopy(parameters | outputs[output]))
     _copy_attributes(estimator, theirs)
     theirs.coefs_, theirs.intercepts_ = _folded(estimator)
@@ -207,7 +206,7 @@ def to_sklearn(estimator: Any) -> Any:
 
 
 def _folded(estimator):
-    """Copies of the weights and biases, with batch normalization multiplied into them."""
+    """Copies of the weights and biases, with batch normalization folded into them."""
     coefs, intercepts = [], []
     for k, layers in enumerate(estimator._network.blocks):
         block = estimator._parameters.block(k)
@@ -219,12 +218,12 @@ def _folded(estimator):
 
 
 def _outputs(estimator):
-    """The output activations with which scikit-learn predicts alike, and the parameters that choose them there."""
+    """The output activations with which scikit-learn predicts the same, and the parameters that select them."""
     if not is_classifier(estimator):
         values = np.zeros((1, estimator.n_outputs_))
         alike = estimator._loss.narrow(values) is values  # each output is a prediction
         return {output: {"loss": loss} for output, loss in _LOSS_OF.items()} if alike else {}
-    if estimator._targets.output_groups is not None:  # several classes a column
+    if estimator._targets.output_groups is not None:  # several columns of classes
         return {}
     several = len(estimator.classes_) > 2 and not estimator._targets.multilabel
     return {"softmax" if several else "logistic": {}}
@@ -234,7 +233,7 @@ def _hand_over_state(state, layout, theirs):
     theirs._random_state = state.rng
     kind, names, attributes = _OPTIMIZERS.get(state.optimizer, (None, (), ()))
     if kind is None or kind.lower() != f"{theirs.solver}optimizer":
-        return  # the next call of partial_fit makes a new one
+        return  # the next call of partial_fit creates a new one
     kind = getattr(sklearn.neural_network._stochastic_optimizers, kind)
     optimizer = kind([*theirs.coefs_, *theirs.intercepts_], *(getattr(theirs, name) for name in names))
     for attribute, vector in zip(attributes, np.split(state.optimizer_state, len(attributes)), strict=True):
@@ -248,18 +247,18 @@ def _hand_over_state(state, layout, theirs):
 
 
 def from_sklearn(cls: Any, estimator: Any) -> Any:
-    """A fitted net of scikit-learn's as our estimator.
+    """Convert a fitted network of scikit-learn to an estimator of this package.
 
-    It predicts the same, to rounding, and has the same parameters and attributes. `partial_fit` and a warm start go on
-    from there. scikit-learn does not record rates and validation losses: `learning_rate_curve_` and
-    `validation_loss_curve_` are NaN for the epochs that have been.
+    It predicts the same, up to rounding, and has the same parameters and attributes. `partial_fit` and a warm start
+    continue from it. scikit-learn does not record learning rates and validation losses, so `learning_rate_curve_` and
+    `validation_loss_curve_` are NaN for past epochs.
 
     Parameters
     ----------
     cls : type
-        Our class; the class itself where this is called as its method.
+        The class of the result. Omit it when you call this as a class method.
     estimator : sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
-        Fitted. Arrays are copied.
+        A fitted network. Arrays are copied.
 
     Returns
     -------
@@ -268,7 +267,7 @@ def from_sklearn(cls: Any, estimator: Any) -> Any:
     Raises
     ------
     TypeError
-        If the estimator is not scikit-learn's of the same name.
+        If the estimator is not scikit-learn's estimator of the same name.
 
     Examples
     --------
@@ -324,16 +323,16 @@ def _take_over_state(theirs):
     n_samples = max(1, theirs.t_ // max(1, n_epochs))
     batch_size = min(200 if theirs.batch_size == "auto" else theirs.batch_size, n_samples)
     steps_per_epoch = -(-n_samples // batch_size)
-    # adam's own rate has its correction in it
-    rate = theirs.learning_rate_init if theirs.solver == "adam" else optimizer.learning_rate
+    # adam's own learning rate includes the bias correction
+    learning_rate = theirs.learning_rate_init if theirs.solver == "adam" else optimizer.learning_rate
     state = State(
         rng=theirs._random_state,
-        optimizer_state=np.concatenate(memory).astype(dtype),  # float64 for float32 data, too
+        optimizer_state=np.concatenate(memory).astype(dtype),  # float64 even for float32 data
         n_steps=planned_steps(theirs.max_iter, steps_per_epoch),
         steps_per_epoch=steps_per_epoch,
-        learning_rate=float(rate),
+        learning_rate=float(learning_rate),
         step=getattr(optimizer, "t", n_epochs * steps_per_epoch),
-        divisor=float(theirs.learning_rate_init / rate),
+        divisor=float(theirs.learning_rate_init / learning_rate),
         optimizer=identity,
     )
     return state.copy()
