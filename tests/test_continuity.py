@@ -123,7 +123,7 @@ def test_balanced_weights_are_those_of_the_training_samples_everywhere(cancer):
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
 def test_lbfgs_has_no_epochs_to_validate(cancer, cls):
     X, y = cancer
-    with pytest.raises(ValueError, match="X_val and y_val are not legal with solver='lbfgs'"):
+    with pytest.raises(ValueError, match="X_val and y_val are not supported with solver='lbfgs'"):
         cls(solver="lbfgs").fit(X, y, X_val=X, y_val=y)
 
 

@@ -453,7 +453,9 @@ def test_label_smoothing_trains_with_every_solver(iris, solver, dtype):
 
 @pytest.mark.parametrize("loss", ["hinge", "perceptron", "focal"])
 def test_label_smoothing_is_for_losses_of_soft_targets(cancer, loss):
-    with pytest.raises(ValueError, match=f"label_smoothing=0.1 is not legal with loss='{loss}'; legal are 'log_loss'"):
+    with pytest.raises(
+        ValueError, match=f"label_smoothing=0.1 is not supported with loss='{loss}'; use one of 'log_loss'"
+    ):
         _net(MLPClassifier, label_smoothing=0.1, loss=loss).fit(*cancer)
 
 

@@ -70,9 +70,9 @@ def _tail_series(degree):
     return series.convert(kind=Polynomial).coef
 
 
-def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, pade_order, log_terms, tail_degree):
+def _implement(f, *, limits, ln2, exp_terms, pade_order, log_terms, tail_degree):
     """Define the functions for the float type `f`."""
-    lowest, highest, ln2_high, ln2_low, inverse_ln2 = map(f, (lowest, highest, ln2_high, ln2_low, 1 / math.log(2)))
+    lowest, highest, ln2_high, ln2_low, inverse_ln2 = map(f, (*limits, *ln2, 1 / math.log(2)))
     one, two, largest, shifter = f(1), f(2), f(20), f(SHIFTER[f])
     exp_series = tuple(f(1 / math.factorial(n)) for n in range(exp_terms, 0, -1))
     # even and odd powers separately, highest first: the compiler would not unroll one loop over all of them
@@ -139,5 +139,22 @@ def _implement(f, lowest, highest, ln2_high, ln2_low, exp_terms, pade_order, log
         elementary(function, f, implementation)
 
 
-_implement(np.float32, -87, 88, 355 / 512, -2.1219444005469057e-4, 7, 3, 8, 8)
-_implement(np.float64, -708, 709, 2977044471 / 2**32, 1.9082149292705877e-10, 13, 6, 16, 19)
+# limits: arguments of exp beyond which it would underflow or overflow; ln2: a short high part of ln 2, and the rest
+_implement(
+    np.float32,
+    limits=(-87, 88),
+    ln2=(355 / 512, -2.1219444005469057e-4),
+    exp_terms=7,
+    pade_order=3,
+    log_terms=8,
+    tail_degree=8,
+)
+_implement(
+    np.float64,
+    limits=(-708, 709),
+    ln2=(2977044471 / 2**32, 1.9082149292705877e-10),
+    exp_terms=13,
+    pade_order=6,
+    log_terms=16,
+    tail_degree=19,
+)

@@ -288,7 +288,9 @@ class FittingMixin:
             )
         if optimizer.kernel is None:
             if is_given or validation_data.y_val is not None:
-                raise ValueError("X_val and y_val are not legal with solver='lbfgs', which has no epochs to validate.")
+                raise ValueError(
+                    "X_val and y_val are not supported with solver='lbfgs', which has no epochs to validate."
+                )
             return None, None
         validation_set = validation_data.samples(self._further_samples)
         if validation_set is not None:

@@ -387,20 +387,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            float32 and float64 are kept unless `dtype` says otherwise. Whole numbers are converted a batch at a time.
-            Sparse X is used as CSR, and never made dense.
+            float32 and float64 keep their dtype unless `dtype` is set. Integers and booleans are converted in batches.
+            A sparse X is used in CSR form and never made dense.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels, in one or several columns, or a matrix of 0 and 1 with a column for each label.
+            Class labels in one or more columns, or a multilabel indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights >= 0.
+            Sample weights, not negative.
         X_val : {array-like, sparse matrix} of shape (n_val_samples, n_features), default=None
-            Samples to validate on; without `early_stopping` they are scored after each epoch and nothing else.
+            Validation set, scored after each epoch. It stops training only with `early_stopping`.
         y_val : array-like, default=None
-            Their targets.
+            Targets of the validation set.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
-            Their weights >= 0 in score and loss.
+            Sample weights of the validation set, not negative, for its score and loss.
         groups : array-like of shape (n_samples,), default=None
-            For a splitter as `validation_fraction` that keeps groups together.
+            Group labels for a splitter as `validation_fraction` that keeps groups together.
 
         Returns
         -------
@@ -409,7 +409,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises
         ------
         ValueError
-            If parameters or data are not legal, or training diverges. The estimator is then as it was before.
+            If a parameter or the data are invalid, or training diverges. The estimator is then unchanged.
         """
         validation = ValidationData(X_val, y_val, sample_weight_val, groups)
         return self._fit(TrainingData(X, y, sample_weight, validation))
@@ -427,10 +427,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
-        """Train for one epoch, going on where the last call stopped.
+        """Train for one epoch, continuing from the last call.
 
-        With `early_stopping`, which needs `X_val`, the net is the best so far after each call, and a call does nothing
-        once training has stopped: k calls on the same data are a fit with ``max_iter=k``.
+        k calls on the same data are equivalent to a fit with ``max_iter=k``. With `early_stopping`, which requires
+        `X_val`, each call leaves the best weights so far, and does nothing once training has stopped.
 
         Parameters
         ----------
@@ -438,13 +438,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
         sample_weight : array-like of shape (n_samples,), default=None
         classes : array-like of shape (n_classes,) or list of them, default=None
-            All labels that will ever come, of each column of y if they are several; needed in the first call.
+            All classes, or a list with those of each column of y. Required in the first call.
         X_val : {array-like, sparse matrix} of shape (n_val_samples, n_features), default=None
-            Samples to validate on; without `early_stopping` they are scored after each epoch and nothing else.
+            Validation set, scored after each epoch. It stops training only with `early_stopping`.
         y_val : array-like, default=None
-            Their targets.
+            Targets of the validation set.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
-            Their weights >= 0 in score and loss.
+            Sample weights of the validation set, not negative, for its score and loss.
 
         Returns
         -------
@@ -453,7 +453,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises
         ------
         ValueError
-            As :meth:`fit`, and for a label that was not announced.
+            As for :meth:`fit`, and if y has a label that is not in `classes`.
         """
         validation = ValidationData(X_val, y_val, sample_weight_val)
         return self._fit(TrainingData(X, y, sample_weight, validation), incremental=True, classes=classes)
@@ -505,7 +505,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if not loss.soft_targets:
             names = ", ".join(map(repr, LOSSES.names(lambda c: c.soft_targets and c.classifier_outputs)))
             raise ValueError(
-                f"label_smoothing={self.label_smoothing!r} is not legal with loss={self.loss!r}; legal are {names}."
+                f"label_smoothing={self.label_smoothing!r} is not supported with loss={self.loss!r}; "
+                f"use one of {names}."
             )
         return targets.smooth(Y, self.label_smoothing, output.names[0])
 
@@ -517,7 +518,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return loss.classifier_outputs
 
     def predict(self, X: MatrixLike) -> Array:
-        """Class labels; a tie goes to the first class.
+        """Predict class labels. Ties go to the first class.
 
         Parameters
         ----------
@@ -531,7 +532,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._targets.decode(score)
 
     def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Accuracy: the share of samples whose label, or whose every label, is right.
+        """Return the accuracy; for several labels per sample, the share of samples with all labels correct.
 
         Parameters
         ----------
@@ -553,7 +554,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return super().score(X, y, sample_weight)
 
     def decision_function(self, X: MatrixLike) -> ArrayOrList:
-        """Raw scores: what the last layer computes before its activation.
+        """Return the raw scores: the weighted sums of the last layer, before its activation.
 
         Parameters
         ----------
@@ -562,14 +563,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes), or list of them
-            For two classes one number, positive for ``classes_[1]``. A list has one for each column of y.
+            For two classes one score, positive for ``classes_[1]``. A list has an array for each column of y.
         """
         score = self._outputs(X, activate_output=False)
         return self._targets.decision(score)
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: MatrixLike) -> ArrayOrList:
-        """Probabilities of the classes, for the output activations softmax, logistic and tanh.
+        """Predict class probabilities, for the output activations softmax, logistic and tanh.
 
         Parameters
         ----------
@@ -578,14 +579,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes), or list of them
-            Rows sum to 1, except for multilabel y, where each label has a probability of its own. A list has one for
-            each column of y, if they have several classes.
+            Rows sum to 1, except for a multilabel y, whose labels have independent probabilities. A list has an array
+            for each column of a multi-output y.
         """
         return self._probabilities(X, log=False)
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: MatrixLike) -> ArrayOrList:
-        """Logarithms of the probabilities, finite where the probability rounds to 0 too.
+        """Predict the logarithms of the class probabilities, which stay finite if a probability rounds to 0.
 
         Parameters
         ----------

@@ -353,19 +353,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            float32 and float64 are kept unless `dtype` says otherwise. Whole numbers are converted a batch at a time.
-            Sparse X is used as CSR, and never made dense.
+            float32 and float64 keep their dtype unless `dtype` is set. Integers and booleans are converted in batches.
+            A sparse X is used in CSR form and never made dense.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights >= 0.
+            Sample weights, not negative.
         X_val : {array-like, sparse matrix} of shape (n_val_samples, n_features), default=None
-            Samples to validate on; without `early_stopping` they are scored after each epoch and nothing else.
+            Validation set, scored after each epoch. It stops training only with `early_stopping`.
         y_val : array-like, default=None
-            Their targets.
+            Targets of the validation set.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
-            Their weights >= 0 in score and loss.
+            Sample weights of the validation set, not negative, for its score and loss.
         groups : array-like of shape (n_samples,), default=None
-            For a splitter as `validation_fraction` that keeps groups together.
+            Group labels for a splitter as `validation_fraction` that keeps groups together.
 
         Returns
         -------
@@ -374,7 +374,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Raises
         ------
         ValueError
-            If parameters or data are not legal, or training diverges. The estimator is then as it was before.
+            If a parameter or the data are invalid, or training diverges. The estimator is then unchanged.
         """
         validation = ValidationData(X_val, y_val, sample_weight_val, groups)
         return self._fit(TrainingData(X, y, sample_weight, validation))
@@ -391,10 +391,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
-        """Train for one epoch, going on where the last call stopped.
+        """Train for one epoch, continuing from the last call.
 
-        With `early_stopping`, which needs `X_val`, the net is the best so far after each call, and a call does nothing
-        once training has stopped: k calls on the same data are a fit with ``max_iter=k``.
+        k calls on the same data are equivalent to a fit with ``max_iter=k``. With `early_stopping`, which requires
+        `X_val`, each call leaves the best weights so far, and does nothing once training has stopped.
 
         Parameters
         ----------
@@ -402,11 +402,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
         X_val : {array-like, sparse matrix} of shape (n_val_samples, n_features), default=None
-            Samples to validate on; without `early_stopping` they are scored after each epoch and nothing else.
+            Validation set, scored after each epoch. It stops training only with `early_stopping`.
         y_val : array-like, default=None
-            Their targets.
+            Targets of the validation set.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
-            Their weights >= 0 in score and loss.
+            Sample weights of the validation set, not negative, for its score and loss.
 
         Returns
         -------
@@ -441,35 +441,35 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def predict(self, X: MatrixLike, return_std: Literal[True]) -> tuple[Array, Array]: ...
 
     def predict(self, X: MatrixLike, return_std: bool = False) -> Array | tuple[Array, Array]:
-        """Predicted numbers.
+        """Predict.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         return_std : bool, default=False
-            Whether to return standard deviations as well, which ``loss="gaussian"`` learns.
+            Whether to return standard deviations too; requires ``loss="gaussian"``.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            With several quantiles these are the last axis.
+            Several quantiles form the last axis.
         std : ndarray of the same shape
             Only with `return_std`.
 
         Raises
         ------
         ValueError
-            If the loss learns no deviations.
+            If `return_std` is set and the loss is not gaussian.
         """
         value = self._outputs(X, activate_output=True)
         if not return_std:
             return self._targets.decode(value)
         if not isinstance(self._loss, Gaussian):
-            raise ValueError(f"return_std=True needs loss='gaussian', this net has loss={self.loss!r}.")
+            raise ValueError(f"return_std=True needs loss='gaussian', this network has loss={self.loss!r}.")
         return self._targets.decode(value), self._targets.one(self._loss.deviation(value))
 
     def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """The coefficient of determination R2; of quantiles the D2 pinball score, of several of them the mean.
+        """Return the coefficient of determination R2; for quantiles, the D2 pinball score averaged over them.
 
         Parameters
         ----------

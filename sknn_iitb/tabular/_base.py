@@ -226,7 +226,7 @@ class BaseTabularMLP(BaseEstimator):
         activation, learning_rate = self._defaults
         optimizer = Adam(beta_2=0.95) if self.solver is None else OPTIMIZERS.resolve(self.solver)
         if isinstance(optimizer, LBFGS):
-            raise ValueError(f"solver={self.solver!r} does not train in batches; legal are the first-order solvers.")
+            raise ValueError(f"solver={self.solver!r} does not train in batches; use a first-order solver.")
         return EnsembleConfig(
             n_estimators=self.n_estimators or preset["n_estimators"],
             hidden=tuple(int(n) for n in sizes),
