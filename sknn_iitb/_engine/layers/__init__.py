@@ -1,17 +1,20 @@
-"""Layers, a file each.
+"""Layers, one kind per file.
 
-A layer declares its parameters and a pair of functions over one chunk of a batch:
+A layer declares its parameters and a pair of functions, which process one chunk of a batch:
 
 - ``forward(x, value, cache, layer, theta, batch)`` computes the layer's `value`, (rows, n_out), from its input `x`,
-  (rows, n_in), and may keep in `cache`, (rows, cache_size), what the backward pass needs;
+  (rows, n_in). It may store in `cache`, (rows, cache_size), what the backward pass needs.
 - ``backward(x, delta, cache, layer, theta, batch)`` gets the derivative of the loss with respect to the value, `delta`.
-  It writes the derivative with respect to the layer's parameters to their places in ``batch.gradient`` and, unless
-  ``layer.is_first``, the derivative with respect to `x` over `x`, which is no longer needed.
+  It assigns the derivative with respect to the layer's parameters to ``batch.gradient``, at the offsets that the
+  parameters have in `theta`; the kernel sums the chunks. Unless ``layer.is_first``, it overwrites `x` with the
+  derivative with respect to `x`.
 
-A layer that works *in place* changes `value`, which holds its input, and in the backward pass `delta`; it does not use
-`x`. ``layer.own`` and ``layer.hyper`` are those of its spec. ``batch.rows`` are the indices of the samples and
-``batch.weight`` their shares in the loss. Random numbers depend on ``batch.key``, the layer and the sample only, and so
-not on how a batch is split into chunks.
+A layer that works in place changes `value`, which holds its input, and in the backward pass `delta`; it does not use
+`x`. For sparse rows, the first layer's `x` has no columns. All arrays are allocated by the caller.
+
+``layer.own``, integers such as offsets into `theta`, and ``layer.hyper``, numbers, come from the layer's spec.
+``batch.rows`` are the row indices of the samples, and ``batch.weight`` their shares in the mean loss of the batch. Random
+numbers depend on ``batch.key``, the layer and the sample only, and so not on how a batch is split into chunks.
 """
 
 from sknn_iitb._engine.layers.batch_norm import BatchNorm
