@@ -13,8 +13,8 @@ A layer that works in place changes `value`, which holds its input, and in the b
 `x`. For sparse rows, the first layer's `x` has no columns. All arrays are allocated by the caller.
 
 ``layer.own``, integers such as offsets into `theta`, and ``layer.hyper``, numbers, come from the layer's spec.
-``batch.rows`` are the row indices of the samples, and ``batch.weight`` their shares in the mean loss of the batch. Random
-numbers depend on ``batch.key``, the layer and the sample only, and so not on how a batch is split into chunks.
+``batch.rows`` are the row indices of the samples, and ``batch.weight`` their shares in the mean loss of the batch.
+Random numbers depend on ``batch.key``, the layer and the sample only, and so not on how a batch is split into chunks.
 """
 
 from sknn_iitb._engine.layers.batch_norm import BatchNorm
