@@ -25,6 +25,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 import sknn_iitb
+from benchmarks.figures import parse, save
 from benchmarks.peers import PEERS
 from benchmarks.products import time_products
 
@@ -47,6 +48,15 @@ WORKLOADS = {
 ONLY_OURS = {"gelu"}
 # the fraction of nonzero entries of a sparse X
 DENSITY = {"W8": 0.002}
+
+
+def description(name):
+    """A workload in words, for the documentation."""
+    n_rows, n_inputs, hidden, n_outputs, batch_size, parameters, _, _ = WORKLOADS[name]
+    matrix = f"{n_inputs:,} (CSR, {100 * DENSITY[name]:g} % nonzero)" if name in DENSITY else n_inputs
+    batch = "full batch" if batch_size == n_rows else f"batch {batch_size}"
+    kind = [parameters[key] for key in ("activation", "solver") if key in parameters]
+    return ", ".join([f"{n_rows:,} x {matrix} -> {', '.join(map(str, hidden))} -> {n_outputs}", batch, *kind])
 
 
 def make_data(n_rows, n_inputs, n_outputs, dtype, density=None):
@@ -135,12 +145,13 @@ def number(value, digits=1):
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fit", description="Time per epoch.")
     parser.add_argument("names", nargs="*", metavar="name", help=f"workloads: {', '.join(WORKLOADS)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="one short turn per workload, to test the script")
     parser.add_argument("--threads", type=int, default=1, help="threads per library; 0: no limit")
-    arguments = parser.parse_args()
+    arguments = parse(parser, "one short turn per workload")
     unknown = set(arguments.names) - set(WORKLOADS)
     if unknown:
         parser.error(f"unknown workload {', '.join(sorted(unknown))}; choose from {', '.join(WORKLOADS)}")
+    if arguments.save and arguments.names:
+        parser.error("--save requires all workloads")
     n_turns, seconds = (1, 0.05) if arguments.quick else (5, 0.5)
     warnings.simplefilter("ignore", ConvergenceWarning)
 
@@ -150,8 +161,10 @@ def main():
     columns = ("workload", "dtype", "ms/epoch", "ms/epoch", "ratio", "least", "target", "efficiency")
     print(row(*columns, "fixed ms", "fixed ms", *["ratio"] * len(peers)))
     ratios = {"float32": [], "float64": []}
+    figures = {}
     for name in arguments.names or WORKLOADS:
         *_, least, target = WORKLOADS[name]
+        figures[name] = {"network": description(name), "target": target or []}
         for k, dtype in enumerate(ratios):
             with threadpool_limits(arguments.threads or None, "blas"):
                 n_threads = arguments.threads or os.cpu_count()
@@ -160,6 +173,9 @@ def main():
             theirs, theirs_fixed = times.get("scikit-learn", (math.nan, math.nan))
             if not math.isnan(theirs):
                 ratios[dtype].append(theirs / ours)
+                figures[name].setdefault("speedup", []).append(round(theirs / ours, 1))
+            if not math.isnan(products):
+                figures[name].setdefault("share", []).append(round(products / ours, 2))
             print(
                 row(
                     *(name, dtype, number(1e3 * ours, 3), number(1e3 * theirs, 3), number(theirs / ours)),
@@ -169,9 +185,11 @@ def main():
                 ),
                 flush=True,
             )
-    for dtype, values in ratios.items():
-        if values:
-            print(f"geometric mean of the ratios in {dtype}: {np.exp(np.mean(np.log(values))):.1f}")
+    means = {dtype: float(np.exp(np.mean(np.log(values)))) for dtype, values in ratios.items() if values}
+    for dtype, mean in means.items():
+        print(f"geometric mean of the ratios in {dtype}: {mean:.1f}")
+    figures["mean"] = {"network": "geometric mean", "speedup": [round(mean, 1) for mean in means.values()]}
+    save(arguments.save, "fit" if arguments.threads == 1 else f"fit --threads {arguments.threads}", figures)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ One thread, float32, adam, 20 inputs and two classes.
 
 import argparse
 import warnings
+from itertools import pairwise
 from statistics import median
 from time import perf_counter
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from benchmarks.figures import figure, parse, save
 from sknn_iitb import MLPClassifier
 
 SEARCHES = {
@@ -40,12 +42,11 @@ def seconds_per_epoch(n_rows=10_000, width=100, depth=1, batch_size=200, dtype="
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description="Scaling of the training time.")
-    parser.add_argument("--quick", action="store_true", help="one turn, at most 10,000 rows, to test the script")
     parser.add_argument("--figure", metavar="FILE", help="file for the plot of rows per second against batch size")
-    arguments = parser.parse_args()
+    arguments = parse(parser, "one turn, at most 10,000 rows")
     warnings.simplefilter("ignore", ConvergenceWarning)
 
-    found = {}
+    found, batches = {}, {what: {} for what in SEARCHES}
     for what, settings in SEARCHES.items():
         print(f"{what:>10} {'ms/epoch':>10} {'rows/s':>12} {'us/batch':>10}")
         for setting in settings:
@@ -56,7 +57,17 @@ def main():
             n_batches = -(-n_rows // setting.get("batch_size", 200))
             ((_, value),) = setting.items()
             found[what, value] = n_rows / seconds
-            print(f"{value:10} {1e3 * seconds:10.2f} {n_rows / seconds:12,.0f} {1e6 * seconds / n_batches:10.1f}")
+            batches[what][value] = 1e6 * seconds / n_batches
+            print(f"{value:10} {1e3 * seconds:10.2f} {n_rows / seconds:12,.0f} {batches[what][value]:10.1f}")
+    rows, widths, depths = (batches[what] for what in ("rows", "width", "depth"))
+    few, many, deepest = min(rows), max(rows), max(depths)
+    figures = {
+        f"{few:,} rows": figure([rows[few]], None, "us per batch"),
+        f"{many:,} rows": figure([rows[many]], None, "us per batch", round(1.25 * rows[few])),
+        "twice the width": figure([b / a for a, b in pairwise(widths.values())], 1, "times as long"),
+        "each further hidden layer": figure([(depths[deepest] - depths[1]) / (deepest - 1)], None, "us per batch"),
+    }
+    save(arguments.save, "growth", figures)
     if arguments.figure:
         import matplotlib.pyplot as plt
 

@@ -16,7 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.figures import figure, parse, save
+
 N_COLUMNS = 400
+TARGET = 600  # megabytes
 
 TRAIN = """
 import sys, threading, time, warnings
@@ -90,7 +93,8 @@ def growth(method, kind, n_samples, n_columns):
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description="Memory use.")
     parser.add_argument("--gigabytes", type=float, default=4.0)
-    n_rows = int(parser.parse_args().gigabytes * 1e9 / 4 / N_COLUMNS)
+    arguments = parse(parser, "0.1 gigabytes, and a tenth of the rows")
+    n_rows = int((0.1 if arguments.quick else arguments.gigabytes) * 1e9 / 4 / N_COLUMNS)
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "table"
         rng = np.random.default_rng(0)
@@ -100,14 +104,19 @@ def main():
         command = [sys.executable, "-c", TRAIN, str(path), str(N_COLUMNS)]
         seconds, anonymous, n_rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     print(f"{n_rows} rows x {N_COLUMNS}, an epoch with early stopping: {float(seconds):.1f} s")
-    print(f"anonymous memory at most {float(anonymous):.0f} MB (target 600)")
-    for *case, target in CASES:
-        more, seconds = growth(*case)
-        method, kind, n_samples, n_columns = case
+    print(f"anonymous memory at most {float(anonymous):.0f} MB (target {TARGET})")
+    size = f"{int(n_rows):,} x {N_COLUMNS} ({int(n_rows) * N_COLUMNS * 4e-9:g} GB)"
+    figures = {f"`MLPClassifier.fit`, memory-mapped {size}": figure([float(anonymous)], None, "MB", TARGET)}
+    for method, kind, n_samples, n_columns, target in CASES:
+        n_samples = n_samples // 10 if arguments.quick else n_samples
+        more, seconds = growth(method, kind, n_samples, n_columns)
         print(
             f"TabularMLPRegressor.{method}, {kind} {n_samples} rows x {n_columns}: {more:.0f} MB more "
             f"(target {target}), {seconds:.1f} s"
         )
+        size = f"{n_samples:,} x {n_columns:,} ({n_samples * n_columns * 4e-6:g} MB)"
+        figures[f"`TabularMLPRegressor.{method}`, {kind} {size}"] = figure([more], None, "MB", target)
+    save(arguments.save, "memory", figures)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,14 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 import sknn_iitb
+from benchmarks.figures import figure, parse, save
 from benchmarks.products import products_of_prediction
 
 # hidden layers; rows, columns
 NETS = {"100": (100,), "256, 256": (256, 256)}
 ROWS = (1, 100, 100_000)
 N_COLUMNS = 100
+FIRST_ROW_TARGET = 2  # seconds
 
 FIRST_ROW = """
 import pickle, sys, time
@@ -70,13 +72,14 @@ def first_row(net):
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.predict", description="Prediction time.")
-    parser.add_argument("--quick", action="store_true", help="one short turn, to test the script")
-    n_turns, seconds = (1, 0.02) if parser.parse_args().quick else (5, 0.3)
+    arguments = parse(parser, "one short turn")
+    n_turns, seconds = (1, 0.02) if arguments.quick else (5, 0.3)
     warnings.simplefilter("ignore", ConvergenceWarning)
     rng = np.random.RandomState(0)
 
     row = "{:10} {:8} {:>8} {:>10} {:>13} {:>7} {:>11}".format
     print(row("hidden", "dtype", "rows", "ours us", "scikit-learn", "ratio", "efficiency"))
+    ratios, efficiencies = ({n_rows: [] for n_rows in ROWS} for _ in range(2))
     for name, hidden in NETS.items():
         for dtype in ("float32", "float64"):
             X = rng.normal(size=(max(ROWS), N_COLUMNS)).astype(dtype)
@@ -90,10 +93,20 @@ def main():
                 with threadpool_limits(1, "blas"):
                     turns = [[timed(call, seconds) for call in calls] for _ in range(n_turns)]
                 ours, theirs, alone = map(median, zip(*turns, strict=True))
-                figures = f"{1e6 * ours:.0f}", f"{1e6 * theirs:.0f}", f"{theirs / ours:.1f}", f"{alone / ours:.2f}"
-                print(row(name, dtype, n_rows, *figures), flush=True)
+                ratios[n_rows].append(theirs / ours)
+                efficiencies[n_rows].append(alone / ours)
+                shown = f"{1e6 * ours:.0f}", f"{1e6 * theirs:.0f}", f"{theirs / ours:.1f}", f"{alone / ours:.2f}"
+                print(row(name, dtype, n_rows, *shown), flush=True)
     seconds = median(first_row(nets[0]) for _ in range(min(3, n_turns)))
-    print(f"first row of an unpickled network without a cache: {seconds:.2f} s, imports excluded (target 2)")
+    first = f"first row of an unpickled network without a cache: {seconds:.2f} s"
+    print(f"{first}, imports excluded (target {FIRST_ROW_TARGET})")
+    one, *_, many = ROWS
+    figures = {
+        "one row, compared with scikit-learn": figure(ratios[one], 1, "times as fast", 3),
+        f"{many:,} rows of {N_COLUMNS} columns, share of matrix products": figure(efficiencies[many], 2, target=0.8),
+        "first row of an unpickled network without any cache": figure([seconds], 1, "s", FIRST_ROW_TARGET),
+    }
+    save(arguments.save, "predict", figures)
 
 
 if __name__ == "__main__":

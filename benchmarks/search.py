@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sknn_iitb
+from benchmarks.figures import figure, parse, save
 
 GRID = {
     "hidden_layer_sizes": [(50,), (100,)],
@@ -26,6 +27,7 @@ GRID = {
     "learning_rate_init": [1e-3, 1e-2],
     "activation": ["relu", "tanh"],
 }
+TARGETS = {"processes": 10, "threads": 1.6}
 
 
 def search(module, n_epochs, backend, n_jobs):
@@ -42,8 +44,8 @@ def search(module, n_epochs, backend, n_jobs):
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description="A grid search.")
-    parser.add_argument("--quick", action="store_true", help="few epochs, one turn, to test the script")
-    n_turns, n_epochs = (1, 5) if parser.parse_args().quick else (3, 200)
+    arguments = parse(parser, "few epochs, one turn")
+    n_turns, n_epochs = (1, 5) if arguments.quick else (3, 200)
     warnings.simplefilter("ignore", ConvergenceWarning)
     os.environ["PYTHONWARNINGS"] = "ignore"  # for the workers
 
@@ -63,8 +65,15 @@ def main():
     for way, took in seconds.items():
         print(f"{way:28} {took:7.2f} s   best score {turns[way][0][1]:.4f}")
     ours, theirs, one, two = seconds.values()
-    print(f"processes: {theirs / ours:.1f} times as fast as scikit-learn (target 10)")
-    print(f"threads: 2 threads are {one / two:.2f} times as fast as 1 (target 1.6)")
+    print(f"processes: {theirs / ours:.1f} times as fast as scikit-learn (target {TARGETS['processes']})")
+    print(f"threads: 2 threads are {one / two:.2f} times as fast as 1 (target {TARGETS['threads']})")
+    figures = {
+        "two processes, compared with scikit-learn": figure([theirs / ours], 1, "times as fast", TARGETS["processes"]),
+        "two threads, compared with one thread of this package": figure(
+            [one / two], 1, "times as fast", TARGETS["threads"]
+        ),
+    }
+    save(arguments.save, "search", figures)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,10 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from benchmarks.figures import figure, parse, save
+
+TARGETS = {"cold": 5.0, "warm": 0.15}  # seconds
+
 FIRST_FIT = """
 import time, warnings
 import numpy as np
@@ -50,8 +54,8 @@ def run(script, cache):
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description="Cold and warm starts.")
-    parser.add_argument("--quick", action="store_true", help="one turn, to test the script")
-    n_turns = 1 if parser.parse_args().quick else 11
+    arguments = parse(parser, "one turn")
+    n_turns = 1 if arguments.quick else 11
 
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -74,12 +78,17 @@ def main():
     more, than_mlp = median(a - b for a, b, _ in turns), median(a - c for a, _, c in turns)
     row = "{:66} {:>8} {:>8}".format
     print(row("", "seconds", "target"))
-    print(row("first fit, empty cache", f"{cold:.2f}", "5.00"))
+    print(row("first fit, empty cache", f"{cold:.2f}", f"{TARGETS['cold']:.2f}"))
     print(row("process that imports sknn_iitb and fits, filled cache", f"{warm:.2f}", ""))
     print(row("process that imports sklearn, numba, runs a cached function", f"{bare:.2f}", ""))
-    print(row("  difference, median of pairs", f"{more:.2f}", "0.15"))
+    print(row("  difference, median of pairs", f"{more:.2f}", f"{TARGETS['warm']:.2f}"))
     print(row("process that imports sklearn.neural_network, numba, runs the same", f"{mlp:.2f}", ""))
     print(row("  difference, median of pairs", f"{than_mlp:.2f}", ""))
+    figures = {
+        "first fit with an empty cache": figure([cold], 1, "s", TARGETS["cold"]),
+        "start-up with a filled cache, beyond scikit-learn and numba": figure([more], 2, "s", TARGETS["warm"]),
+    }
+    save(arguments.save, "start", figures)
 
 
 if __name__ == "__main__":

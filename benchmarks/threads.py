@@ -14,7 +14,8 @@ from time import perf_counter
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.fit import WORKLOADS
+from benchmarks.figures import figure, parse, save
+from benchmarks.fit import WORKLOADS, description
 from sknn_iitb import MLPClassifier, MLPRegressor
 
 
@@ -44,11 +45,13 @@ def _seconds(task, n_threads, n_epochs):
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.threads", description="One fit on two cores.")
-    parser.add_argument("--quick", action="store_true", help="one turn of one epoch, to test the script")
-    n_turns, n_epochs = (1, 1) if parser.parse_args().quick else (5, 4)
+    arguments = parse(parser, "one turn of one epoch")
+    n_turns, n_epochs = (1, 1) if arguments.quick else (5, 4)
     warnings.simplefilter("ignore", ConvergenceWarning)
     print(f"{'':12} {'1 thread':>10} {'2 threads':>10} {'ratio':>6} {'difference':>11} {'same':>5} {'busy core':>10}")
+    figures, slowdowns = {}, []
     for name in ("W4", "W7"):
+        ratios = []
         for dtype in ("float32", "float64"):
             task = _task(name, dtype)
             weights = []
@@ -69,10 +72,15 @@ def main():
             neighbour.kill()
             neighbour.join()
             slower = sum(shared) / len(shared) / one
+            ratios.append(one / two)
+            slowdowns.append(slower)
             print(
                 f"{name:4} {dtype:7} {1e3 * one:7.0f} ms {1e3 * two:7.0f} ms {one / two:6.2f} {difference:11.0e} "
                 f"{'yes' if same else 'NO':>5} {slower:10.2f}"
             )
+        figures[f"{description(name)}, two threads on idle cores"] = figure(ratios, 1, "times as fast")
+    figures["either network, two threads, one core busy with another process"] = figure(slowdowns, 1, "times as long")
+    save(arguments.save, "threads", figures)
 
 
 if __name__ == "__main__":

@@ -65,20 +65,27 @@ def combinations(kind):
     return table(["loss", "legal output_activation, the default first"], rows)
 
 
-def updated(text):
-    """The text with up-to-date tables."""
-    tables = {
-        "parts": parts,
-        "classifier": lambda: combinations("classifier"),
-        "regressor": lambda: combinations("regressor"),
-    }
+TABLES = {
+    "parts": parts,
+    "classifier": lambda: combinations("classifier"),
+    "regressor": lambda: combinations("regressor"),
+}
+
+
+def updated(text, tables):
+    """The text with up-to-date tables, given by name as functions."""
     for name, make in tables.items():
         block = f"<!-- {name} -->\n\n{make()}\n\n<!-- end {name} -->"
         text = re.sub(f"<!-- {name} -->.*?<!-- end {name} -->", lambda _, block=block: block, text, flags=re.DOTALL)
     return text
 
 
-if __name__ == "__main__":
-    for file in FILES:
+def write(files, tables):
+    """Update the tables in the files."""
+    for file in files:
         path = ROOT / file
-        path.write_text(updated(path.read_text(encoding="utf-8")), encoding="utf-8")
+        path.write_text(updated(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(FILES, TABLES)

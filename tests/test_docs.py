@@ -1,5 +1,6 @@
 """What a newcomer reads and copies is true: snippets and examples run, tables and paths are those of the package."""
 
+import json
 import re
 import runpy
 import tomllib
@@ -10,6 +11,7 @@ from unittest import mock
 import pytest
 
 import sknn_iitb
+from benchmarks.figures import figure, save
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.initializers import INITIALIZERS
 from sknn_iitb.losses import LOSSES
@@ -47,12 +49,36 @@ def test_snippets_run_one_after_the_other(name):
         pyplot.close("all")
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/user_guide.md"])
-def test_tables_are_what_the_registries_say(name):
-    tables = runpy.run_path(str(ROOT / "docs" / "parts_table.py"))
-    assert name in tables["FILES"]
-    assert "| --- |" in tables["parts"]()
-    assert tables["updated"](TEXTS[name]) == TEXTS[name], "run: python docs/parts_table.py"
+@pytest.mark.parametrize("script", ["parts_table", "figures_table"])
+def test_generated_tables_are_up_to_date(script):
+    """The tables of components are what the registries say, and those of figures what the benchmarks have saved."""
+    namespace = runpy.run_path(str(ROOT / "docs" / f"{script}.py"))
+    files, tables = namespace["FILES"], namespace["TABLES"]
+    for name, make in tables.items():
+        assert "| --- |" in make()
+        assert sum(f"<!-- {name} -->" in TEXTS[file] for file in files) == 1
+    for file in files:
+        assert namespace["updated"](TEXTS[file], tables) == TEXTS[file], f"run: python docs/{script}.py"
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/performance.md"])
+def test_figures_stand_only_in_generated_tables(name):
+    text = TEXTS[name].partition("## Development measurements")[0]
+    prose = re.sub(r"<!-- (.*?) -->.*?<!-- end \1 -->", "", text, flags=re.DOTALL)
+    assert not re.findall(r".*\d (?:times|[num]?s|[kMG]B)\b.*", prose)
+
+
+def test_a_benchmark_replaces_its_own_section_of_the_figures(tmp_path):
+    file = tmp_path / "figures.json"
+    for seconds in (1.04, 2.06):
+        save(file, "start", {"first fit": figure([seconds], 1, "s", 5)})
+    save(file, "predict", {"one row": figure([3.0, 1.04, 1.0], 1)})
+    sections = json.loads(file.read_text(encoding="utf-8"))
+    assert {name: section["figures"] for name, section in sections.items()} == {
+        "start": {"first fit": {"measured": [2.1], "unit": "s", "target": 5}},
+        "predict": {"one row": {"measured": [1.0, 3.0], "unit": "", "target": None}},
+    }
+    assert all(set(each["environment"]) == {"date", "cpu", "cores", "versions"} for each in sections.values())
 
 
 @pytest.mark.parametrize(
