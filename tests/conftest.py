@@ -1,4 +1,4 @@
-"""Small real tables, standardised, that several test modules train on."""
+"""Small standardized datasets and fixtures shared by the test modules."""
 
 import signal
 
@@ -16,20 +16,20 @@ pytest.register_assert_rewrite("refused")
 
 @pytest.fixture(autouse=True)
 def no_announcements(monkeypatch):
-    """What is printed must not depend on whether the cache is warm."""
+    """Keep the printed output independent of whether the cache is warm."""
     monkeypatch.setattr(patience, "_PATIENCE", 1e6)
 
 
 @pytest.fixture(autouse=True)
 def denormals():
-    """Training flushes denormal numbers to zero, and must leave the processor as it was."""
+    """Check that training, which flushes denormals to zero, restores the processor's mode."""
     yield
     assert np.float32(1e-40) * np.float32(1) > 0
 
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c():
-    """A job in the background of a shell ignores Ctrl-C, and tests of it would wait for ever."""
+    """Enable Ctrl-C in a background job of a shell, which ignores it: its tests would wait forever."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -57,41 +57,41 @@ def digits():
 
 @pytest.fixture(scope="session")
 def bits(digits):
-    """Four labels for each sample: the binary digits of a digit."""
+    """Four binary labels per sample: the bits of the digit."""
     X, y = digits
     return X, y[:, None] >> np.arange(4) & 1
 
 
 @pytest.fixture(scope="session")
 def diabetes():
-    """A number, standardised too."""
+    """A standardized regression target."""
     X, y = datasets.load_diabetes(return_X_y=True)
     return scale(X), scale(y)
 
 
 @pytest.fixture(scope="session")
 def counts():
-    """A count."""
+    """Counts as the target."""
     X, y = datasets.load_diabetes(return_X_y=True)
     return scale(X), np.floor(y / 50)
 
 
 @pytest.fixture(scope="session")
 def wine():
-    """Three numbers, to be found from ten others."""
+    """Three regression targets, ten features."""
     X = scale(datasets.load_wine(return_X_y=True)[0])
     return X[:, 3:], X[:, :3]
 
 
 @pytest.fixture(params=[MLPClassifier, MLPRegressor])
 def task(request):
-    """An estimator, and a table for it."""
+    """An estimator class and data for it."""
     return request.param, *request.getfixturevalue("cancer" if request.param is MLPClassifier else "diabetes")
 
 
 @pytest.fixture(scope="session")
 def table():
-    """A table with all that real ones have, and two targets that depend on it."""
+    """A DataFrame with the quirks of real tables, and two targets that depend on it."""
     rng = np.random.RandomState(0)
     n = 300
     size, income = rng.normal(size=n), rng.lognormal(3, 2, n)

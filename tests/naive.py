@@ -1,8 +1,8 @@
-"""What the package computes, in readable NumPy, written from the published formulas.
+"""The computations of the package in readable NumPy, written from the published formulas.
 
-Nothing of the package is used here. A part comes in as an object with its name, ``names[0]``, and its hyperparameters,
-``get_params()``, and is looked up in the tables below. Arithmetic is done in the type of the arrays that come in; the
-tests hand over float64, or more, whatever the type of what they test.
+Nothing here uses the package. A component is passed as an object with its name, ``names[0]``, and its hyperparameters,
+``get_params()``, and looked up in the dictionaries below. Arithmetic uses the dtype of the arguments; the tests pass
+float64 or a longer type, whatever dtype they test.
 """
 
 from collections import defaultdict, namedtuple
@@ -25,7 +25,7 @@ def logistic(z):
 
 
 def tanh(z):
-    # 1 / cosh(z)**2 by functions that cannot overflow
+    # 1 / cosh(z)**2 in terms of functions that cannot overflow
     return np.tanh(z), 4 * expit(2 * z) * expit(-2 * z)
 
 
@@ -34,7 +34,7 @@ def relu(z):
 
 
 def step(z):
-    # the slope is the straight-through estimator's
+    # the slope of the straight-through estimator
     return (np.sign(z) + 1) / 2, np.where(abs(z) <= 1, 0.5, 0.0)
 
 
@@ -132,7 +132,7 @@ def huber(value, y, delta):
 
 
 def quantile(value, y, quantile):
-    # several quantiles are those of the outputs, one target's after the other's
+    # the outputs hold all quantiles of the first target, then those of the next
     q = np.resize(quantile, value.shape[1])
     return np.maximum(q * (y - value), (q - 1) * (y - value)), np.where(value > y, 1 - q, -q)
 
@@ -158,14 +158,14 @@ def perceptron(score, y):
 
 
 def log_loss(score, y, output):
-    """Cross entropy, in scores: log p does not lose what p has rounded away."""
+    """Cross-entropy of scores: log p keeps the digits that p rounds away."""
     if output == "softmax":
         return -y * log_softmax(score, axis=1), y.sum(axis=1, keepdims=True) * softmax(score)[0] - y
     return y * np.logaddexp(0, -score) + (1 - y) * np.logaddexp(0, score), expit(score) - y
 
 
 def focal(score, y, output, gamma):
-    """-(1 - p)**gamma log p of what is true (Lin et al., arXiv:1708.02002, eq. 4), in scores too."""
+    """-(1 - p)**gamma log p of the true class (Lin et al., arXiv:1708.02002, eq. 4), also of scores."""
 
     def of(p, q, log_p):
         return -(q**gamma) * log_p, gamma * q ** (gamma - 1) * log_p - q**gamma / p
@@ -180,7 +180,7 @@ def focal(score, y, output, gamma):
 
 
 def gaussian(value, y, var_floor):
-    """log s + (y - m)**2 / (2 s**2) of the first half of the outputs, m; the second are log(s**2 - var_floor)."""
+    """log s + (y - m)**2 / (2 s**2); the first half of the outputs is m, the second log(s**2 - var_floor)."""
     mean, spread = value[:, : value.shape[1] // 2], np.exp(value[:, value.shape[1] // 2 :])
     y, variance = y[:, : mean.shape[1]], spread + var_floor
     losses = np.log(variance) / 2 + (mean - y) ** 2 / (2 * variance)
@@ -200,7 +200,7 @@ LOSSES = {
 def loss_of_scores(loss, output, score, y, blocks=None):
     """The loss, summed over a row's outputs, (rows,), and its derivative with respect to the scores, (rows, n).
 
-    `blocks` says where the outputs begin that belong together, and their number in the end; None if all do.
+    `blocks` holds the start of each output group and, last, the number of outputs; None means a single group.
     """
     if blocks is not None:
         of_blocks = [
@@ -224,15 +224,15 @@ def loss_of_scores(loss, output, score, y, blocks=None):
 
 
 def hash32(x):
-    """A hash of 32 bits to 32 bits: multiplications that wrap, and shifts."""
+    """A 32-bit hash of a 32-bit number, by shifts and wrapping multiplications."""
     x = (x ^ (x >> 16)) * np.uint32(0x119DE1F3)
     x = (x ^ (x >> 16)) * np.uint32(0x119DE1F3)
     return x ^ (x >> 16)
 
 
 def mask(key, layer, rows, n_columns, rate):
-    """What dropout multiplies a layer's values by, (rows, columns): 0 where the draw is below `rate`."""
-    # arrays of 32 bits, whose sums and products wrap
+    """The factors of a layer's values under dropout, (rows, columns): 0 where the draw is below the dropout rate."""
+    # 32-bit arrays, whose sums and products wrap
     low, high, layer, golden = np.array([[key & 0xFFFFFFFF], [key >> 32], [layer], [0x9E3779B9]], np.uint32)
     seeds = hash32(hash32(hash32(hash32(low) + np.asarray(rows, np.uint32)) ^ high) + layer)
     draws = hash32(seeds[:, None] + golden * np.arange(n_columns, dtype=np.uint32)) / 2.0**32
@@ -240,7 +240,7 @@ def mask(key, layer, rows, n_columns, rate):
 
 
 def masks(net, dropout, key, rows):
-    """Those of the inputs and of each hidden layer, whose rates are `dropout`."""
+    """Masks of the inputs and of each hidden layer; `dropout` lists their dropout rates."""
     return [mask(key, k, rows, n, rate) for k, (n, rate) in enumerate(zip(net.units[:-1], dropout, strict=True))]
 
 
@@ -250,7 +250,7 @@ EPSILON = 1e-5
 
 
 def batch_norm_backward(delta, centred, variance, share):
-    """dl/dx from dl/dx_hat (Ioffe and Szegedy, arXiv:1502.03167, section 3); 1/m is `share`, that of the weight."""
+    """dl/dx from dl/dx_hat (Ioffe and Szegedy, arXiv:1502.03167, section 3); `share` is 1/m, weighted."""
     root = np.sqrt(variance + EPSILON)
     to_variance = -(delta * centred).sum(axis=0) / (2 * root**3)
     to_mean = -(delta / root).sum(axis=0) - 2 * to_variance * (share * centred).sum(axis=0)
@@ -262,18 +262,18 @@ def layer_norm_backward(delta, centred, variance):
     n = centred.shape[1]
     rows = []
     for d, c, root in zip(delta, centred, np.sqrt(variance + EPSILON), strict=True):
-        # dx_hat_i / dx_j, of x_hat = (x - mean) / root
+        # dx_hat_i / dx_j for x_hat = (x - mean) / root
         rows.append((np.eye(n) - 1 / n) @ (np.eye(n) / root - np.outer(c, c) / (n * root**3)) @ d)
     return np.array(rows)
 
 
 # --- nets --------------------------------------------------------------------------------------------------------
 
-# units: inputs, neurons in each hidden layer, outputs; hidden: an activation for each hidden layer
+# units: inputs, neurons in each hidden layer, outputs; hidden: one activation per hidden layer
 Net = namedtuple("Net", "units hidden output loss alpha l1 normalization output_groups", defaults=[0.0, None, None])
 
-# of each layer its weighted sums and its input; of each hidden layer its slope; with a normalization of each hidden
-# layer the weighted sums less their mean, and their mean and variance, of each column or of each row
+# each layer's weighted sums and input; each hidden layer's slope; with a normalization, each hidden layer's weighted
+# sums minus their mean, and their mean and variance, by column (batch normalization) or by row (layer normalization)
 Passed = namedtuple("Passed", "sums inputs slopes centred moments")
 
 
@@ -282,7 +282,7 @@ def count_coefs(net):
 
 
 def count_trained(net):
-    """Weights, biases and scales: all but running moments."""
+    """The number of weights, biases and scales: all parameters but the running moments."""
     return count_coefs(net) + sum(net.units[1:]) + bool(net.normalization) * sum(net.units[1:-1])
 
 
@@ -306,7 +306,7 @@ def shares(weight):
 
 
 def forward(net, theta, X, weight=None, masks=None, running=False):
-    """What comes up in a pass through the net; `running` takes the running moments, as prediction does."""
+    """The intermediate values of a forward pass; `running` uses the running moments, as prediction does."""
     share = shares(np.ones(len(X)) if weight is None else weight)
     coefs, intercepts, scales, means, variances = unpack(net, theta)
     passed = Passed([], [X if masks is None else X * masks[0]], [], [], [])
@@ -333,7 +333,7 @@ def forward(net, theta, X, weight=None, masks=None, running=False):
 
 
 def moments(net, theta, X, weight=None, masks=None):
-    """Means of all hidden layers, then variances, as they lie in theta."""
+    """Means of all hidden layers, then their variances, in the order of theta."""
     means, variances = zip(*forward(net, theta, X, weight, masks).moments, strict=True)
     return np.concatenate(means + variances)
 
@@ -342,7 +342,7 @@ def loss_and_gradient(net, theta, X, Y, weight=None, mean_weight=None, masks=Non
     """Mean loss of a batch, its penalty, and the gradient of their sum by backpropagation, without running moments.
 
     ``sum(w_i l_i) / (rows * mean weight) + (alpha / 2 * |W|**2 + l1 * |W|_1) / (rows * mean weight)``, where the mean
-    weight is that of all training samples, by default the batch's.
+    weight is taken over all training samples, by default over the batch.
     """
     weight = np.ones(len(X)) if weight is None else weight
     divisor = len(X) * (np.mean(weight) if mean_weight is None else mean_weight)
@@ -370,9 +370,9 @@ def loss_and_gradient(net, theta, X, Y, weight=None, mean_weight=None, masks=Non
 
 
 def train(net, theta, X, Y, weight, optimizer, batches, rates, constraints=(), dropout=None, seed=0):
-    """One step for each batch, an array of row numbers; the parameters, and the sums of rows times loss and penalty.
+    """Take a step per batch, an array of row indices; return theta and the sums of rows times loss and times penalty.
 
-    `constraints` are pairs of a constraint and its bound; step t, counted from 0, draws its masks by ``seed + t``.
+    `constraints` are (constraint, bound) pairs; step t, counted from 0, draws its masks with the key ``seed + t``.
     """
     n_trained = count_trained(net)
     decay = (np.arange(n_trained) < count_coefs(net)).astype(float)
@@ -388,7 +388,7 @@ def train(net, theta, X, Y, weight, optimizer, batches, rates, constraints=(), d
                 gradient = OF_GRADIENT[constraint.names[0]](gradient, bound)
         trained, running = theta[:n_trained], theta[n_trained:]
         if net.normalization == "batch_norm":
-            share = max(0.1, 1 / t) * len(rows) / max(map(len, batches))  # a short batch counts by its rows
+            share = max(0.1, 1 / t) * len(rows) / max(map(len, batches))  # less for a short batch
             running = running + share * (moments(net, theta, x, batch_weight, of_step) - running)
         theta = np.concatenate([update(optimizer, trained, gradient, memory, rate, decay, t), running])
         for constraint, bound in constraints:
@@ -398,7 +398,7 @@ def train(net, theta, X, Y, weight, optimizer, batches, rates, constraints=(), d
     return theta, sum_loss, sum_penalty
 
 
-# --- constraints: of the gradient before an update, of each weight matrix after it -------------------------------
+# --- constraints: on the gradient before an update, on each weight matrix after it -------------------------------
 
 
 def clip_value(gradient, bound):
@@ -412,7 +412,7 @@ def clip_norm(gradient, bound):
 
 
 def max_norm(W, bound):
-    # Srivastava et al., JMLR 15, 2014, section 5.1: of the weights that come into a neuron
+    # Srivastava et al., JMLR 15, 2014, section 5.1: on each neuron's incoming weights
     norms = np.linalg.norm(W, axis=0)
     return W * np.where(norms > bound, bound / np.where(norms > 0, norms, 1), 1)
 
@@ -421,12 +421,12 @@ OF_GRADIENT = {"clip_value": clip_value, "clip_norm": clip_norm}
 OF_WEIGHTS = {"max_norm": max_norm}
 
 
-# --- optimizers: theta after step t, counted from 1, against the gradient g at the rate eta ----------------------
-# `memory` is zero for what has not been written yet; `decay` is 1 for weights and 0 for biases.
+# --- optimizers: theta after step t, counted from 1, with the gradient g and the learning rate eta ---------------
+# `memory` returns zero for missing entries; `decay` is 1 for weights and 0 for biases.
 
 
 def sgd(theta, g, memory, eta, decay, t, momentum, nesterovs_momentum):
-    # Nesterov's: the gradient was taken at theta, which looks ahead of phi = theta - momentum v
+    # Nesterov: the gradient is taken at theta, which looks ahead of phi = theta - momentum v
     previous = memory["v"]
     v = memory["v"] = momentum * previous - eta * g
     if not nesterovs_momentum:
@@ -494,7 +494,7 @@ def lion(theta, g, memory, eta, decay, t, beta_1, beta_2, weight_decay):
 
 
 def rprop(theta, g, memory, eta, decay, t, shrink, grow, min_step, max_step):
-    # iRprop-: a gradient that has turned counts as zero, in this step and as the next one's previous; sizes follow eta
+    # iRprop-: a gradient that changes sign counts as zero, now and as the next step's previous; sizes follow eta
     agreement = memory["previous"] * g
     if t == 1:
         size = np.full_like(theta, eta)

@@ -1,4 +1,4 @@
-"""Random nets and data, and a naive net's compiled counterpart."""
+"""Random networks and data, and the compiled counterpart of a naive net."""
 
 from itertools import pairwise
 from types import SimpleNamespace
@@ -15,13 +15,13 @@ from sknn_iitb.activations import Softmax
 
 
 def examples(n):
-    """Settings for `n` random nets; fewer without the JIT, where a net takes a tenth of a second."""
+    """Settings for `n` random networks; fewer without the JIT, where each takes a tenth of a second."""
     n = n // 3 if numba.config.DISABLE_JIT else n
     return settings(max_examples=n, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def random_data(net, dtype, seed, n_rows, weighted=False):
-    """Parameters that leave the size of what goes through them as it is, inputs, targets and sample weights."""
+    """Parameters that keep the scale of the values from layer to layer, inputs, targets and sample weights."""
     rng = np.random.default_rng(seed)
     coefs = [rng.normal(size=(n_in, n_out)) / np.sqrt(n_in) for n_in, n_out in pairwise(net.units)]
     intercepts = [rng.normal(size=n) for n in net.units[1:]]
@@ -35,8 +35,8 @@ def random_data(net, dtype, seed, n_rows, weighted=False):
     n_hidden = sum(net.units[1:-1])
     scales, variances = rng.uniform(0.5, 2, (2, n_hidden))
     means = rng.normal(size=n_hidden)
-    of_normalization = {None: [], "batch_norm": [scales, means, variances], "layer_norm": [scales]}[net.normalization]
-    theta = np.concatenate([W.ravel() for W in coefs] + intercepts + of_normalization)
+    norm_parameters = {None: [], "batch_norm": [scales, means, variances], "layer_norm": [scales]}[net.normalization]
+    theta = np.concatenate([W.ravel() for W in coefs] + intercepts + norm_parameters)
     return theta.astype(dtype), X.astype(dtype), Y.astype(dtype), weight
 
 
@@ -49,7 +49,7 @@ def network_of(net, dropout=None):
 
 
 def build(net, X, Y, weight, max_rows=None, rows=None, dropout=None):
-    """The objective of a naive net; `dropout` has the rates of the inputs and of each hidden layer."""
+    """The objective of a naive net; `dropout` lists the dropout rates of the inputs and of each hidden layer."""
     network, max_rows = network_of(net, dropout), max_rows or len(Y)
     return Objective(
         network,
@@ -67,20 +67,20 @@ def build(net, X, Y, weight, max_rows=None, rows=None, dropout=None):
 
 
 def new_state(objective, optimizer, seed=0):
-    """A run's state before its first step."""
+    """The state of a run before its first step."""
     optimizer_state = np.zeros(optimizer.n_state_vectors * objective.network.layout.n_trained, objective.gradient.dtype)
     return State(rng=None, optimizer_state=optimizer_state, n_steps=1, steps_per_epoch=1, learning_rate=0.0, seed=seed)
 
 
-def run(objective, theta, order, rates, batch_size, optimizer, constraints=(), state=None):
-    """Take a step for each rate; `constraints` are pairs of a constraint and its bound."""
+def run(objective, theta, order, learning_rates, batch_size, optimizer, constraints=(), state=None):
+    """Take a step for each learning rate; `constraints` are (constraint, bound) pairs."""
     state = new_state(objective, optimizer) if state is None else state
     objective.begin(state, SimpleNamespace(optimizer=optimizer, constraints=constraints, batch_size=batch_size))
-    return objective.train(theta, order, rates, state.step)
+    return objective.train(theta, order, learning_rates, state.step)
 
 
 def differences(function, theta, h=1e-4):
-    """The derivative by five points, whose error is of the order of h**4."""
+    """The derivative by five-point finite differences, with an error of order h**4."""
     derivative = np.empty_like(theta)
     for i in range(theta.size):
         at = {}
@@ -93,6 +93,6 @@ def differences(function, theta, h=1e-4):
 
 
 def assert_close(actual, expected, dtype):
-    """Equal to 100 rounding errors of the largest number."""
+    """Assert equality within 100 rounding errors of the largest number."""
     size = max(1.0, np.max(np.abs(expected)))
     np.testing.assert_allclose(actual, expected, rtol=0, atol=100 * np.finfo(dtype).eps * size)

@@ -1,4 +1,4 @@
-"""A call that must be refused: it raises, and leaves the estimator as it was."""
+"""Assert that a call raises and leaves the estimator unchanged."""
 
 from enum import Enum
 
@@ -7,7 +7,7 @@ import pytest
 
 
 def _content(value):
-    """All that an attribute consists of, in a form that can be compared."""
+    """The content of an attribute, in a form that can be compared."""
     if isinstance(value, np.ndarray):
         return str(value.dtype), value.shape, value.tobytes()
     if isinstance(value, np.random.RandomState):
@@ -16,7 +16,7 @@ def _content(value):
         return [_content(each) for each in value]
     if hasattr(value, "__dict__") and not isinstance(value, Enum):  # a member of an Enum refers to itself
         return type(value), {name: _content(each) for name, each in vars(value).items()}
-    return repr(value)  # equal for two NaN as well
+    return repr(value)  # equal for two NaNs, too
 
 
 def _fitted_state(net):
@@ -25,7 +25,7 @@ def _fitted_state(net):
 
 
 def assert_refused(net, data, match, *, call=None, error=(ValueError, TypeError)):
-    """`net`, fitted or not, raises and is afterwards what it was."""
+    """Assert that `net`, fitted or not, raises and stays unchanged."""
     X, _ = data
     fitted = hasattr(net, "coefs_")
     if fitted:
@@ -36,5 +36,5 @@ def assert_refused(net, data, match, *, call=None, error=(ValueError, TypeError)
     assert _fitted_state(net) == before
     assert hasattr(net, "coefs_") == fitted
     if fitted:
-        assert net.parameters_ is weights  # a view that the user holds is still one
+        assert net.parameters_ is weights  # the user's views stay views
         np.testing.assert_array_equal(net.predict(X), predictions)

@@ -8,11 +8,11 @@ from sknn_iitb._jit.compilation import compiled
 from sknn_iitb.activations import ACTIVATIONS, CELU, ELU, GELU, SELU, Mish, ReLU, SiLU, Step, elementwise
 
 ELEMENTWISE = [cls() for cls in ACTIVATIONS if cls.function is not None]
-# hyperparameters other than the default ones
+# non-default hyperparameters
 ELEMENTWISE += [
-    type(part)(**{name: 0.7 * value for name, value in part.get_params().items()})
-    for part in ELEMENTWISE
-    if part.get_params()
+    type(activation)(**{name: 0.7 * value for name, value in activation.get_params().items()})
+    for activation in ELEMENTWISE
+    if activation.get_params()
 ]
 
 # the layer's loop differs for rows shorter and longer than 64
@@ -31,7 +31,7 @@ def evaluate(activation, z, bias=None):
 
 
 def away_from_kinks(width):
-    """Numbers from -5 to 5, the ends left out, none within 0.01 of a whole number: all kinks are at whole numbers."""
+    """Numbers strictly between -5 and 5, none within 0.01 of a whole number, where all kinks are."""
     z = np.linspace(-5, 5, 30 * width + 2)[1:-1]
     near = np.round(z)
     return np.where(abs(z - near) < 0.01, near + 0.02, z).reshape(30, width)
@@ -39,14 +39,16 @@ def away_from_kinks(width):
 
 @pytest.mark.nojit
 @widths
-@pytest.mark.parametrize("activation", [part for part in ELEMENTWISE if not isinstance(part, Step)], ids=repr)
-def test_slope_is_the_derivative_by_finite_differences(activation, width):
+@pytest.mark.parametrize(
+    "activation", [activation for activation in ELEMENTWISE if not isinstance(activation, Step)], ids=repr
+)
+def test_slope_matches_finite_differences(activation, width):
     z, h = away_from_kinks(width), 1e-3
     _, slope = evaluate(activation, z)
-    # five points: the error is of the order of h**4
+    # five points: an error of order h**4
     value = {k: evaluate(activation, z + k * h)[0] for k in (-2, -1, 1, 2)}
     derivative = (8 * (value[1] - value[-1]) - (value[2] - value[-2])) / (12 * h)
-    # the values' rounding error is 1e-16, divided by h
+    # the rounding error of the values, 1e-16, is divided by h
     np.testing.assert_allclose(slope, derivative, rtol=1e-6, atol=1e-11)
 
 
@@ -54,14 +56,14 @@ def test_slope_is_the_derivative_by_finite_differences(activation, width):
 @dtypes
 @widths
 @activations
-def test_value_and_slope_are_the_formulas(activation, width, dtype):
+def test_value_and_slope_match_the_formulas(activation, width, dtype):
     rng = np.random.default_rng(0)
     z = rng.normal(size=(20, width)) * rng.choice([1e-4, 1, 10], size=(20, width))
     z, bias = z.astype(dtype), rng.normal(size=width).astype(dtype)
     value, slope = evaluate(activation, z, bias)
     total = (z + bias).astype(np.float64)
     expected_value, expected_slope = naive.activate(activation, total)
-    # where a large argument is multiplied by a small difference, that difference has the rounding error of 1
+    # a small difference that multiplies a large argument has the rounding error of 1
     rounding = 8 * np.finfo(dtype).eps
     assert np.all(abs(value - expected_value) <= rounding * (np.maximum(1, abs(total)) + abs(expected_value)))
     assert np.all(abs(slope - expected_slope) <= rounding * (np.maximum(1, abs(total)) + abs(expected_slope)))
@@ -71,8 +73,8 @@ def test_value_and_slope_are_the_formulas(activation, width, dtype):
 @dtypes
 @widths
 @activations
-def test_at_whole_numbers_value_and_slope_are_the_formulas(activation, width, dtype):
-    # the kinks are among them
+def test_value_and_slope_match_the_formulas_at_whole_numbers(activation, width, dtype):
+    # which include the kinks
     z = np.tile(np.arange(-4, 5, dtype=dtype)[:, None], width)
     value, slope = evaluate(activation, z)
     expected_value, expected_slope = naive.activate(activation, z.astype(np.float64))
@@ -84,12 +86,12 @@ def test_at_whole_numbers_value_and_slope_are_the_formulas(activation, width, dt
 @dtypes
 @widths
 @activations
-def test_far_from_zero_value_and_slope_are_the_limits(activation, width, dtype):
+def test_value_and_slope_reach_their_limits_far_from_zero(activation, width, dtype):
     z = np.tile(np.array([[-1000], [-100], [100], [1000]], dtype), width)
     value, slope = evaluate(activation, z)
     with np.errstate(over="ignore"):
         expected_value, expected_slope = (a.astype(dtype) for a in naive.activate(activation, z.astype(np.float64)))
-    # what leaves the range of the dtype is clamped to a finite number
+    # values beyond the range of the dtype are clamped to finite numbers
     assert np.isfinite(value).all()
     assert np.isfinite(slope).all()
     fits = np.isfinite(expected_value)
@@ -101,7 +103,7 @@ def test_far_from_zero_value_and_slope_are_the_limits(activation, width, dtype):
 @dtypes
 @widths
 @pytest.mark.parametrize("activation", [GELU(), SiLU(), Mish()], ids=repr)
-def test_smooth_rectifiers_reach_their_limits_at_the_ends_of_the_range(activation, width, dtype):
+def test_smooth_rectifiers_reach_their_limits_at_the_largest_floats(activation, width, dtype):
     huge = np.finfo(dtype).max
     z = np.tile(np.array([[-np.inf], [-huge], [-1e30], [1e30], [huge]], dtype), width)
     value, slope = evaluate(activation, z)
@@ -113,7 +115,9 @@ def test_smooth_rectifiers_reach_their_limits_at_the_ends_of_the_range(activatio
 
 @dtypes
 @widths
-@pytest.mark.parametrize("activation", [part for part in ELEMENTWISE if isinstance(part, (ELU, SELU, CELU))], ids=repr)
+@pytest.mark.parametrize(
+    "activation", [activation for activation in ELEMENTWISE if isinstance(activation, (ELU, SELU, CELU))], ids=repr
+)
 def test_exponential_linear_units_are_accurate_just_below_zero(activation, width, dtype):
     z = np.tile(-np.logspace(-30, 0, 40, dtype=dtype)[:, None], width)
     value, _ = evaluate(activation, z)
@@ -135,7 +139,7 @@ def test_nan_propagates(activation, width, dtype):
 @pytest.mark.nojit
 @dtypes
 @widths
-def test_step_is_half_at_zero_and_its_surrogate_slope_is_half_between_minus_one_and_one(width, dtype):
+def test_step_is_half_at_zero_and_has_a_surrogate_slope_of_half_up_to_one(width, dtype):
     z = np.tile(np.array([[-1.01], [-1.0], [-1e-30], [-0.0], [0.0], [1e-30], [1.0], [1.01]], dtype), width)
     value, slope = evaluate(Step(), z)
     np.testing.assert_array_equal(value, np.tile([[0], [0], [0], [0.5], [0.5], [1], [1], [1]], width))
@@ -145,13 +149,13 @@ def test_step_is_half_at_zero_and_its_surrogate_slope_is_half_between_minus_one_
 @pytest.mark.nojit
 @dtypes
 @widths
-def test_slope_of_relu_at_zero_is_zero(width, dtype):
+def test_relu_has_zero_slope_at_zero(width, dtype):
     value, slope = evaluate(ReLU(), np.zeros((3, width), dtype))
     assert not value.any()
     assert not slope.any()
 
 
-def test_only_softmax_is_not_a_function_of_a_number():
+def test_only_softmax_is_not_elementwise():
     assert [cls.names[0] for cls in ACTIVATIONS if cls.function is None] == ["softmax"]
 
 

@@ -1,4 +1,4 @@
-"""What cannot be trained on: a clear error before training, and a fitted model that stays exactly as it was."""
+"""Invalid input: a clear error before training, and a fitted model that stays unchanged."""
 
 import _thread
 import copy
@@ -47,7 +47,7 @@ def _net(cls, **parameters):
 
 # --- parameters -----------------------------------------------------------------------------------------------------
 
-# parameter, illegal value, what the error says besides the parameter's name
+# parameter, invalid value, what the error says besides the name of the parameter
 OUT_OF_RANGE = [
     ("hidden_layer_sizes", 0, r"\[1, inf\)"),
     ("hidden_layer_sizes", (5, 0), "integers > 0"),
@@ -134,7 +134,7 @@ OUT_OF_RANGE = [
 @BOTH
 @pytest.mark.parametrize("fitted", [False, True])
 @pytest.mark.parametrize(("name", "value", "legal"), OUT_OF_RANGE)
-def test_a_parameter_out_of_its_range(data, cls, name, value, legal, fitted):
+def test_out_of_range_parameter_raises(data, cls, name, value, legal, fitted):
     net = _net(cls)
     if fitted:
         net.fit(*data)
@@ -156,7 +156,7 @@ def test_a_parameter_out_of_its_range(data, cls, name, value, legal, fitted):
         ("hidden_layer_sizes", (4.0,)),
     ],
 )
-def test_a_parameter_that_is_changed_between_calls_of_partial_fit(data, cls, name, value):
+def test_invalid_parameter_between_partial_fit_calls_raises(data, cls, name, value):
     net = _net(cls)
     net.partial_fit(*data, **({"classes": [0, 1]} if cls is MLPClassifier else {}))
     net.set_params(**{name: value})
@@ -167,11 +167,11 @@ def test_a_parameter_that_is_changed_between_calls_of_partial_fit(data, cls, nam
 @pytest.mark.parametrize(
     "registry", [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS], ids=lambda r: r.parameter
 )
-def test_an_unknown_name_is_answered_with_the_legal_ones(data, cls, registry):
+def test_error_for_an_unknown_name_lists_the_legal_names(data, cls, registry):
     condition = {
-        "activation": lambda part: part.hidden,
-        "loss": lambda part: part.classifier_outputs if cls is MLPClassifier else part.regressor_outputs,
-    }.get(registry.parameter, lambda part: True)
+        "activation": lambda activation: activation.hidden,
+        "loss": lambda loss: loss.classifier_outputs if cls is MLPClassifier else loss.regressor_outputs,
+    }.get(registry.parameter, lambda component: True)
     for value in ("no such", 3):
         net = _net(cls, **{registry.parameter: value})
         with pytest.raises(ValueError, match=f"'{registry.parameter}' parameter of {cls.__name__}") as caught:
@@ -185,7 +185,7 @@ def test_an_unknown_name_is_answered_with_the_legal_ones(data, cls, registry):
 @pytest.mark.parametrize(
     ("name", "value"), [("solver", RMSprop), ("learning_rate", Cosine), ("activation", LeakyReLU), ("loss", Huber)]
 )
-def test_a_class_in_place_of_an_object(data, cls, name, value):
+def test_class_instead_of_an_instance_raises(data, cls, name, value):
     assert_refused(_net(cls, **{name: value}), data, rf"{name}={value.__name__}.*{value.__name__}\(\)")
 
 
@@ -202,31 +202,31 @@ def test_a_class_in_place_of_an_object(data, cls, name, value):
         ({"learning_rate": WarmUp(duration=0)}, "duration"),
     ],
 )
-def test_a_parameter_of_a_part_out_of_its_range(data, cls, parameters, name):
-    part = next(iter(parameters.values()))
-    assert_refused(_net(cls, **parameters), data, f"'{name}' parameter of (StepDecay|{type(part).__name__})")
+def test_out_of_range_component_parameter_raises(data, cls, parameters, name):
+    component = next(iter(parameters.values()))
+    assert_refused(_net(cls, **parameters), data, f"'{name}' parameter of (StepDecay|{type(component).__name__})")
 
 
-def test_a_parameter_of_a_loss_out_of_its_range(data):
+def test_out_of_range_loss_parameter_raises(data):
     assert_refused(_net(MLPRegressor, loss=Quantile(quantile=1)), data, "'quantile' parameter of Quantile")
 
 
 @pytest.mark.parametrize(("cls", "loss"), [(MLPClassifier, Huber()), (MLPRegressor, Hinge())])
-def test_a_loss_of_the_other_kind_of_estimator(data, cls, loss):
+def test_loss_of_the_other_estimator_raises(data, cls, loss):
     assert_refused(_net(cls, loss=loss), data, "loss")
 
 
 @BOTH
-@pytest.mark.parametrize("name", ACTIVATIONS.names(lambda part: not part.output))
-def test_an_output_activation_that_is_for_hidden_layers_only(data, cls, name):
+@pytest.mark.parametrize("name", ACTIVATIONS.names(lambda activation: not activation.output))
+def test_hidden_layer_activation_as_output_activation_raises(data, cls, name):
     legal = "logistic" if cls is MLPClassifier else "identity"
     for value in (name, ACTIVATIONS[name]()):
         match = f"(?s)output_activation=.*hidden layers only.*not supported.*{legal}"
         assert_refused(_net(cls, output_activation=value), data, match)
 
 
-@pytest.mark.parametrize("output", ACTIVATIONS.names(lambda part: part.output))
-def test_an_output_activation_that_is_not_legal_with_the_loss(data, output):
+@pytest.mark.parametrize("output", ACTIVATIONS.names(lambda activation: activation.output))
+def test_output_activation_incompatible_with_the_loss_raises(data, output):
     X, y = data
     canonical = ACTIVATIONS[output].names[0]
     for cls, attribute in ((MLPClassifier, "classifier_outputs"), (MLPRegressor, "regressor_outputs")):
@@ -238,7 +238,7 @@ def test_an_output_activation_that_is_not_legal_with_the_loss(data, output):
                 assert_refused(net, (X, y + 1), match + "".join(f".*'{name}'" for name in legal))
 
 
-def test_with_loss_auto_every_output_is_named_that_some_loss_is_chosen_for(data):
+def test_error_for_loss_auto_lists_every_output_that_has_a_loss(data):
     outputs = ("softmax", "logistic", "tanh", "identity", "step")
     with pytest.raises(ValueError, match="loss='auto'") as error:
         _net(MLPClassifier, output_activation="exponential").fit(*data)
@@ -250,7 +250,7 @@ def test_with_loss_auto_every_output_is_named_that_some_loss_is_chosen_for(data)
 
 @BOTH
 @pytest.mark.parametrize("value", ["softmax", Softmax()])
-def test_softmax_is_no_activation_of_a_hidden_layer(data, cls, value):
+def test_softmax_in_a_hidden_layer_raises(data, cls, value):
     assert_refused(_net(cls, activation=value), data, "activation")
 
 
@@ -259,21 +259,21 @@ def test_softmax_is_no_activation_of_a_hidden_layer(data, cls, value):
     ("flat", "value"),
     [("momentum", 0.5), ("nesterovs_momentum", False), ("beta_1", 0.5), ("beta_2", 0.5), ("epsilon", 1e-3)],
 )
-def test_a_flat_parameter_beside_an_object_would_be_ignored(data, cls, flat, value):
+def test_flat_parameter_beside_a_solver_instance_raises(data, cls, flat, value):
     net = _net(cls, solver=RMSprop(), **{flat: value})
     assert_refused(net, data, rf"{flat}={value}.*solver=RMSprop\(\)")
     net.set_params(solver="sgd").fit(*data)
 
 
 @BOTH
-def test_a_flat_parameter_beside_a_schedule_would_be_ignored(data, cls):
+def test_flat_parameter_beside_a_schedule_instance_raises(data, cls):
     net = _net(cls, learning_rate=Cosine(), power_t=0.3)
     assert_refused(net, data, r"power_t=0.3.*learning_rate=Cosine\(\)")
     net.set_params(learning_rate="invscaling").fit(*data)
 
 
 @pytest.mark.parametrize("solver", [name for name in OPTIMIZERS.names() if name != "lbfgs"])
-def test_a_solver_by_name_has_the_defaults_of_its_object(data, solver):
+def test_solver_by_name_has_the_defaults_of_its_class(data, solver):
     by_name, by_object = (_net(MLPClassifier, solver=s) for s in (solver, OPTIMIZERS[solver]()))
     np.testing.assert_array_equal(by_name.fit(*data).parameters_, by_object.fit(*data).parameters_)
 
@@ -286,7 +286,7 @@ def test_a_solver_by_name_has_the_defaults_of_its_object(data, solver):
         ("adam", {"beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3}, Adam(0.8, 0.9, 1e-3)),
     ],
 )
-def test_flat_parameters_reach_the_solvers_that_scikit_learn_has(data, cls, solver, flat, instead):
+def test_flat_parameters_reach_sgd_and_adam(data, cls, solver, flat, instead):
     by_name, by_object = _net(cls, solver=solver, **flat), _net(cls, solver=instead)
     np.testing.assert_array_equal(by_name.fit(*data).parameters_, by_object.fit(*data).parameters_)
 
@@ -304,13 +304,13 @@ def test_flat_parameters_reach_the_solvers_that_scikit_learn_has(data, cls, solv
         ({"learning_rate": "cosine", "power_t": 0.3}, r"power_t=0.3 has no effect with learning_rate='cosine'"),
     ],
 )
-def test_a_flat_parameter_that_the_component_does_not_take_is_an_error(data, cls, parameters, message):
+def test_flat_parameter_unknown_to_the_component_raises(data, cls, parameters, message):
     with pytest.raises(ValueError, match=message):
         _net(cls, **parameters).fit(*data)
 
 
 @BOTH
-def test_a_nested_parameter_of_a_name(data, cls):
+def test_nested_parameter_of_a_name_raises(data, cls):
     net = cls(solver="rmsprop")
     with pytest.raises(ValueError, match=r"solver__rho.*solver='rmsprop'.*RMSprop\(\)"):
         net.set_params(solver__rho=0.8)
@@ -338,14 +338,14 @@ def test_a_nested_parameter_of_a_name(data, cls):
     ],
     ids=["list", "tuple", "arrays", "function"],
 )
-def test_a_nested_parameter_of_what_has_none(cls, parameters, key):
+def test_nested_parameter_of_a_value_without_parameters_raises(cls, parameters, key):
     ((name, value),) = parameters.items()
     with pytest.raises(ValueError, match=rf"{key} cannot be set: {name}=.* is a {type(value).__name__}, which has no"):
         cls(**parameters).set_params(**{key: 1})
 
 
 @BOTH
-def test_names_of_scorers_are_listed_in_order(data, cls):
+def test_scorer_names_are_listed_in_order(data, cls):
     with pytest.raises(ValueError, match="scoring='no such' is not among") as raised:
         _net(cls, scoring="no such").fit(*data)
     listed = re.findall(r"'(\w+)'", str(raised.value).partition("among")[2])
@@ -381,7 +381,7 @@ BAD_X = {
 @BOTH
 @pytest.mark.parametrize("method", ["fit", "fit again", "warm start", "partial_fit", "predict", "loss_and_gradient"])
 @pytest.mark.parametrize("kind", BAD_X)
-def test_bad_x(data, cls, method, kind):
+def test_invalid_x_raises(data, cls, method, kind):
     X, y = data
     net = _net(cls, warm_start=method == "warm start")
     if method != "fit":
@@ -399,7 +399,7 @@ def test_bad_x(data, cls, method, kind):
 @BOTH
 @pytest.mark.parametrize("method", ["predict", "partial_fit", "warm start", "loss_and_gradient"])
 @pytest.mark.parametrize("n_features", [2, 4])
-def test_another_number_of_features(data, cls, method, n_features):
+def test_different_number_of_features_raises(data, cls, method, n_features):
     X, y = data
     net = _net(cls, warm_start=True).fit(X, y)
     other = np.ones((60, n_features))
@@ -412,14 +412,14 @@ def test_another_number_of_features(data, cls, method, n_features):
     assert_refused(net, data, f"X has {n_features} features.*expecting 3", call=calls[method])
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, in scikit-learn's validation
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # from NumPy, in scikit-learn's validation
 @BOTH
-def test_x_that_float32_cannot_hold(data, cls):
+def test_x_beyond_the_float32_range_raises(data, cls):
     X, y = data
     assert_refused(_net(cls, dtype="float32"), (1e300 * X, y), "X contains infinity or a value too large")
 
 
-def test_y_that_float32_cannot_hold(data):
+def test_y_beyond_the_float32_range_raises(data):
     X, y = data
     assert_refused(_net(MLPRegressor, dtype="float32"), (X, 1e300 * (y + 1.0)), r"\by\b.*too large")
 
@@ -436,27 +436,27 @@ BAD_Y = {
     "zeros": (MLPRegressor, {"loss": "gamma"}, lambda y: y * 1.0, "loss='gamma' requires y > 0"),
     "short labels": (MLPClassifier, {}, lambda y: y[:-1], "inconsistent numbers of samples"),
     "no labels": (MLPClassifier, {}, lambda y: None, "requires y"),
-    "numbers for labels": (
+    "continuous labels": (
         MLPClassifier,
         {},
         lambda y: y + np.linspace(0, 1, len(y)),
         "Unknown label type: continuous",
     ),
-    "NaN for a label": (MLPClassifier, {}, lambda y: _replaced(y, np.nan), "y contains NaN"),
+    "NaN label": (MLPClassifier, {}, lambda y: _replaced(y, np.nan), "y contains NaN"),
     "columns of numbers": (MLPClassifier, {}, lambda y: np.column_stack([y, y / 3]), "continuous-multioutput"),
-    "columns of several classes for logistic": (
+    "multiclass columns for logistic": (
         MLPClassifier,
         {"output_activation": "logistic"},
         lambda y: np.column_stack([y, 2 * y, 3 * y]),
         "logistic.*several columns of classes.*softmax",
     ),
-    "a third label for tanh": (
+    "third class for tanh": (
         MLPClassifier,
         {"output_activation": "tanh"},
         lambda y: np.arange(len(y)) % 3,
         "tanh.*two classes.*3.*softmax.*logistic",
     ),
-    "several labels for softmax": (
+    "multilabel for softmax": (
         MLPClassifier,
         {"output_activation": "softmax"},
         lambda y: np.column_stack([y, 1 - y]),
@@ -467,7 +467,7 @@ BAD_Y = {
 
 @pytest.mark.parametrize("fitted", [False, True])
 @pytest.mark.parametrize("kind", BAD_Y)
-def test_bad_y(data, kind, fitted):
+def test_invalid_y_raises(data, kind, fitted):
     cls, parameters, change, match = BAD_Y[kind]
     X, y = data
     net = _net(cls, **parameters)
@@ -477,7 +477,7 @@ def test_bad_y(data, kind, fitted):
 
 
 @pytest.mark.parametrize(("loss", "match"), [("poisson", "y >= 0"), ("gamma", "y > 0")])
-def test_targets_out_of_the_loss_domain_in_later_calls(data, loss, match):
+def test_targets_outside_the_domain_of_the_loss_raise_in_later_calls(data, loss, match):
     X, y = data
     net = _net(MLPRegressor, loss=loss).partial_fit(X, y + 1.0)
     assert_refused(net, data, match, call=lambda: net.partial_fit(X, y - 1.0))
@@ -498,7 +498,7 @@ BAD_WEIGHTS = {
 @BOTH
 @pytest.mark.parametrize("method", ["fit", "fit again", "partial_fit", "loss_and_gradient"])
 @pytest.mark.parametrize("kind", BAD_WEIGHTS)
-def test_bad_sample_weight(data, cls, method, kind):
+def test_invalid_sample_weight_raises(data, cls, method, kind):
     weight, match = BAD_WEIGHTS[kind]
     net = _net(cls)
     if method != "fit":
@@ -508,7 +508,7 @@ def test_bad_sample_weight(data, cls, method, kind):
 
 
 @BOTH
-def test_a_net_that_is_not_fitted(data, cls):
+def test_unfitted_network_raises(data, cls):
     for method in ("predict", "decision_function", "predict_proba", "predict_log_proba"):
         if hasattr(cls(), method):
             with pytest.raises(NotFittedError):
@@ -517,7 +517,7 @@ def test_a_net_that_is_not_fitted(data, cls):
         cls().loss_and_gradient(*data)
 
 
-def test_partial_fit_of_labels_that_were_not_announced(data):
+def test_partial_fit_with_undeclared_labels_raises(data):
     X, y = data
     assert_refused(_net(MLPClassifier), data, "classes must be passed", call=lambda: MLPClassifier().partial_fit(X, y))
     net = _net(MLPClassifier)
@@ -533,7 +533,7 @@ def test_partial_fit_of_labels_that_were_not_announced(data):
 
 
 @BOTH
-def test_partial_fit_has_no_validation_rows(data, cls):
+def test_partial_fit_with_early_stopping_needs_validation_data(data, cls):
     classes = {"classes": [0, 1]} if cls is MLPClassifier else {}
     net = _net(cls, early_stopping=True)
     assert_refused(net, data, "early_stopping", call=lambda: net.partial_fit(*data, **classes))
@@ -550,7 +550,7 @@ def test_lbfgs_has_no_partial_fit(data, cls, solver):
 
 @BOTH
 @pytest.mark.parametrize("fraction", [0, 0.01])
-def test_too_few_rows_for_validation(data, cls, fraction):
+def test_validation_fraction_without_enough_rows_raises(data, cls, fraction):
     net = _net(cls, early_stopping=True, validation_fraction=fraction)
     assert_refused(net, data, "validation_fraction")
 
@@ -558,12 +558,12 @@ def test_too_few_rows_for_validation(data, cls, fraction):
 @BOTH
 @pytest.mark.parametrize("change", [{"hidden_layer_sizes": 5}, {"hidden_layer_sizes": ()}])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_a_fitted_net_cannot_change_its_layers(data, cls, change, method):
+def test_fitted_network_cannot_change_its_layers(data, cls, change, method):
     net = _net(cls, warm_start=True).fit(*data).set_params(**change)
     assert_refused(net, data, "hidden_layer_sizes", call=lambda: getattr(net, method)(*data))
 
 
-def test_a_warm_start_cannot_change_classes_or_outputs(data):
+def test_warm_start_cannot_change_classes_or_outputs(data):
     X, y = data
     net = _net(MLPClassifier, warm_start=True).fit(X, y)
     assert_refused(net, data, "same classes", call=lambda: net.fit(X, y + 1))
@@ -580,7 +580,7 @@ COLUMNS = {
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize(("before", "after"), list(itertools.permutations(COLUMNS, 2)))
-def test_labels_cannot_change_their_columns(data, before, after, method):
+def test_labels_cannot_change_their_number_of_columns(data, before, after, method):
     X, y = data
     before, after = COLUMNS[before](y), COLUMNS[after](y)
     net = _net(MLPClassifier, warm_start=True).fit(X, before)
@@ -606,7 +606,7 @@ def test_labels_cannot_change_their_columns(data, before, after, method):
     ],
     ids=["batch_norm", "layers", "quantiles", "loss", "two"],
 )
-def test_what_a_fitted_net_cannot_change_is_blamed_and_nothing_else(data, before, after, blamed, innocent, method):
+def test_error_names_exactly_the_parameters_that_cannot_change(data, before, after, blamed, innocent, method):
     net = _net(MLPRegressor, warm_start=True, **before).fit(*data).set_params(**after)
     with pytest.raises(ValueError, match="cannot continue with layers") as raised:
         getattr(net, method)(*data)
@@ -628,7 +628,7 @@ def _explodes(step, n_steps):
 
 
 def _unbounded(solver):
-    """Rprop limits its steps whatever the rate is."""
+    """Rprop limits its steps whatever the learning rate."""
     return Rprop(max_step=1e300) if solver == "rprop" else solver
 
 
@@ -636,7 +636,7 @@ def _unbounded(solver):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("fitted", [False, True])
 @pytest.mark.parametrize("solver", FIRST_ORDER)
-def test_divergence_is_an_error_of_the_epoch_in_which_it_happens(data, capsys, cls, solver, fitted, dtype):
+def test_divergence_raises_and_names_its_epoch(data, capsys, cls, solver, fitted, dtype):
     net = _net(cls, solver=_unbounded(solver), batch_size=20, dtype=dtype)
     if fitted:
         net.fit(*data)
@@ -646,7 +646,7 @@ def test_divergence_is_an_error_of_the_epoch_in_which_it_happens(data, capsys, c
 
 
 @BOTH
-def test_divergence_names_the_largest_rate_of_the_epoch(data, cls):
+def test_divergence_error_names_the_largest_learning_rate_of_the_epoch(data, cls):
     net = _net(cls, batch_size=20, learning_rate=lambda step, n_steps: 1e300 * step)
     n_steps = -(-len(data[0]) // 20)
     assert_refused(
@@ -655,7 +655,7 @@ def test_divergence_names_the_largest_rate_of_the_epoch(data, cls):
 
 
 @BOTH
-def test_divergence_in_partial_fit_changes_nothing_that_training_goes_on_with(data, cls):
+def test_divergence_in_partial_fit_leaves_the_training_state_unchanged(data, cls):
     classes = {"classes": [0, 1]} if cls is MLPClassifier else {}
     net = _net(cls, batch_size=20).partial_fit(*data, **classes)
     twin = copy.deepcopy(net)
@@ -670,7 +670,7 @@ def test_divergence_in_partial_fit_changes_nothing_that_training_goes_on_with(da
 
 @BOTH
 @pytest.mark.parametrize("solver", FIRST_ORDER)
-def test_divergence_under_early_stopping_returns_to_the_best_epoch(data, cls, solver):
+def test_divergence_with_early_stopping_restores_the_best_epoch(data, cls, solver):
     parameters = {"solver": _unbounded(solver), "batch_size": 20, "early_stopping": True, "random_state": 1}
     net = _net(cls, max_iter=8, learning_rate=_explodes, **parameters)
     with pytest.warns(ConvergenceWarning, match=r"epoch 5 with a learning rate of 1e\+197"):
@@ -685,13 +685,13 @@ def test_divergence_under_early_stopping_returns_to_the_best_epoch(data, cls, so
 
 
 @BOTH
-def test_divergence_in_the_first_epoch_is_an_error_under_early_stopping_too(data, cls):
+def test_divergence_in_the_first_epoch_raises_even_with_early_stopping(data, cls):
     net = _net(cls, solver="sgd", batch_size=20, learning_rate_init=1e300, early_stopping=True)
     assert_refused(net, data, NON_FINITE.format(1, r"1e\+300"))
 
 
 @pytest.mark.parametrize("scale", ["X", "y"])
-def test_divergence_of_lbfgs(data, scale):
+def test_divergence_of_lbfgs_raises(data, scale):
     X, y = data
     bad = (1e200 * X, y) if scale == "X" else (X, 1e200 * (y + 1))
     net = _net(MLPRegressor, solver="lbfgs").fit(*data)
@@ -716,18 +716,18 @@ def test_divergence_of_lbfgs(data, scale):
     ],
     ids=str,
 )
-def test_ctrl_c_keeps_the_weights_so_far_within_a_second(cls, parameters):
+def test_ctrl_c_stops_within_a_second_and_keeps_the_weights(cls, parameters):
     X = np.random.RandomState(0).normal(size=(15_000, 30))
     y = (X[:, 0] > 0).astype(int)
     forever = {"max_iter": 10**8, "max_fun": 10**8, "n_iter_no_change": np.inf, "tol": 0}
     net = cls(**{"hidden_layer_sizes": (100, 100), "warm_start": True, "random_state": 0, **forever, **parameters})
-    net.set_params(max_iter=1).fit(X[:500], y[:500])  # so that nothing is left to compile
+    net.set_params(max_iter=1).fit(X[:500], y[:500])  # compiles everything
     net.set_params(max_iter=10**8)
     weights, start = net.parameters_, net.parameters_.copy()
     pressed = []
 
     def press():
-        # time is the processor's, which other processes may want as well
+        # processor time, because other processes compete for the cores
         while np.array_equal(weights, start):
             time.sleep(0.01)
         begin = time.process_time()
@@ -753,8 +753,8 @@ def test_ctrl_c_keeps_the_weights_so_far_within_a_second(cls, parameters):
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
-def test_ctrl_c_is_heard_within_a_single_long_step(solver, batch_norm, n_threads):
-    """A step on all samples that takes a dozen seconds."""
+def test_ctrl_c_interrupts_a_single_long_step(solver, batch_norm, n_threads):
+    """A full-batch step that takes a dozen seconds."""
     X = np.random.RandomState(0).normal(size=(300_000, 300)).astype("float32")
     y = X[:, 0].copy()
     net = MLPRegressor(hidden_layer_sizes=(800, 800), solver=solver, batch_size="full", warm_start=True, max_iter=1)
@@ -774,13 +774,13 @@ def test_ctrl_c_is_heard_within_a_single_long_step(solver, batch_norm, n_threads
     assert time.perf_counter() - pressed[0] < 1
     assert pressed[0] - begin > 3.9
     np.testing.assert_array_equal(net.parameters_, start)
-    net.fit(X[:100], y[:100])  # nothing is left over
+    net.fit(X[:100], y[:100])  # nothing lingers
     assert not np.array_equal(net.parameters_, start)
 
 
 @BOTH
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_a_step_in_a_thread_of_its_own_is_the_same(monkeypatch, data, cls, solver):
+def test_step_in_a_separate_thread_gives_the_same_weights(monkeypatch, data, cls, solver):
     net = _net(cls, solver=solver)
     weights = net.fit(*data).parameters_
     monkeypatch.setattr(objective, "_WORK_TO_STOP", 0)
@@ -788,7 +788,7 @@ def test_a_step_in_a_thread_of_its_own_is_the_same(monkeypatch, data, cls, solve
 
 
 @pytest.mark.slow
-def test_ctrl_c_is_heard_within_a_long_validation():
+def test_ctrl_c_interrupts_a_long_validation():
     X = np.random.RandomState(0).normal(size=(300_000, 100)).astype("float32")
     y = X[:, 0].copy()
     net = MLPRegressor(hidden_layer_sizes=(512, 512), max_iter=10**6, n_iter_no_change=10**6, tol=0, warm_start=True)
@@ -807,7 +807,7 @@ def test_ctrl_c_is_heard_within_a_long_validation():
     assert time.perf_counter() - pressed[0] < 1
 
 
-# --- a loss that explodes -----------------------------------------------------------------------------------------
+# --- exploding losses ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -816,9 +816,9 @@ def wine():
     return StandardScaler().fit_transform(X), y
 
 
-@pytest.mark.parametrize("rate", [3, 10, 100])
-def test_a_loss_that_explodes_is_divergence_though_it_is_finite(wine, rate):
-    net = MLPClassifier(solver="sgd", learning_rate_init=rate, random_state=0)
+@pytest.mark.parametrize("learning_rate", [3, 10, 100])
+def test_exploding_finite_loss_counts_as_divergence(wine, learning_rate):
+    net = MLPClassifier(solver="sgd", learning_rate_init=learning_rate, random_state=0)
     with pytest.raises(
         ValueError, match=r"The loss has risen from 1\.\d+ to \d.*diverged.*rate of \d+; try a smaller one"
     ):
@@ -826,16 +826,16 @@ def test_a_loss_that_explodes_is_divergence_though_it_is_finite(wine, rate):
     assert not hasattr(net, "coefs_")
 
 
-def test_a_loss_that_explodes_returns_to_the_best_epoch_under_early_stopping(wine):
+def test_exploding_loss_with_early_stopping_restores_the_best_epoch(wine):
     net = MLPClassifier(solver="sgd", learning_rate_init=3, early_stopping=True, random_state=0)
     with pytest.warns(ConvergenceWarning, match="diverged.*best epoch's weights are kept"):
         net.fit(*wine)
     assert net.score(*wine) > 0.9
 
 
-@pytest.mark.parametrize("rate", [3, 10, 100])
-def test_training_that_stalls_far_above_its_first_loss_warns(wine, rate):
-    net = MLPClassifier(learning_rate_init=rate, random_state=0)
+@pytest.mark.parametrize("learning_rate", [3, 10, 100])
+def test_stalling_far_above_the_first_loss_warns(wine, learning_rate):
+    net = MLPClassifier(learning_rate_init=learning_rate, random_state=0)
     with pytest.warns(
         ConvergenceWarning, match=r"stalled after .* with a loss of .*, far above .*smaller learning rate"
     ):
@@ -843,13 +843,13 @@ def test_training_that_stalls_far_above_its_first_loss_warns(wine, rate):
     assert net.loss_ > 10 * net.loss_curve_[0]
 
 
-# --- validation scores of NaN --------------------------------------------------------------------------------------
+# --- NaN validation scores -----------------------------------------------------------------------------------------
 
 
 @BOTH
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("max_iter", [3, 40])
-def test_a_scorer_that_gives_only_nan_is_an_error(data, cls, early_stopping, max_iter):
+def test_scorer_that_returns_only_nan_raises(data, cls, early_stopping, max_iter):
     calls = []
 
     def useless(estimator, X, y):
@@ -864,7 +864,7 @@ def test_a_scorer_that_gives_only_nan_is_an_error(data, cls, early_stopping, max
 
 
 @BOTH
-def test_a_scorer_that_gives_nan_at_first_is_none(data, cls):
+def test_scorer_that_returns_nan_at_first_is_accepted(data, cls):
     calls = []
 
     def late(estimator, X, y):
@@ -875,12 +875,12 @@ def test_a_scorer_that_gives_nan_at_first_is_none(data, cls):
     assert net.best_validation_score_ == 10
 
 
-# --- what must stay as it was fitted --------------------------------------------------------------------------------
+# --- what cannot change after fit -----------------------------------------------------------------------------------
 
 
 @BOTH
 @pytest.mark.parametrize("method", ["partial_fit", "fit"])
-def test_another_dtype_cannot_continue_from_the_weights(data, cls, method):
+def test_training_cannot_continue_in_another_dtype(data, cls, method):
     net = _net(cls, dtype="float64", warm_start=True).fit(*data)
     net.set_params(dtype="float64")
     getattr(net, method)(*data)
@@ -893,7 +893,7 @@ def test_another_dtype_cannot_continue_from_the_weights(data, cls, method):
 
 
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLPRegressor])
-def test_validation_data_are_passed_by_name(cls):
+def test_validation_data_are_keyword_only(cls):
     for method in (cls.fit, getattr(cls, "partial_fit", cls.fit)):
         parameters = inspect.signature(method).parameters
         for name in ("X_val", "y_val", "sample_weight_val", "groups"):
@@ -901,7 +901,7 @@ def test_validation_data_are_passed_by_name(cls):
                 assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
 
 
-# --- numbers beyond all bounds ---------------------------------------------------------------------------------------
+# --- huge parameters -------------------------------------------------------------------------------------------------
 
 
 @BOTH
@@ -917,7 +917,7 @@ def test_validation_data_are_passed_by_name(cls):
     ],
     ids=str,
 )
-def test_numbers_that_no_float_holds_are_only_large(data, cls, parameters):
+def test_parameters_beyond_the_float_range_are_accepted(data, cls, parameters):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         net = _net(cls, **{"max_iter": 3, "tol": 1e9, "n_iter_no_change": 1, **parameters}).fit(*data)
@@ -934,12 +934,12 @@ async def awaits(z):
 
 @BOTH
 @pytest.mark.parametrize("function", [generates, awaits])
-def test_a_generator_is_no_function_of_a_number(data, cls, function):
+def test_generator_or_coroutine_as_activation_raises(data, cls, function):
     with pytest.raises(ValueError, match=r"activation=<function .*plain Python function g\(z\)"):
         _net(cls, activation=function).fit(*data)
 
 
-def test_a_loss_that_explodes_under_partial_fit_is_divergence(wine):
+def test_exploding_loss_in_partial_fit_counts_as_divergence(wine):
     net = MLPClassifier(solver="sgd", learning_rate_init=10, random_state=0)
 
     def epochs():
@@ -951,7 +951,7 @@ def test_a_loss_that_explodes_under_partial_fit_is_divergence(wine):
 
 
 @BOTH
-def test_a_scorer_that_gives_only_nan_is_an_error_in_partial_fit(data, cls):
+def test_scorer_that_returns_only_nan_raises_in_partial_fit(data, cls):
     X, y = data
     net = _net(cls, scoring=lambda estimator, X, y: np.nan, early_stopping=True)
     classes = {"classes": [0, 1]} if cls is MLPClassifier else {}

@@ -1,4 +1,4 @@
-"""The limit on BLAS threads: it nests, holds for all Python threads, and ends whatever happens within it."""
+"""The limit on BLAS threads: it nests, holds for all Python threads, and always ends."""
 
 import signal
 import subprocess
@@ -20,19 +20,19 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @pytest.fixture
 def blas_threads():
-    """BLAS set to two threads; a function that tells the number of each BLAS library."""
+    """Set BLAS to two threads; return a function that tells the number of threads of each BLAS library."""
     libraries = ThreadpoolController().select(user_api="blas").lib_controllers
     before = [library.num_threads for library in libraries]
     for library in libraries:
         library.set_num_threads(2)
     if {library.num_threads for library in libraries} != {2}:
-        pytest.skip("there is no BLAS whose threads can be set")
+        pytest.skip("no BLAS library whose threads can be set")
     yield lambda: {library.num_threads for library in libraries}
     for library, n_threads in zip(libraries, before, strict=True):
         library.set_num_threads(n_threads)
 
 
-def test_the_limit_on_blas_nests_and_is_lifted_at_the_end(blas_threads):
+def test_blas_limit_nests_and_is_lifted_at_the_end(blas_threads):
     with BLASThreads(1):
         assert blas_threads() == {1}
         with BLASThreads(1):
@@ -41,13 +41,13 @@ def test_the_limit_on_blas_nests_and_is_lifted_at_the_end(blas_threads):
     assert blas_threads() == {2}
 
 
-def test_the_limit_on_blas_is_lifted_after_an_exception(blas_threads):
+def test_blas_limit_is_lifted_after_an_exception(blas_threads):
     with pytest.raises(KeyboardInterrupt), BLASThreads(1):
         raise KeyboardInterrupt
     assert blas_threads() == {2}
 
 
-def test_the_limit_on_blas_holds_until_the_last_thread_is_done(blas_threads):
+def test_blas_limit_holds_until_the_last_thread_is_done(blas_threads):
     entered, leave = threading.Event(), threading.Event()
 
     def hold():
@@ -65,8 +65,8 @@ def test_the_limit_on_blas_holds_until_the_last_thread_is_done(blas_threads):
     assert blas_threads() == {2}
 
 
-def test_the_limit_on_blas_holds_in_a_thread_whatever_another_has_set(blas_threads):
-    # blas_threads has set a number in this thread, as a user does with threadpool_limits
+def test_blas_limit_overrides_what_another_thread_has_set(blas_threads):
+    # the fixture has set the number in this thread, as a user does with threadpool_limits
     def limited():
         with BLASThreads(1):
             return blas_threads()
@@ -76,7 +76,7 @@ def test_the_limit_on_blas_holds_in_a_thread_whatever_another_has_set(blas_threa
     assert blas_threads() == {2}
 
 
-def test_training_runs_on_one_blas_thread_and_gives_the_others_back(blas_threads, cancer):
+def test_training_uses_one_blas_thread_and_restores_the_others(blas_threads, cancer):
     seen = []
 
     def constant(step, n_steps):
@@ -95,7 +95,7 @@ def test_training_runs_on_one_blas_thread_and_gives_the_others_back(blas_threads
     assert blas_threads() == {2}
 
 
-def test_a_fit_that_fails_gives_the_blas_threads_back(blas_threads, diabetes):
+def test_failed_fit_restores_the_blas_threads(blas_threads, diabetes):
     def broken(step, n_steps):
         raise RuntimeError("broken")
 
@@ -107,7 +107,7 @@ def test_a_fit_that_fails_gives_the_blas_threads_back(blas_threads, diabetes):
     assert blas_threads() == {2}
 
 
-def test_the_smallest_limit_of_several_counts(blas_threads):
+def test_smallest_of_several_limits_applies(blas_threads):
     with BLASThreads(3):
         assert blas_threads() == {3}
         with BLASThreads(1):
@@ -117,7 +117,7 @@ def test_the_smallest_limit_of_several_counts(blas_threads):
 
 
 @pytest.mark.parametrize(("solver", "method"), [("adam", "train"), ("lbfgs", "evaluate")])
-def test_n_threads_is_the_number_of_blas_threads_in_training(blas_threads, monkeypatch, cancer, solver, method):
+def test_n_threads_sets_the_number_of_blas_threads_in_training(blas_threads, monkeypatch, cancer, solver, method):
     seen, original = set(), getattr(Objective, method)
 
     def record(*arguments):
@@ -131,7 +131,7 @@ def test_n_threads_is_the_number_of_blas_threads_in_training(blas_threads, monke
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_n_threads_changes_results_by_rounding_only_and_never_from_run_to_run(dtype):
+def test_n_threads_changes_results_only_by_rounding_and_reproducibly(dtype):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(1000, 300)), rng.normal(size=1000)
     net = MLPRegressor(hidden_layer_sizes=(300, 300), batch_size=500, max_iter=3, random_state=0, dtype=dtype)
@@ -140,7 +140,7 @@ def test_n_threads_changes_results_by_rounding_only_and_never_from_run_to_run(dt
     np.testing.assert_array_equal(two, again)
 
 
-def test_an_exit_that_is_interrupted_is_completed(blas_threads, monkeypatch):
+def test_interrupted_exit_is_completed(blas_threads, monkeypatch):
     interrupts, set_threads = [KeyboardInterrupt], blas._set
 
     def set_or_interrupt(library, n_threads):
@@ -155,7 +155,7 @@ def test_an_exit_that_is_interrupted_is_completed(blas_threads, monkeypatch):
     assert blas_threads() == {2}
 
 
-def test_an_entry_that_is_interrupted_leaves_no_limit(blas_threads, monkeypatch):
+def test_interrupted_entry_leaves_no_limit(blas_threads, monkeypatch):
     interrupts, set_threads = [KeyboardInterrupt], blas._set
 
     def set_then_interrupt(library, n_threads):
@@ -169,7 +169,7 @@ def test_an_entry_that_is_interrupted_leaves_no_limit(blas_threads, monkeypatch)
     assert blas_threads() == {2}
 
 
-# {statement} over and over, interrupted at random moments; prints how often a limit was left
+# repeats {statement}, interrupted at random moments, and prints how often a limit was left
 _INTERRUPTED = """
 import random, signal, warnings
 import numpy as np

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks: what they are told and when, that they can stop, and that they change nothing else."""
+"""scikit-learn callbacks: when they are called with what, that they can stop training, and change nothing else."""
 
 import pickle
 import runpy
@@ -15,7 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb.mlp import _callbacks
 
-callback = pytest.importorskip("sklearn.callback", reason="this scikit-learn has no callbacks", exc_type=ImportError)
+callback = pytest.importorskip(
+    "sklearn.callback", reason="this release of scikit-learn has no callbacks", exc_type=ImportError
+)
 
 ignores_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 ESTIMATORS = [MLPClassifier, MLPRegressor]
@@ -23,45 +25,45 @@ SOLVERS = ["adam", "sgd", "lbfgs"]
 
 
 class Recorder:
-    """Remembers what it was told; stops after a given number of epochs; raises in a given hook."""
+    """Record the calls; stop after a given number of epochs; raise in a given hook."""
 
     def __init__(self, stop_after=np.inf, fail=None, error=ZeroDivisionError):
         self.stop_after, self.fail, self.error = stop_after, fail, error
-        self.told, self.fitted, self.data = [], [], []
+        self.calls, self.fitted, self.data = [], [], []
 
-    def _tell(self, hook, context):
-        self.told.append(f"{hook} {context.task_name}")
+    def _record(self, hook, context):
+        self.calls.append(f"{hook} {context.task_name}")
         if hook == self.fail:
             raise self.error
 
     def setup(self, estimator, context):
-        self._tell("setup", context)
+        self._record("setup", context)
 
     def on_fit_task_begin(self, estimator, context):
-        self._tell("begin", context)
+        self._record("begin", context)
 
     def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
         self.fitted.append(fitted_estimator)
         self.data.append((X, y, metadata))
-        self._tell("end", context)
+        self._record("end", context)
         return context.task_name == "epoch" and context.task_id + 1 >= self.stop_after
 
     def teardown(self, estimator, context):
-        self._tell("teardown", context)
+        self._record("teardown", context)
 
 
 class PropagatedRecorder(Recorder):
-    """One that is set on the outermost estimator and handed on to those within."""
+    """A recorder that is set on the outermost estimator and propagated to the inner ones."""
 
     max_propagation_depth = None
 
-    def _tell(self, hook, context):
+    def _record(self, hook, context):
         names = []
         while context is not None:
             names.insert(0, context.estimator_name)
             last, context = context, context.parent
         if hook == "end" and last is not None:
-            self.told.append(tuple(names))
+            self.calls.append(tuple(names))
 
 
 def _worsens(step, n_steps):
@@ -88,35 +90,35 @@ def _assert_same(one, other):
         assert getattr(one, name, None) == getattr(other, name, None)
 
 
-# --- what callbacks are told ------------------------------------------------------------------------------------
+# --- calls ------------------------------------------------------------------------------------------------------
 
 
 @ignores_convergence
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_there_is_a_task_for_each_epoch_in_one_for_the_fit(iris, cls, solver):
+def test_fit_task_contains_a_task_per_epoch(iris, cls, solver):
     recorder = Recorder()
     net = _net(cls, solver=solver).set_callbacks(recorder).fit(*iris)
     assert net.n_iter_ == 5
-    assert recorder.told == _protocol(5)
+    assert recorder.calls == _protocol(5)
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize(
     "parameters", [{"tol": 0.1, "n_iter_no_change": 2}, {"early_stopping": True}, {"solver": "lbfgs", "tol": 0.01}]
 )
-def test_there_is_no_task_for_an_epoch_that_did_not_take_place(iris, cls, parameters):
+def test_stopped_training_has_no_further_tasks(iris, cls, parameters):
     recorder = Recorder()
     net = _net(cls, max_iter=5000, **parameters).set_callbacks(recorder).fit(*iris)
     assert 1 < net.n_iter_ < 5000
-    assert recorder.told == _protocol(net.n_iter_)
+    assert recorder.calls == _protocol(net.n_iter_)
 
 
 @ignores_convergence
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_after_each_epoch_they_get_the_estimator_that_a_shorter_fit_would_have_given(iris, cls, solver, dtype):
+def test_fitted_estimator_of_each_epoch_matches_a_shorter_fit(iris, cls, solver, dtype):
     recorder = Recorder()
     net = _net(cls, solver=solver, dtype=dtype).set_callbacks(recorder).fit(*iris)
     *epochs, last = recorder.fitted
@@ -130,7 +132,7 @@ def test_after_each_epoch_they_get_the_estimator_that_a_shorter_fit_would_have_g
 
 @ignores_convergence
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_the_estimators_that_they_get_stay_as_they_are(iris, cls):
+def test_fitted_estimators_of_callbacks_stay_unchanged(iris, cls):
     recorder = Recorder()
     net = _net(cls, warm_start=True).set_callbacks(recorder).fit(*iris)
     first, *_, last = [pickle.loads(pickle.dumps(fitted)) for fitted in recorder.fitted]
@@ -141,14 +143,14 @@ def test_the_estimators_that_they_get_stay_as_they_are(iris, cls):
     _assert_same(recorder.fitted[5], last)
     recorder.fitted[5].set_callbacks().partial_fit(*iris)
     assert not net.parameters_.any()
-    # a warm start goes on with the curve
+    # a warm start continues the curve
     assert [len(fitted.loss_curve_) for fitted in recorder.fitted[6:]] == [6, 7, 8, 9, 10, 10]
     assert len(net.loss_curve_) == 11
 
 
 @ignores_convergence
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_under_early_stopping_they_see_the_epochs_own_weights(iris, cls):
+def test_callbacks_see_the_weights_of_each_epoch_with_early_stopping(iris, cls):
     recorder = Recorder()
     net = _net(cls, **WORSENING).set_callbacks(recorder).fit(*iris)
     *epochs, last = recorder.fitted
@@ -160,14 +162,14 @@ def test_under_early_stopping_they_see_the_epochs_own_weights(iris, cls):
 
 @ignores_convergence
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_they_get_the_data_that_fit_was_given(iris, cls):
+def test_callbacks_get_the_data_passed_to_fit(iris, cls):
     X, y = iris
     weight = np.linspace(1, 2, len(X))
     recorder = Recorder()
     _net(cls).set_callbacks(recorder).fit(X, y, sample_weight=weight)
-    for told_X, told_y, metadata in recorder.data:
-        assert told_X is X
-        assert told_y is y
+    for seen_X, seen_y, metadata in recorder.data:
+        assert seen_X is X
+        assert seen_y is y
         assert metadata["sample_weight"] is weight
     recorder = Recorder()
     _net(cls).set_callbacks(recorder).fit(X, y)
@@ -181,8 +183,8 @@ def test_they_get_the_data_that_fit_was_given(iris, cls):
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_scoring_monitor_logs_the_score_of_each_epoch(iris, cls, solver, weighted):
-    # named columns: they must be there when it predicts
+def test_scoring_monitor_logs_the_score_of_each_epoch(iris, cls, solver, weighted):
+    # named columns, which predict must get too
     X, y = pd.DataFrame(iris[0], columns=list("abcd")), iris[1]
     arguments = {"sample_weight": np.linspace(0, 2, len(X))} if weighted else {}
     scoring = "accuracy" if cls is MLPClassifier else "r2"
@@ -202,7 +204,7 @@ def test_a_scoring_monitor_logs_the_score_of_each_epoch(iris, cls, solver, weigh
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("outer", ["itself", "pipeline", "grid search"])
-def test_a_progress_bar_runs_to_its_end(iris, capsys, cls, solver, outer):
+def test_progress_bar_runs_to_its_end(iris, capsys, cls, solver, outer):
     pytest.importorskip("rich")
     net = _net(cls, solver=solver)
     model = {
@@ -222,27 +224,27 @@ def test_a_progress_bar_runs_to_its_end(iris, capsys, cls, solver, outer):
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("n", [1, 3])
-def test_a_callback_stops_training_without_a_warning(iris, cls, solver, n):
+def test_callback_stops_training_without_a_warning(iris, cls, solver, n):
     recorder = Recorder(stop_after=n)
     net = _net(cls, solver=solver).set_callbacks(recorder).fit(*iris)
-    assert recorder.told == _protocol(n)
+    assert recorder.calls == _protocol(n)
     _assert_same(net, recorder.fitted[n - 1])
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_callback_that_stops_in_the_last_epoch_stops_training_too(iris, cls, solver):
+def test_callback_may_stop_in_the_last_epoch(iris, cls, solver):
     assert _net(cls, solver=solver).set_callbacks(Recorder(stop_after=5)).fit(*iris).n_iter_ == 5
 
 
-def test_all_callbacks_hear_of_the_epoch_in_which_one_stops(iris):
+def test_all_callbacks_see_the_epoch_in_which_one_stops(iris):
     recorders = Recorder(), Recorder(stop_after=2), Recorder(stop_after=2), Recorder()
     _net(MLPClassifier).set_callbacks(*recorders).fit(*iris)
-    assert [recorder.told for recorder in recorders] == [_protocol(2)] * 4
+    assert [recorder.calls for recorder in recorders] == [_protocol(2)] * 4
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_the_best_weights_are_kept_where_a_callback_stops_early_stopping(iris, cls):
+def test_callback_that_stops_early_stopping_keeps_the_best_weights(iris, cls):
     recorder = Recorder(stop_after=5)
     net = _net(cls, **WORSENING, max_iter=50).set_callbacks(recorder).fit(*iris)
     assert len(net.validation_scores_) == 5
@@ -251,24 +253,24 @@ def test_the_best_weights_are_kept_where_a_callback_stops_early_stopping(iris, c
     np.testing.assert_array_equal(net.parameters_, recorder.fitted[best].parameters_)
 
 
-# --- within other estimators ------------------------------------------------------------------------------------
+# --- inside other estimators ------------------------------------------------------------------------------------
 
 
 @ignores_convergence
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_callbacks_act_in_a_pipeline(iris, cls):
+def test_callbacks_work_in_a_pipeline(iris, cls):
     inner, outer = Recorder(stop_after=3), PropagatedRecorder()
     model = make_pipeline(StandardScaler(), _net(cls).set_callbacks(inner)).set_callbacks(outer).fit(*iris)
-    assert inner.told[-2:] == ["end fit", "teardown fit"]
-    assert inner.told.count("end epoch") == model[-1].n_iter_ == 3
-    assert outer.told.count(("Pipeline", cls.__name__, cls.__name__)) == 3
+    assert inner.calls[-2:] == ["end fit", "teardown fit"]
+    assert inner.calls.count("end epoch") == model[-1].n_iter_ == 3
+    assert outer.calls.count(("Pipeline", cls.__name__, cls.__name__)) == 3
     assert vars(model[-1])["_skl_callbacks"] == [inner]
 
 
 @ignores_convergence
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize("n_jobs", [None, pytest.param(2, marks=pytest.mark.slow)])
-def test_callbacks_act_in_a_grid_search(iris, cls, n_jobs):
+def test_callbacks_work_in_a_grid_search(iris, cls, n_jobs):
     scoring = "accuracy" if cls is MLPClassifier else "r2"
     monitor = callback.ScoringMonitor(scoring=scoring)
     search = GridSearchCV(_net(cls).set_callbacks(monitor), {"alpha": [0.0, 1.0]}, cv=3, n_jobs=n_jobs).fit(*iris)
@@ -281,23 +283,23 @@ def test_callbacks_act_in_a_grid_search(iris, cls, n_jobs):
 
 @ignores_convergence
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_a_grid_search_hands_its_callbacks_on(iris, cls):
+def test_grid_search_propagates_its_callbacks(iris, cls):
     recorder = PropagatedRecorder()
     search = GridSearchCV(_net(cls), {"alpha": [0.0, 1.0]}, cv=3).set_callbacks(recorder).fit(*iris)
-    epochs = [names for names in recorder.told if names[-2:] == (cls.__name__, cls.__name__)]
+    epochs = [names for names in recorder.calls if names[-2:] == (cls.__name__, cls.__name__)]
     assert len(epochs) == (2 * 3 + 1) * 5
     assert {names[0] for names in epochs} == {"GridSearchCV"}
     assert "_skl_callbacks" not in vars(search.best_estimator_)
     assert "_parent_callback_ctx" not in vars(search.best_estimator_)
 
 
-# --- they change nothing else -----------------------------------------------------------------------------------
+# --- no other effects -------------------------------------------------------------------------------------------
 
 
 @ignores_convergence
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_results_and_attributes_are_the_same_with_callbacks(iris, cls, solver):
+def test_callbacks_do_not_change_results_or_attributes(iris, cls, solver):
     without, watched = _net(cls, solver=solver), _net(cls, solver=solver).set_callbacks(Recorder())
     without.fit(*iris)
     watched.fit(*iris)
@@ -308,7 +310,7 @@ def test_results_and_attributes_are_the_same_with_callbacks(iris, cls, solver):
 @ignores_convergence
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_without_callbacks_no_task_is_made(iris, monkeypatch, cls, solver):
+def test_no_task_is_created_without_callbacks(iris, monkeypatch, cls, solver):
     def refuse(*args, **kwargs):
         raise AssertionError
 
@@ -322,9 +324,9 @@ def test_without_callbacks_no_task_is_made(iris, monkeypatch, cls, solver):
 def test_partial_fit_calls_no_callbacks(iris, cls):
     recorder = Recorder()
     net = _net(cls).set_callbacks(recorder).fit(*iris)
-    told = len(recorder.told)
+    calls = len(recorder.calls)
     net.partial_fit(*iris)
-    assert len(recorder.told) == told
+    assert len(recorder.calls) == calls
 
 
 @ignores_convergence
@@ -332,7 +334,7 @@ def test_partial_fit_calls_no_callbacks(iris, cls):
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("fail", ["setup", "begin", "end"])
 @pytest.mark.parametrize("warm_start", [False, True])
-def test_an_error_in_a_callback_leaves_the_estimator_as_it_was(iris, cls, solver, fail, warm_start):
+def test_error_in_a_callback_leaves_the_estimator_unchanged(iris, cls, solver, fail, warm_start):
     X, y = iris
     net = _net(cls, solver=solver, warm_start=warm_start).fit(X, y)
     recorder = Recorder(fail=fail)
@@ -340,8 +342,8 @@ def test_an_error_in_a_callback_leaves_the_estimator_as_it_was(iris, cls, solver
     before = pickle.dumps(clone(net).set_callbacks()), net.parameters_.copy(), vars(net).copy()
     with pytest.raises(ZeroDivisionError):
         net.fit(X, y)
-    assert recorder.told[-1] == "teardown fit"
-    assert recorder.told.count("teardown fit") == 1
+    assert recorder.calls[-1] == "teardown fit"
+    assert recorder.calls.count("teardown fit") == 1
     assert vars(net).keys() == before[2].keys()
     np.testing.assert_array_equal(net.parameters_, before[1])
     assert pickle.dumps(clone(net).set_callbacks()) == before[0]
@@ -354,18 +356,18 @@ def test_an_error_in_a_callback_leaves_the_estimator_as_it_was(iris, cls, solver
     [(np.nan, {}, "NaN"), (1, {"solver": "sgd", "learning_rate": lambda step, n_steps: 1e300 * step}, "diverged")],
     ids=["X", "diverges"],
 )
-def test_a_fit_that_fails_tears_callbacks_down(iris, cls, factor, parameters, error):
+def test_failed_fit_tears_down_the_callbacks(iris, cls, factor, parameters, error):
     recorder = Recorder()
     net = _net(cls, **parameters).set_callbacks(recorder)
     with pytest.raises(ValueError, match=error):
         net.fit(factor * iris[0], iris[1])
-    assert recorder.told[0] == "setup fit"
-    assert recorder.told[-1] == "teardown fit"
+    assert recorder.calls[0] == "setup fit"
+    assert recorder.calls[-1] == "teardown fit"
     assert vars(net).keys() == vars(_net(cls).set_callbacks(recorder)).keys()
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_after_ctrl_c_the_task_is_ended_and_the_weights_are_kept(iris, solver):
+def test_ctrl_c_ends_the_task_and_keeps_the_weights(iris, solver):
     class Interrupts(Recorder):
         def on_fit_task_begin(self, estimator, context):
             super().on_fit_task_begin(estimator, context)
@@ -377,16 +379,16 @@ def test_after_ctrl_c_the_task_is_ended_and_the_weights_are_kept(iris, solver):
         net = _net(MLPClassifier, solver=solver).set_callbacks(recorder).fit(*iris)
     assert net.n_iter_ == 2
     np.testing.assert_array_equal(net.parameters_, recorder.fitted[1].parameters_)
-    assert recorder.told == _protocol(3)
+    assert recorder.calls == _protocol(3)
     assert recorder.fitted[2] is None
 
 
 @ignores_convergence
-def test_where_early_stopping_survives_divergence_the_last_task_is_ended(iris):
+def test_divergence_with_early_stopping_ends_the_last_task(iris):
     recorder = Recorder()
     net = _net(MLPRegressor, solver="sgd", learning_rate=_explodes, early_stopping=True)
     net.set_callbacks(recorder).fit(*iris)
-    assert recorder.told == _protocol(net.n_iter_)
+    assert recorder.calls == _protocol(net.n_iter_)
     assert recorder.fitted[-2] is None
     assert np.isfinite(recorder.fitted[-1].predict(iris[0])).all()
 
@@ -396,7 +398,7 @@ def _explodes(step, n_steps):
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_a_clone_shares_the_callbacks_and_a_pickle_takes_them_along(cls):
+def test_clone_shares_callbacks_and_pickle_includes_them(cls):
     recorder = Recorder()
     net = _net(cls).set_callbacks(recorder)
     assert clone(net)._skl_callbacks == [recorder]
@@ -405,12 +407,12 @@ def test_a_clone_shares_the_callbacks_and_a_pickle_takes_them_along(cls):
 
 
 @pytest.mark.parametrize("wrong", [None, Recorder, 1])
-def test_what_is_no_callback_is_refused(wrong):
+def test_setting_an_invalid_callback_raises(wrong):
     with pytest.raises(TypeError, match="callbacks must be instances"):
         MLPClassifier().set_callbacks(wrong)
 
 
-def test_a_scikit_learn_without_callbacks_will_do(monkeypatch):
+def test_scikit_learn_without_callbacks_is_supported(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.callback", None)
     older = runpy.run_path(_callbacks.__file__)
     assert not hasattr(older["CallbackSupport"], "set_callbacks")

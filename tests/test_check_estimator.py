@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, none of them expected to fail."""
+"""scikit-learn's estimator checks, without expected failures."""
 
 import pytest
 from sklearn.utils.estimator_checks import (
@@ -10,12 +10,12 @@ from sklearn.utils.estimator_checks import (
 
 from sknn_iitb import MLPClassifier, MLPRegressor
 
-# the checks train for a few epochs
+# the checks train for only a few epochs
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 @parametrize_with_checks([MLPClassifier(), MLPRegressor()])
-def test_check(estimator, check):
+def test_scikit_learn_check(estimator, check):
     check(estimator)
 
 
@@ -28,5 +28,5 @@ def test_check_estimator_passes(cls):
 
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("check", [check_param_validation, check_dataframe_column_names_consistency])
-def test_check_that_is_not_in_check_estimator(cls, check):
+def test_check_outside_check_estimator(cls, check):
     check(cls.__name__, cls())

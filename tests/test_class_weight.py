@@ -1,4 +1,4 @@
-"""class_weight: weights of samples that follow from their labels."""
+"""class_weight: sample weights derived from the labels."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def _net(**parameters):
 
 @pytest.fixture
 def flowers(iris):
-    """Three classes of different size, by name."""
+    """Three named classes of different size."""
     X, y = iris
     rows = np.r_[:50, 50:80, 100:110]
     return X[rows], np.array(["setosa", "versicolor", "virginica"])[y[rows]]
@@ -32,21 +32,21 @@ def flowers(iris):
 
 @pytest.fixture
 def columns(flowers):
-    """Two columns of three and of two classes."""
+    """Two label columns, with three and two classes."""
     X, y = flowers
     return X, np.column_stack([y, np.where(X[:, 0] > 0.5, "long", "short")])
 
 
-OF_FLOWERS = {"setosa": 0.5, "virginica": 4}  # those that are not named weigh 1
+OF_FLOWERS = {"setosa": 0.5, "virginica": 4}  # missing classes have weight 1
 OF_COLUMNS = [OF_FLOWERS, {"long": 3.0}]
 OF_BITS = [{1: 2}, {0: 0.5, 1: 4}, {}, {1: 3}]
 
-# each: a fixture, and weights that are not "balanced"
-TABLES = {"one column": ("flowers", OF_FLOWERS), "columns": ("columns", OF_COLUMNS), "labels": ("bits", OF_BITS)}
+# each: a fixture, and class weights other than "balanced"
+DATASETS = {"one column": ("flowers", OF_FLOWERS), "columns": ("columns", OF_COLUMNS), "labels": ("bits", OF_BITS)}
 
 
 def _sample_weight(class_weight, y):
-    """What scikit-learn makes of them, for which all classes must be named."""
+    """Sample weights by scikit-learn, which needs a weight for each class."""
     if class_weight == "balanced":
         return compute_sample_weight(class_weight, y)
     if isinstance(class_weight, dict):
@@ -54,15 +54,15 @@ def _sample_weight(class_weight, y):
     return np.prod([_sample_weight(weights, column) for weights, column in zip(class_weight, y.T, strict=True)], axis=0)
 
 
-# --- what they are --------------------------------------------------------------------------------------------------
+# --- equivalence to sample weights ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("table", TABLES)
-def test_weights_of_classes_are_weights_of_their_samples_to_the_bit(request, table, solver, early_stopping, dtype):
-    fixture, class_weight = TABLES[table]
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_class_weights_equal_sample_weights_exactly(request, dataset, solver, early_stopping, dtype):
+    fixture, class_weight = DATASETS[dataset]
     X, y = request.getfixturevalue(fixture)
     net = _net(solver=solver, early_stopping=early_stopping, dtype=dtype)
     by_class = clone(net).set_params(class_weight=class_weight).fit(X, y)
@@ -76,18 +76,18 @@ def test_weights_of_classes_are_weights_of_their_samples_to_the_bit(request, tab
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("table", TABLES)
-def test_balanced_weights_are_scikit_learns(request, table, solver):
-    X, y = request.getfixturevalue(TABLES[table][0])
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_balanced_weights_match_scikit_learn(request, dataset, solver):
+    X, y = request.getfixturevalue(DATASETS[dataset][0])
     net = _net(solver=solver)
     by_class = clone(net).set_params(class_weight="balanced").fit(X, y)
     by_sample = clone(net).fit(X, y, sample_weight=compute_sample_weight("balanced", y))
     np.testing.assert_allclose(by_class.parameters_, by_sample.parameters_, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_weights_of_classes_and_of_samples_are_multiplied(request, table):
-    fixture, class_weight = TABLES[table]
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_class_and_sample_weights_multiply(request, dataset):
+    fixture, class_weight = DATASETS[dataset]
     X, y = request.getfixturevalue(fixture)
     weight = np.random.RandomState(0).randint(0, 3, len(X)) * 0.7
     both = _net(class_weight=class_weight).fit(X, y, sample_weight=weight)
@@ -95,7 +95,7 @@ def test_weights_of_classes_and_of_samples_are_multiplied(request, table):
     np.testing.assert_array_equal(both.parameters_, product.parameters_)
 
 
-def test_balanced_classes_weigh_the_same_with_the_samples_as_they_are_weighted(flowers):
+def test_balanced_accounts_for_sample_weights(flowers):
     X, y = flowers
     weight = np.random.RandomState(0).uniform(0.1, 3, len(X))
     classes = np.unique(y)
@@ -107,7 +107,7 @@ def test_balanced_classes_weigh_the_same_with_the_samples_as_they_are_weighted(f
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_whole_weights_are_repeated_rows(flowers, solver):
+def test_integer_weights_equal_repeated_rows(flowers, solver):
     X, y = flowers
     net = _net(solver=solver, batch_size="full", shuffle=False, alpha=0.5, max_iter=10)
     weighted = clone(net).set_params(class_weight={"versicolor": 2, "virginica": 5}).fit(X, y)
@@ -116,16 +116,16 @@ def test_whole_weights_are_repeated_rows(flowers, solver):
     np.testing.assert_allclose(weighted.parameters_, repeated.parameters_, rtol=1e-6, atol=1e-9)
 
 
-def test_a_class_of_weight_zero_is_left_out(flowers):
+def test_class_with_zero_weight_is_ignored(flowers):
     X, y = flowers
     kept = y != "virginica"
-    whole = _net(class_weight={"virginica": 0}).partial_fit(X, y, classes=np.unique(y))
-    part = _net().partial_fit(X[kept], y[kept], classes=np.unique(y))
-    np.testing.assert_array_equal(whole.parameters_, part.parameters_)
+    weighted = _net(class_weight={"virginica": 0}).partial_fit(X, y, classes=np.unique(y))
+    subset = _net().partial_fit(X[kept], y[kept], classes=np.unique(y))
+    np.testing.assert_array_equal(weighted.parameters_, subset.parameters_)
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 0.2, 1: 3}], ids=str)
-def test_without_a_hidden_layer_it_is_that_of_logistic_regression(cancer, class_weight):
+def test_linear_network_matches_weighted_logistic_regression(cancer, class_weight):
     X, y = cancer
     net = _net(hidden_layer_sizes=(), solver="lbfgs", alpha=0.5, tol=1e-8, max_iter=10_000, class_weight=class_weight)
     net.fit(X, y)
@@ -136,16 +136,16 @@ def test_without_a_hidden_layer_it_is_that_of_logistic_regression(cancer, class_
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", OF_FLOWERS], ids=str)
-def test_with_softmax_it_is_that_of_multinomial_logistic_regression(flowers, class_weight):
+def test_linear_softmax_network_matches_weighted_multinomial_regression(flowers, class_weight):
     X, y = flowers
     net = _net(hidden_layer_sizes=(), solver="lbfgs", alpha=1.0, tol=1e-8, max_iter=10_000, class_weight=class_weight)
     theirs = LogisticRegression(C=1.0, tol=1e-9, max_iter=10_000, class_weight=class_weight).fit(X, y)
     np.testing.assert_allclose(net.fit(X, y).predict_proba(X), theirs.predict_proba(X), atol=1e-5)
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_the_loss_of_ones_own_loop_is_weighted_too(request, table):
-    fixture, class_weight = TABLES[table]
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_loss_and_gradient_are_weighted(request, dataset):
+    fixture, class_weight = DATASETS[dataset]
     X, y = request.getfixturevalue(fixture)
     net = _net(class_weight=class_weight).fit(X, y)
     loss, gradient = net.loss_and_gradient(X, y)
@@ -155,10 +155,10 @@ def test_the_loss_of_ones_own_loop_is_weighted_too(request, table):
     np.testing.assert_array_equal(gradient, expected[1])
 
 
-# --- with validation, and in parts ----------------------------------------------------------------------------------
+# --- validation and partial_fit -------------------------------------------------------------------------------------
 
 
-def test_samples_to_validate_on_are_weighted_like_those_of_training(flowers):
+def test_validation_samples_are_weighted_like_training_samples(flowers):
     X, y = flowers
     train, val = slice(0, None, 2), slice(1, None, 2)
     net = _net(early_stopping=True)
@@ -170,21 +170,21 @@ def test_samples_to_validate_on_are_weighted_like_those_of_training(flowers):
     assert by_class.validation_loss_curve_ == by_sample.validation_loss_curve_
 
 
-@pytest.mark.parametrize("table", ["one column", "columns"])
-def test_in_partial_fit_weights_act_on_each_batch(request, table):
-    fixture, class_weight = TABLES[table]
+@pytest.mark.parametrize("dataset", ["one column", "columns"])
+def test_class_weights_apply_to_each_call_of_partial_fit(request, dataset):
+    fixture, class_weight = DATASETS[dataset]
     X, y = request.getfixturevalue(fixture)
     classes = [np.unique(column) for column in y.T] if y.ndim == 2 else np.unique(y)
     weight = _sample_weight(class_weight, y)
     by_class, by_sample = _net(class_weight=class_weight, batch_size=10), _net(batch_size=10)
-    for rows in (slice(0, 50), slice(50, 80), slice(80, 90)):  # not all classes are in the first
+    for rows in (slice(0, 50), slice(50, 80), slice(80, 90)):  # the first lacks a class
         by_class.partial_fit(X[rows], y[rows], classes=classes)
         by_sample.partial_fit(X[rows], y[rows], weight[rows], classes=classes)
     np.testing.assert_array_equal(by_class.parameters_, by_sample.parameters_)
 
 
 @pytest.mark.parametrize("fitted", [False, True])
-def test_partial_fit_cannot_balance_what_it_has_not_seen(flowers, fitted):
+def test_balanced_in_partial_fit_raises(flowers, fitted):
     X, y = flowers
     net = _net()
     if fitted:
@@ -194,7 +194,7 @@ def test_partial_fit_cannot_balance_what_it_has_not_seen(flowers, fitted):
     assert_refused(net, flowers, "'balanced' is not for partial_fit.*compute_class_weight", call=call)
 
 
-# --- what they cannot be --------------------------------------------------------------------------------------------
+# --- invalid class weights ------------------------------------------------------------------------------------------
 
 WRONG = [
     ("flowers", {"rose": 2}, r"class_weight has a weight for \['rose'\].*not in y.*setosa.*virginica"),
@@ -218,7 +218,7 @@ WRONG = [
 ]
 
 
-def test_whichever_weights_are_zero_for_every_sample_are_blamed(flowers):
+def test_error_names_the_weights_that_are_zero_for_every_sample(flowers):
     X, y = flowers
     net = _net(class_weight={"setosa": 0})
     is_setosa = y == "setosa"
@@ -232,7 +232,7 @@ def test_whichever_weights_are_zero_for_every_sample_are_blamed(flowers):
 
 @pytest.mark.parametrize("fitted", [False, True])
 @pytest.mark.parametrize(("fixture", "class_weight", "match"), WRONG)
-def test_weights_that_are_not_legal(request, fixture, class_weight, match, fitted):
+def test_invalid_class_weight_raises(request, fixture, class_weight, match, fitted):
     X, y = request.getfixturevalue(fixture)
     net = _net()
     if fitted:

@@ -1,4 +1,4 @@
-"""compare_with_sklearn: it says that the two agree where they do, and which documented difference acts where not."""
+"""compare_with_sklearn: reports agreement, or else the documented difference that applies."""
 
 import re
 from pathlib import Path
@@ -16,14 +16,14 @@ from sknn_iitb.inspection.comparison import DIFFERENCES
 from sknn_iitb.optimizers import SGD, Lion
 
 pytestmark = pytest.mark.skipif(
-    parse_version(sklearn.__version__) < parse_version("1.9"), reason="earlier releases have another model"
+    parse_version(sklearn.__version__) < parse_version("1.9"), reason="earlier releases have a different model"
 )
 
 SMALL = {"hidden_layer_sizes": 5, "max_iter": 8}
 
 
 @pytest.mark.parametrize(
-    ("table", "net"),
+    ("dataset", "net"),
     [
         ("cancer", MLPClassifier(**SMALL)),
         ("iris", MLPClassifier(**SMALL, solver="lbfgs")),
@@ -34,8 +34,8 @@ SMALL = {"hidden_layer_sizes": 5, "max_iter": 8}
     ],
     ids=["cancer", "iris", "bits", "diabetes", "wine", "counts"],
 )
-def test_nets_of_scikit_learns_parameters_agree(request, capsys, table, net):
-    X, y = request.getfixturevalue(table)
+def test_networks_with_scikit_learn_parameters_agree(request, capsys, dataset, net):
+    X, y = request.getfixturevalue(dataset)
     found = compare_with_sklearn(net, X.astype(np.float32), y)
     assert found.agree
     assert found.loss_difference < 1e-9
@@ -51,9 +51,9 @@ def test_nets_of_scikit_learns_parameters_agree(request, capsys, table, net):
     assert "The losses agree" in str(found)
 
 
-@pytest.mark.parametrize(("table", "cls"), [("cancer", MLPClassifier), ("diabetes", MLPRegressor)])
-def test_a_column_is_a_vector_with_the_warning_that_both_give(request, table, cls):
-    X, y = request.getfixturevalue(table)
+@pytest.mark.parametrize(("dataset", "cls"), [("cancer", MLPClassifier), ("diabetes", MLPRegressor)])
+def test_column_vector_y_is_raveled_with_the_warning_of_both(request, dataset, cls):
+    X, y = request.getfixturevalue(dataset)
     with pytest.warns(DataConversionWarning, match="column-vector y was passed"):
         found = compare_with_sklearn(cls(**SMALL, solver="lbfgs", alpha=1), X, y[:, None])
     same = compare_with_sklearn(cls(**SMALL, solver="lbfgs", alpha=1), X, y)
@@ -61,7 +61,7 @@ def test_a_column_is_a_vector_with_the_warning_that_both_give(request, table, cl
     assert (found.loss_difference, found.train_score) == (same.loss_difference, same.train_score)
 
 
-def test_a_pipeline_is_fitted_on_the_training_rows_alone(cancer):
+def test_pipeline_is_fitted_on_the_training_rows_only(cancer):
     pandas = pytest.importorskip("pandas")
     X, y = cancer
     seen = []
@@ -71,12 +71,12 @@ def test_a_pipeline_is_fitted_on_the_training_rows_alone(cancer):
     found = compare_with_sklearn(net, X, y)
     assert found.agree
     assert found.test_score.ours > 0.8
-    assert [list(part.columns) for part in seen] == 2 * [["a", "b", "c"]]
-    assert [len(part) for part in seen] == [426, 143]
-    assert compare_with_sklearn(make_pipeline(MLPClassifier(**SMALL)), *cancer).agree  # nothing before the net
+    assert [list(each.columns) for each in seen] == 2 * [["a", "b", "c"]]
+    assert [len(each) for each in seen] == [426, 143]
+    assert compare_with_sklearn(make_pipeline(MLPClassifier(**SMALL)), *cancer).agree  # no step before the network
 
 
-def test_a_fitted_net_is_compared_anew_and_stays_as_it_is(iris):
+def test_fitted_network_is_refitted_as_a_copy(iris):
     net = MLPClassifier(**{**SMALL, "max_iter": 200}, tol=0.1).fit(*iris)
     weights = net.parameters_.copy()
     assert compare_with_sklearn(net, *iris).agree
@@ -94,7 +94,7 @@ def _weights(*values):
     return lambda y: np.resize(values, len(y))
 
 
-# each: the data, the net, what is done to y, the weights, and the beginning of the headline
+# each: the data, the network, the change to y, the weights, and the beginning of the headline
 CASES = {
     "learning_rate": (
         "cancer",
@@ -168,9 +168,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_difference_that_acts_is_named(request, case):
-    table, net, change, weigh, headline = CASES[case]
-    X, y = request.getfixturevalue(table)
+def test_applying_difference_is_named(request, case):
+    dataset, net, change, weigh, headline = CASES[case]
+    X, y = request.getfixturevalue(dataset)
     y = y if change is None else change(y)
     found = compare_with_sklearn(net, X, y, None if weigh is None else weigh(y))
     assert not found.agree
@@ -178,18 +178,18 @@ def test_a_difference_that_acts_is_named(request, case):
     assert all(f"- {name}" in str(found) for name in found.differences)
 
 
-def test_every_difference_has_its_case():
+def test_every_difference_has_a_case():
     headlines = [case[-1] for case in CASES.values()]
     assert all(any(name.startswith(headline) for headline in headlines) for name in DIFFERENCES)
 
 
 @pytest.mark.parametrize("headline", DIFFERENCES)
-def test_headlines_are_those_of_the_documentation(headline):
+def test_headlines_match_the_documentation(headline):
     text = (Path(__file__).parents[1] / "docs" / "differences.md").read_text(encoding="utf-8")
     assert headline in re.findall(r"^\*\*(.*?)\*\*", re.sub(r"(?<!\n)\n(?!\n)", " ", text), flags=re.MULTILINE)
 
 
-def test_what_one_of_the_two_raises_is_reported(diabetes):
+def test_error_of_one_estimator_is_reported(diabetes):
     X, y = diabetes
     found = compare_with_sklearn(MLPRegressor(**SMALL), X, y, np.resize([1.0, -0.1], len(y)))
     assert "ValueError" in str(found)
@@ -201,10 +201,10 @@ def test_what_one_of_the_two_raises_is_reported(diabetes):
     assert "ZeroDivisionError" in str(found)
 
 
-# --- what cannot be compared ----------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
 
 
-def test_all_parameters_that_scikit_learn_has_not_are_named(iris):
+def test_error_names_all_parameters_missing_in_scikit_learn(iris):
     net = MLPClassifier(solver=Lion(), learning_rate="cosine", activation="gelu", init="zeros", loss="hinge")
     with pytest.raises(ValueError, match="scikit-learn cannot train this network") as raised:
         compare_with_sklearn(net, *iris)
@@ -213,7 +213,7 @@ def test_all_parameters_that_scikit_learn_has_not_are_named(iris):
 
 
 @pytest.mark.parametrize("labels", [(0, 1, 2), (5, 7, 7), ("a", "b", "b")], ids=str)
-def test_several_columns_of_classes_cannot_be_compared(iris, labels):
+def test_several_label_columns_cannot_be_compared(iris, labels):
     X, y = iris
     y = np.column_stack([y, y[::-1]])
     with pytest.raises(
@@ -222,7 +222,7 @@ def test_several_columns_of_classes_cannot_be_compared(iris, labels):
         compare_with_sklearn(MLPClassifier(**SMALL), X, np.array(labels)[y])
 
 
-def test_data_that_neither_can_fit_are_an_error(diabetes):
+def test_data_that_neither_can_fit_raise(diabetes):
     X, y = diabetes
     with pytest.raises(ValueError, match="Solver produced non-finite"):
         compare_with_sklearn(MLPRegressor(solver="sgd", learning_rate_init=1e9), X, y)
@@ -231,6 +231,6 @@ def test_data_that_neither_can_fit_are_an_error(diabetes):
 
 
 @pytest.mark.parametrize("wrong", [StandardScaler(), make_pipeline(StandardScaler()), MLPClassifier, None])
-def test_what_is_no_net_of_ours(iris, wrong):
+def test_comparing_another_estimator_raises(iris, wrong):
     with pytest.raises(TypeError, match="requires an MLPClassifier or MLPRegressor of sknn_iitb"):
         compare_with_sklearn(wrong, *iris)

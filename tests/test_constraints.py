@@ -1,4 +1,4 @@
-"""Constraints: against NumPy, at the ends of the number range, and at their place in a step."""
+"""Constraints: against NumPy, at the limits of the float range, and in their order within a step."""
 
 import naive
 import numpy as np
@@ -18,14 +18,14 @@ dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 CLIPS = [cls() for cls in CONSTRAINTS if not cls.afterwards]
 clips = pytest.mark.parametrize("clip", CLIPS, ids=lambda constraint: constraint.names[0])
 
-# numbers of all sizes, whose squares overflow and underflow in float32
+# numbers of all magnitudes, whose squares overflow and underflow in float32
 numbers = st.one_of(st.floats(-10, 10, width=32), st.floats(allow_nan=False, allow_infinity=False, width=32))
 vectors = st.integers(1, 70).flatmap(lambda n: arrays.arrays(np.float32, n, elements=numbers))
 bounds = st.floats(2.0**-20, 2.0**20, width=32)
 
 
 def adjusted(constraint, bound, vector, matrices=((0, 1, 1),)):
-    """What becomes of `vector`: of the gradient, or of the parameters."""
+    """The gradient or the parameters `vector` after the constraint."""
     theta, gradient = np.zeros_like(vector), np.zeros_like(vector)
     changed = theta if constraint.afterwards else gradient
     changed[:] = vector
@@ -38,7 +38,7 @@ def adjusted(constraint, bound, vector, matrices=((0, 1, 1),)):
 @dtypes
 @examples(100)
 @given(gradient=vectors, bound=bounds)
-def test_clip_value_is_numpys_clip(dtype, gradient, bound):
+def test_clip_value_matches_numpy_clip(dtype, gradient, bound):
     gradient = gradient.astype(dtype)
     np.testing.assert_array_equal(adjusted(ClipValue(), bound, gradient), np.clip(gradient, -bound, bound))
 
@@ -60,7 +60,7 @@ def test_clip_norm_keeps_the_direction_and_limits_the_length(dtype, gradient, bo
 
 @pytest.mark.nojit
 @pytest.mark.parametrize("n", [3, 100])
-def test_clip_norm_of_a_gradient_whose_length_is_no_float32(n):
+def test_clip_norm_of_a_gradient_whose_norm_overflows_float32(n):
     gradient = np.full(n, -np.finfo(np.float32).max)
     np.testing.assert_allclose(adjusted(ClipNorm(), 2.0, gradient), np.full(n, -2 / np.sqrt(n)), rtol=1e-6)
 
@@ -68,7 +68,7 @@ def test_clip_norm_of_a_gradient_whose_length_is_no_float32(n):
 @pytest.mark.nojit
 @dtypes
 @clips
-def test_a_zero_gradient_stays_zero(clip, dtype):
+def test_zero_gradient_stays_zero(clip, dtype):
     np.testing.assert_array_equal(adjusted(clip, 1e-30, np.zeros(5, dtype)), 0)
 
 
@@ -77,8 +77,8 @@ def test_a_zero_gradient_stays_zero(clip, dtype):
 @pytest.mark.parametrize("n", [1, 5, 100])
 @pytest.mark.parametrize("place", [0, -1])
 @clips
-def test_a_nan_in_the_gradient_is_still_there(clip, place, n, dtype):
-    # training is to end with an error, not to go on in some direction
+def test_nan_in_the_gradient_is_kept(clip, place, n, dtype):
+    # training must end with an error, not continue in an arbitrary direction
     gradient = np.linspace(0.1, 5, n).astype(dtype)
     gradient[place] = np.nan
     assert np.isnan(adjusted(clip, 1.0, gradient)[place])
@@ -86,7 +86,7 @@ def test_a_nan_in_the_gradient_is_still_there(clip, place, n, dtype):
 
 @st.composite
 def weights(draw):
-    """Matrices of one vector with some more numbers at its end, as biases are; a column of the first may be zero."""
+    """A vector of matrices, followed by more numbers like biases; a column of the first matrix may be zero."""
     shapes = draw(st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=3))
     sizes = [n_in * n_out for n_in, n_out in shapes]
     starts = np.cumsum([0, *sizes])
@@ -101,7 +101,7 @@ def weights(draw):
 @dtypes
 @examples(100)
 @given(theta_and_matrices=weights(), bound=bounds)
-def test_max_norm_shortens_the_columns_that_are_too_long(dtype, theta_and_matrices, bound):
+def test_max_norm_rescales_only_columns_that_are_too_long(dtype, theta_and_matrices, bound):
     theta, matrices = theta_and_matrices
     theta = theta.astype(dtype)
     found = adjusted(MaxNorm(), bound, theta, matrices)
@@ -115,8 +115,8 @@ def test_max_norm_shortens_the_columns_that_are_too_long(dtype, theta_and_matric
 
 
 @dtypes
-def test_max_norm_leaves_what_is_too_long_to_be_measured_or_no_number(dtype):
-    # so that it shows: the loss will be NaN, or training diverge
+def test_max_norm_keeps_columns_that_are_not_finite_or_overflow(dtype):
+    # to expose it: the loss becomes NaN, or training diverges
     huge = np.finfo(dtype).max
     W = np.array([[3, huge, np.nan, np.inf], [4, huge, 1, 1]], dtype)
     found = adjusted(MaxNorm(), 1.0, W.ravel(), [(0, 2, 4)]).reshape(2, 4)
@@ -127,7 +127,7 @@ NET = naive.Net((4, 6, 3), [Tanh()], Identity(), SquaredError(), alpha=0.1)
 
 
 def steps(dtype, constraints, n_steps):
-    """Parameters before and after steps by plain descent at the rate 1/2."""
+    """Parameters before and after steps of plain gradient descent with learning rate 1/2."""
     theta, X, Y, weight = random_data(NET, dtype, 0, 20, weighted=True)
     objective, before = build(NET, 30 * X, 30 * Y, weight, 4), theta.copy()
     run(objective, theta, np.arange(20), np.full(n_steps, 0.5), 4, SGD(momentum=0.0), constraints)
@@ -136,7 +136,7 @@ def steps(dtype, constraints, n_steps):
 
 @pytest.mark.nojit
 @dtypes
-def test_the_gradient_is_clipped_before_the_update(dtype):
+def test_gradient_is_clipped_before_the_update(dtype):
     before, after = steps(dtype, [(ClipNorm(), 0.01)], 1)
     assert np.linalg.norm(after - before) == pytest.approx(0.5 * 0.01, rel=1e-4)
     before, after = steps(dtype, [(ClipValue(), 0.01)], 1)
@@ -146,7 +146,7 @@ def test_the_gradient_is_clipped_before_the_update(dtype):
 @pytest.mark.nojit
 @dtypes
 @pytest.mark.parametrize("n_steps", [1, 5])
-def test_after_each_step_no_neuron_is_beyond_its_max_norm(n_steps, dtype):
+def test_no_neuron_exceeds_max_norm_after_a_step(n_steps, dtype):
     _, after = steps(dtype, [(MaxNorm(), 0.5)], n_steps)
     for W in naive.unpack(NET, after)[0]:
         lengths = np.linalg.norm(W, axis=0)

@@ -1,4 +1,4 @@
-"""What must hold where one thing follows another: a fit a fit, a short batch a full one, a part of the samples all."""
+"""Transitions: from one fit to the next, from full to short batches, from all samples to some of them."""
 
 import io
 import pickle
@@ -16,13 +16,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 class Split:
-    """A splitter of one split."""
+    """A splitter with a single split."""
 
     def __init__(self, rows, held_out):
-        self.parts = rows, held_out
+        self.indices = rows, held_out
 
     def split(self, X, y=None, groups=None):
-        yield self.parts
+        yield self.indices
 
     def get_n_splits(self, *args):
         return 1
@@ -33,20 +33,20 @@ BAD_SPLITS = {
     "negative": (np.arange(-50, 0), np.arange(5)),
     "fractions": (np.arange(50) / 3, np.arange(50, 60)),
     "overlap": (np.arange(50), np.arange(40, 60)),
-    "one row to validate on": (np.arange(50), [60]),
-    "nothing to train on": ([], np.arange(50)),
-    "masks of another length": (np.ones(3, bool), np.zeros(3, bool)),
+    "one validation row": (np.arange(50), [60]),
+    "no training rows": ([], np.arange(50)),
+    "masks of wrong length": (np.ones(3, bool), np.zeros(3, bool)),
 }
 
 
-@pytest.mark.parametrize("parts", BAD_SPLITS.values(), ids=BAD_SPLITS)
-def test_a_splitter_of_rows_that_are_not_there_is_an_error(diabetes, parts):
-    net = MLPRegressor(early_stopping=True, max_iter=2, validation_fraction=Split(*parts))
+@pytest.mark.parametrize("indices", BAD_SPLITS.values(), ids=BAD_SPLITS)
+def test_invalid_split_raises(diabetes, indices):
+    net = MLPRegressor(early_stopping=True, max_iter=2, validation_fraction=Split(*indices))
     with pytest.raises(ValueError, match="validation_fraction="):
         net.fit(*diabetes)
 
 
-def test_a_splitter_may_give_masks(diabetes):
+def test_splitter_may_yield_masks(diabetes):
     first = np.arange(len(diabetes[0])) < 400
     nets = [
         MLPRegressor(early_stopping=True, max_iter=3, validation_fraction=split, random_state=0).fit(*diabetes)
@@ -56,20 +56,20 @@ def test_a_splitter_may_give_masks(diabetes):
     assert nets[0].t_ == 3 * 400
 
 
-def test_groups_of_another_length_are_an_error(diabetes):
+def test_groups_of_wrong_length_raise(diabetes):
     with pytest.raises(ValueError, match="groups has 5 entries"):
         MLPRegressor(max_iter=3).fit(*diabetes, groups=np.arange(5))
 
 
 @pytest.mark.parametrize("n_samples", [400, 401, 402])
-def test_a_short_last_batch_does_not_rule_the_running_moments(cancer, n_samples):
+def test_short_last_batch_does_not_dominate_the_running_moments(cancer, n_samples):
     X, y = cancer[0][:n_samples], cancer[1][:n_samples]
     net = MLPClassifier(batch_norm=True, max_iter=40, tol=0, random_state=0).fit(X, y)
     ratio = net.variances_[0] / (X @ net.coefs_[0]).var(axis=0)
     assert 0.95 < ratio.mean() < 1.05
 
 
-def test_a_warm_start_keeps_the_running_moments(cancer):
+def test_warm_start_keeps_the_running_moments(cancer):
     X, y = cancer
     net = MLPClassifier(batch_norm=True, warm_start=True, max_iter=100, random_state=0).fit(X, y)
     score, means = net.score(X, y), net.means_[0].copy()
@@ -80,7 +80,7 @@ def test_a_warm_start_keeps_the_running_moments(cancer):
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_another_scoring_begins_with_a_best_score_of_its_own(cancer, method):
+def test_changed_scoring_starts_a_new_best_score(cancer, method):
     X, y = cancer
     net = MLPClassifier(max_iter=30, warm_start=True, early_stopping=True, random_state=0)
     given = {"X_val": X[400:], "y_val": y[400:]}
@@ -91,7 +91,7 @@ def test_another_scoring_begins_with_a_best_score_of_its_own(cancer, method):
     assert net.best_validation_score_ == max(net.validation_scores_[30:] or net.validation_scores_[-1:])
 
 
-def test_partial_fit_goes_on_after_a_fit_that_has_stopped_early(cancer):
+def test_partial_fit_continues_after_early_stopping(cancer):
     X, y = cancer
     net = MLPClassifier(max_iter=500, early_stopping=True, n_iter_no_change=3, random_state=0).fit(X[:300], y[:300])
     assert net.n_iter_ < 500
@@ -100,7 +100,7 @@ def test_partial_fit_goes_on_after_a_fit_that_has_stopped_early(cancer):
         assert net.n_iter_ == 1
 
 
-def test_a_scorer_of_three_arguments_goes_with_weights(cancer):
+def test_scorer_without_sample_weight_works_with_weights(cancer):
     def accuracy(net, X, y):
         return accuracy_score(y, net.predict(X))
 
@@ -108,7 +108,7 @@ def test_a_scorer_of_three_arguments_goes_with_weights(cancer):
     assert net.best_validation_score_ > 0.5
 
 
-def test_balanced_weights_are_those_of_the_training_samples_everywhere(cancer):
+def test_balanced_weights_always_come_from_the_training_samples(cancer):
     X, y = cancer
     some = np.r_[np.flatnonzero(y == 0)[:5], np.flatnonzero(y == 1)[:200]]
     as_dict = {label: len(y) / (2 * np.sum(y == label)) for label in (0, 1)}
@@ -121,20 +121,20 @@ def test_balanced_weights_are_those_of_the_training_samples_everywhere(cancer):
 
 
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
-def test_lbfgs_has_no_epochs_to_validate(cancer, cls):
+def test_validation_data_with_lbfgs_raise(cancer, cls):
     X, y = cancer
     with pytest.raises(ValueError, match="X_val and y_val are not supported with solver='lbfgs'"):
         cls(solver="lbfgs").fit(X, y, X_val=X, y_val=y)
 
 
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
-def test_weights_whose_sum_overflows_are_an_error(cancer, cls):
+def test_sample_weights_with_an_overflowing_sum_raise(cancer, cls):
     X, y = cancer
     with pytest.raises(ValueError, match="sample_weight, times class_weight, is too large"):
         cls(max_iter=2).fit(X, y, sample_weight=np.full(len(y), 1e307))
 
 
-def test_the_score_of_several_columns_wants_y_of_their_shape(iris):
+def test_score_of_several_columns_needs_y_of_the_same_shape(iris):
     X, y = iris
     Y = np.column_stack([y, 2 - y])
     net = MLPClassifier(max_iter=2).fit(X, Y)
@@ -143,14 +143,14 @@ def test_the_score_of_several_columns_wants_y_of_their_shape(iris):
             net.score(X, other)
 
 
-def test_a_net_of_lbfgs_that_comes_from_scikit_learn_goes_on(cancer):
+def test_network_fitted_by_scikit_learns_lbfgs_continues(cancer):
     X, y = cancer
     theirs = neural_network.MLPClassifier(solver="lbfgs", max_iter=5, random_state=0).fit(X, y)
     ours = MLPClassifier.from_sklearn(theirs).set_params(solver="adam")
     assert ours.partial_fit(X, y).n_iter_ == 1
 
 
-def test_a_custom_loss_learns_several_columns_one_against_the_rest(iris):
+def test_custom_loss_learns_several_label_columns(iris):
     X, y = iris
     net = MLPClassifier(loss=_half_square, max_iter=200, learning_rate_init=0.01, random_state=0)
     net.fit(X, np.column_stack([y, 2 - y]))
@@ -162,7 +162,7 @@ def _half_square(value, target):
     return 0.5 * (value - target) ** 2, value - target
 
 
-def test_the_deviation_of_a_huge_variance_is_a_number(diabetes):
+def test_standard_deviation_of_a_huge_variance_is_finite(diabetes):
     net = MLPRegressor(hidden_layer_sizes=(), loss="gaussian", max_iter=2, dtype="float32").fit(*diabetes)
     net.coefs_[0] = np.zeros_like(net.coefs_[0])
     net.intercepts_[0] = np.array([0.0, 100.0])
@@ -171,7 +171,7 @@ def test_the_deviation_of_a_huge_variance_is_a_number(diabetes):
 
 
 class Foreign(pickle.Pickler):
-    """Pickles arrays as a machine with the other byte order would."""
+    """Pickle arrays as on a machine with the other byte order."""
 
     def reducer_override(self, obj):
         if type(obj) is np.ndarray and obj.dtype.kind in "iuf" and obj.dtype.isnative and obj.dtype.itemsize > 1:
@@ -186,7 +186,7 @@ def from_a_foreign_machine(net):
 
 
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLPRegressor])
-def test_a_pickle_of_the_other_byte_order_predicts_and_continues(cls, cancer):
+def test_pickle_of_the_other_byte_order_predicts_and_continues(cls, cancer):
     X, y = cancer
     tabular = "preset" in cls._parameter_constraints
     parameters = {"preset": "fast"} if tabular else {"hidden_layer_sizes": (5,), "batch_norm": True}
@@ -198,14 +198,14 @@ def test_a_pickle_of_the_other_byte_order_predicts_and_continues(cls, cancer):
 
 
 @pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
-def test_a_pickle_after_partial_fit_does_not_grow_with_the_samples(cls, cancer):
+def test_pickle_after_partial_fit_does_not_grow_with_the_samples(cls, cancer):
     X, y = cancer
     net = cls(preset="fast", random_state=0, max_iter=1).fit(X, y)
     few, many = (len(pickle.dumps(clone_fitted(net).partial_fit(np.repeat(X, n, 0), np.repeat(y, n)))) for n in (1, 40))
     assert abs(many - few) < 1000
 
 
-def test_a_pickle_after_partial_fit_has_four_bytes_for_each_row(cancer):
+def test_pickle_after_partial_fit_takes_four_bytes_per_row(cancer):
     X, y = cancer
     net = MLPRegressor(hidden_layer_sizes=5, random_state=0)
     few, many = (len(pickle.dumps(clone(net).partial_fit(np.repeat(X, n, 0), np.repeat(y, n)))) for n in (1, 41))

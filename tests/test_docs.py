@@ -1,4 +1,4 @@
-"""What a newcomer reads and copies is true: snippets and examples run, tables and paths are those of the package."""
+"""Documentation: snippets and examples run, and tables, links and paths are up to date."""
 
 import json
 import re
@@ -36,14 +36,14 @@ def set_up_commands():
 
 
 @pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if snippets(text)])
-def test_snippets_run_one_after_the_other(name):
+def test_snippets_run_in_order(name):
     namespace = {}
-    draws = "Display.from_estimator" in TEXTS[name]
-    if draws:
+    plots = "Display.from_estimator" in TEXTS[name]
+    if plots:
         pytest.importorskip("matplotlib").use("agg")
     for number, snippet in enumerate(snippets(TEXTS[name])):
         exec(compile(snippet, f"{name}, snippet {number}", "exec"), namespace)
-    if draws:
+    if plots:
         from matplotlib import pyplot
 
         pyplot.close("all")
@@ -84,7 +84,7 @@ def test_a_benchmark_replaces_its_own_section_of_the_figures(tmp_path):
 @pytest.mark.parametrize(
     "registry", [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS], ids=lambda r: r.parameter
 )
-def test_every_part_is_named_in_the_readme(registry):
+def test_readme_names_every_component(registry):
     cells = "".join(line for line in TEXTS["README.md"].splitlines() if line.startswith("| `"))
     words = set(re.findall(r"\w+", cells))
     assert words.issuperset(registry.names())
@@ -93,11 +93,11 @@ def test_every_part_is_named_in_the_readme(registry):
 @pytest.mark.parametrize(
     "registry", [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS], ids=lambda r: r.parameter
 )
-def test_every_family_has_its_page_in_the_api(registry):
+def test_api_reference_lists_every_component_module(registry):
     assert f"   {registry.base.__module__}\n" in TEXTS["docs/api.md"]
 
 
-def test_set_up_is_two_commands_that_name_what_is_there():
+def test_set_up_commands_name_existing_files_and_extras():
     first, second = set_up_commands()
     script = re.fullmatch(r"python -m pip install \. && python (\S+)", first)[1]
     assert (ROOT / script).is_file()
@@ -107,7 +107,7 @@ def test_set_up_is_two_commands_that_name_what_is_there():
     assert "test" in extras.split(",")
 
 
-def test_changelog_has_the_version():
+def test_changelog_lists_the_version():
     assert f"## [{sknn_iitb.__version__}]" in TEXTS["CHANGELOG.md"]
 
 
@@ -125,35 +125,35 @@ def test_links_and_included_files_exist(name):
 
 
 def anchors(text):
-    """Of the headings, as GitHub and MyST make them."""
+    """The anchors of the headings, as GitHub and MyST make them."""
     prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.*)", prose, flags=re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_links_into_a_page_lead_to_a_heading(name):
+def test_link_anchors_lead_to_headings(name):
     for page, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", TEXTS[name]):
         target = (ROOT / name).parent / page if page else ROOT / name
         assert anchor in anchors(TEXTS[target.relative_to(ROOT).as_posix()]), anchor
 
 
-def test_parts_of_ones_own_learn():
+def test_custom_components_example_learns():
     example = runpy.run_path(str(EXAMPLES / "custom_parts.py"))
     assert example["accuracy_with_custom_activation"]() > 0.95
-    assert example["fraction_below_with_custom_loss"]() > 0.65  # with a symmetric loss about a half
+    assert example["fraction_below_with_custom_loss"]() > 0.65  # about a half with a symmetric loss
     assert example["accuracy_with_custom_optimizer"]() > 0.9
     search = example["search_with_custom_schedule"]()
     assert min(search.cv_results_["mean_test_score"]) > 0.95
 
 
 @cache
-def run_picture(name):
-    """What an example has defined when it has shown its picture, and the number of its figures."""
+def run_plot(name):
+    """The namespace of an example after it has shown its figure, and the number of its figures."""
     pytest.importorskip("matplotlib").use("agg")
     from matplotlib import pyplot
 
-    pyplot.close("all")  # what other tests have left
+    pyplot.close("all")  # leftovers of other tests
     try:
         with mock.patch.object(pyplot, "show") as show:
             namespace = runpy.run_path(str(EXAMPLES / f"{name}.py"))
@@ -164,17 +164,17 @@ def run_picture(name):
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("plot_*.py")))
-def test_pictures_are_drawn(name):
-    namespace, n_figures = run_picture(name)
+def test_examples_draw_one_figure(name):
+    namespace, n_figures = run_plot(name)
     assert n_figures == 1
     figure = namespace["figure"]
     figure.canvas.draw()
     for ax in figure.axes:
-        assert ax.has_data() == ax.axison  # a panel with a curve, or an empty one that is hidden
+        assert ax.has_data() == ax.axison  # each panel has data or is hidden
 
 
-def test_rare_classes_are_as_their_example_says():
-    example, _ = run_picture("plot_imbalanced")
+def test_numbers_of_the_imbalanced_example():
+    example, _ = run_plot("plot_imbalanced")
     share = example["y"].mean()
     as_it_is, weighted, focal, _ = (p.mean() for p in example["probabilities"].values())
     assert as_it_is == pytest.approx(share, rel=0.1)
@@ -188,7 +188,7 @@ def test_rare_classes_are_as_their_example_says():
 
 
 @pytest.mark.slow
-def test_quick_start_takes_under_a_minute_and_agrees_with_scikit_learn(capsys):
+def test_quickstart_takes_under_a_minute_and_agrees_with_scikit_learn(capsys):
     runpy.run_path(str(EXAMPLES / "quickstart.py"), run_name="__main__")
     out, err = capsys.readouterr()
     assert err == ""

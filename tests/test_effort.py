@@ -1,4 +1,4 @@
-"""What the code does not do: counts that no machine's speed changes, to notice when work is added to a hot path."""
+"""Counts of work, independent of the speed of the machine, that reveal additions to a hot path."""
 
 import pickle
 import subprocess
@@ -27,21 +27,21 @@ def calls_of(owner, name):
     return patch.object(owner, name, autospec=True, side_effect=getattr(owner, name))
 
 
-def test_an_epoch_is_one_call_of_compiled_code():
+def test_epoch_is_one_call_of_compiled_code():
     net = MLPClassifier(hidden_layer_sizes=5, max_iter=7, random_state=0)
     with calls_of(objective_module.Objective, "train") as train:
         net.fit(X, Y)
     assert train.call_count == 7
 
 
-def test_a_fit_says_once_where_its_arrays_are():
+def test_fit_packs_its_records_once():
     with calls_of(objective_module, "pack") as pack:
         MLPClassifier(hidden_layer_sizes=5, max_iter=7, random_state=0).fit(X, Y)
-    assert pack.call_count == 2  # of what is evaluated, and of the update
+    assert pack.call_count == 2  # for the evaluation and for the update
 
 
 @pytest.mark.parametrize("parameters", [{"shuffle": False}, {}, {"early_stopping": True}], ids=str)
-def test_epochs_allocate_nothing_that_grows_with_the_data_or_the_net(parameters):
+def test_epochs_allocate_nothing_that_grows_with_data_or_network(parameters):
     net = MLPRegressor(hidden_layer_sizes=300, max_iter=12, **{"early_stopping": False, **parameters}, random_state=0)
     rows = RNG.normal(size=(20_000, 30))
     peaks = []
@@ -59,21 +59,24 @@ def test_epochs_allocate_nothing_that_grows_with_the_data_or_the_net(parameters)
             net.fit(rows, rows[:, 0])
     finally:
         tracemalloc.stop()
-    # the order of the rows, which is made anew where they are not shuffled, is 8 bytes each
+    # without shuffling, a new array of row indices, 8 bytes each
     assert max(peaks[2:]) < 8 * len(rows) * (not net.shuffle) + 10_000
 
 
-def test_a_prediction_describes_the_net_once_and_asks_scikit_learn_about_odd_input_only():
+def test_predictions_compile_the_network_once_and_skip_scikit_learns_validation():
     net = MLPClassifier(hidden_layer_sizes=(5, 5), max_iter=2, random_state=0).fit(X, Y)
-    with calls_of(network, "CompiledNetwork") as described, patch("sknn_iitb.mlp._base.validate_data") as validate:
+    with (
+        calls_of(network, "CompiledNetwork") as compiled_networks,
+        patch("sknn_iitb.mlp._base.validate_data") as validate,
+    ):
         for k in range(5):
             net.predict(X[k : k + 1])
-    assert described.call_count == 1
+    assert compiled_networks.call_count == 1
     assert validate.call_count == 0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_what_is_not_finite_is_found_in_rows_that_need_no_conversion(bad):
+def test_non_finite_numbers_in_unconverted_rows_raise(bad):
     net = MLPClassifier(hidden_layer_sizes=5, max_iter=2, random_state=0).fit(X, Y)
     rows = X[:3].copy()
     rows[1, 2] = bad
@@ -81,15 +84,15 @@ def test_what_is_not_finite_is_found_in_rows_that_need_no_conversion(bad):
         net.predict(rows)
 
 
-def test_large_numbers_whose_sum_overflows_are_not_refused():
+def test_large_numbers_with_an_overflowing_sum_are_accepted():
     net = MLPRegressor(hidden_layer_sizes=5, max_iter=2, random_state=0).fit(X, X[:, 0])
     rows = np.full((2, 4), 1.5e308)
     rows[1] = 1
     assert np.isfinite(net.predict(rows)[1])
 
 
-def test_what_most_nets_do_not_need_is_not_loaded():
-    """Each of these takes about as long to load as a first fit."""
+def test_rarely_needed_modules_are_not_imported():
+    """Each of these modules takes about as long to load as a first fit."""
     script = """
 import sys
 import numpy as np
@@ -103,8 +106,8 @@ print(*(name for name in unneeded if name in sys.modules))
     assert done.stdout.split() == []
 
 
-@pytest.mark.skipif(config.DISABLE_JIT, reason="of compiled code")
-def test_what_is_stored_is_mostly_machine_code():
+@pytest.mark.skipif(config.DISABLE_JIT, reason="needs compiled code")
+def test_cache_file_is_mostly_machine_code():
     assert objective_module.compiled("forward", kernels.forward, "float64")
     path = cache.cache_directory() / "sknn_iitb._engine.kernels.forward.forward.float64.nbc"
     (_, _, (machine_code, llvm_code)), *_ = pickle.loads(path.read_bytes()[CHECKSUM:])

@@ -1,4 +1,4 @@
-"""Networks without a hidden layer are linear models that scikit-learn has; their solutions agree."""
+"""Networks without hidden layers match the linear models of scikit-learn."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ ROSENBLATT = {
     "n_iter_no_change": np.inf,
 }
 
-TO_THE_END = {"hidden_layer_sizes": (), "solver": "lbfgs", "tol": 1e-8, "max_iter": 10_000, "max_fun": 100_000}
+CONVERGED = {"hidden_layer_sizes": (), "solver": "lbfgs", "tol": 1e-8, "max_iter": 10_000, "max_fun": 100_000}
 
 
 def _perceptron(n_epochs):
@@ -30,7 +30,7 @@ def _perceptron(n_epochs):
 
 @pytest.mark.nojit
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_every_epoch_of_rosenblatts_rule_is_that_of_perceptron(iris, n_classes):
+def test_each_epoch_of_rosenblatts_rule_matches_perceptron(iris, n_classes):
     X, y = iris
     X, y = X[y < n_classes][::-1], y[y < n_classes][::-1]
     for n_epochs in range(1, 8):
@@ -42,7 +42,7 @@ def test_every_epoch_of_rosenblatts_rule_is_that_of_perceptron(iris, n_classes):
         np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
 
 
-def test_rosenblatts_rule_holds_on_data_that_cannot_be_separated(cancer):
+def test_rosenblatts_rule_matches_perceptron_on_inseparable_data(cancer):
     X, y = cancer
     X, y = X[:, :3], y
     with pytest.warns(ConvergenceWarning):
@@ -61,9 +61,9 @@ def test_rosenblatts_rule_follows_the_shuffled_order(iris):
     np.testing.assert_allclose(ours.coefs_[0].T, theirs.coef_, rtol=1e-12, atol=1e-12)
 
 
-def test_logistic_output_is_logistic_regression(cancer):
+def test_logistic_output_matches_logistic_regression(cancer):
     X, y = cancer
-    ours = MLPClassifier(**TO_THE_END, alpha=0.5, output_activation="logistic").fit(X, y)
+    ours = MLPClassifier(**CONVERGED, alpha=0.5, output_activation="logistic").fit(X, y)
     theirs = LogisticRegression(C=2.0, tol=1e-10, solver="newton-cholesky").fit(X, y)
     np.testing.assert_allclose(ours.coefs_[0].T, theirs.coef_, atol=1e-5)
     np.testing.assert_allclose(ours.intercepts_[0], theirs.intercept_, atol=1e-5)
@@ -71,10 +71,10 @@ def test_logistic_output_is_logistic_regression(cancer):
     np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), atol=1e-4)
 
 
-@pytest.mark.parametrize("table", ["iris", "digits"])
-def test_softmax_output_is_multinomial_logistic_regression(table, request):
-    X, y = request.getfixturevalue(table)
-    ours = MLPClassifier(**TO_THE_END, alpha=1.0, init="zeros").fit(X, y)
+@pytest.mark.parametrize("dataset", ["iris", "digits"])
+def test_softmax_output_matches_multinomial_logistic_regression(dataset, request):
+    X, y = request.getfixturevalue(dataset)
+    ours = MLPClassifier(**CONVERGED, alpha=1.0, init="zeros").fit(X, y)
     theirs = LogisticRegression(C=1.0, tol=1e-8, max_iter=10_000).fit(X, y)
     assert ours.out_activation_ == "softmax"
     np.testing.assert_allclose(ours.coefs_[0].T, theirs.coef_, atol=1e-5)
@@ -83,32 +83,32 @@ def test_softmax_output_is_multinomial_logistic_regression(table, request):
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
 
 
-def test_weighted_logistic_output_is_weighted_logistic_regression(cancer):
+def test_sample_weights_match_weighted_logistic_regression(cancer):
     X, y = cancer
     weight = np.random.RandomState(0).uniform(0.1, 3, len(X))
-    ours = MLPClassifier(**TO_THE_END, alpha=0.5).fit(X, y, sample_weight=weight)
+    ours = MLPClassifier(**CONVERGED, alpha=0.5).fit(X, y, sample_weight=weight)
     theirs = LogisticRegression(C=2.0, tol=1e-10, solver="newton-cholesky").fit(X, y, sample_weight=weight)
     np.testing.assert_allclose(ours.coefs_[0].T, theirs.coef_, atol=1e-5)
 
 
-def test_exponential_output_with_poisson_loss_is_poisson_regression(counts):
+def test_exponential_output_with_poisson_loss_matches_poisson_regression(counts):
     X, y = counts
-    ours = MLPRegressor(loss="poisson", **TO_THE_END, alpha=3.0, init="zeros").fit(X, y)
-    # its penalty is alpha / 2 beside the mean deviance / 2, ours alpha / (2 n) beside the same
+    ours = MLPRegressor(loss="poisson", **CONVERGED, alpha=3.0, init="zeros").fit(X, y)
+    # scikit-learn adds a penalty of alpha / 2 to half the mean deviance, ours is alpha / (2 n)
     theirs = PoissonRegressor(alpha=3.0 / len(X), tol=1e-8, max_iter=10_000).fit(X, y)
     np.testing.assert_allclose(ours.coefs_[0][:, 0], theirs.coef_, atol=1e-5)
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-5)
 
 
-def test_identity_output_is_ridge_regression(diabetes):
+def test_identity_output_matches_ridge_regression(diabetes):
     X, y = diabetes
-    ours = MLPRegressor(**TO_THE_END, alpha=2.0).fit(X, y)
+    ours = MLPRegressor(**CONVERGED, alpha=2.0).fit(X, y)
     np.testing.assert_allclose(ours.coefs_[0][:, 0], Ridge(alpha=2.0).fit(X, y).coef_, atol=1e-6)
 
 
-def test_several_identity_outputs_are_that_many_linear_regressions(wine):
+def test_several_identity_outputs_match_separate_linear_regressions(wine):
     X, Y = wine
-    ours = MLPRegressor(**TO_THE_END, alpha=0).fit(X, Y)
+    ours = MLPRegressor(**CONVERGED, alpha=0).fit(X, Y)
     theirs = LinearRegression().fit(X, Y)
     np.testing.assert_allclose(ours.coefs_[0].T, theirs.coef_, atol=1e-6)
     np.testing.assert_allclose(ours.intercepts_[0], theirs.intercept_, atol=1e-6)

@@ -1,4 +1,4 @@
-"""What the two estimators do on real data, alone and inside scikit-learn's tools."""
+"""The estimators on real data, alone and with scikit-learn's tools."""
 
 import re
 
@@ -24,8 +24,8 @@ FIRST_ORDER = [cls.names[0] for cls in OPTIMIZERS if cls.kernel is not None]
 SOLVERS = OPTIMIZERS.names()
 DTYPES = ["float32", "float64"]
 
-# where 0.01 is not the scale of a solver's rate
-RATES = {"sgd": 0.1, "adadelta": 5.0, "adagrad": 0.1, "lion": 0.003}
+# learning rates of the solvers for which 0.01 does not work
+LEARNING_RATES = {"sgd": 0.1, "adadelta": 5.0, "adagrad": 0.1, "lion": 0.003}
 
 
 def _classifier(**parameters):
@@ -42,10 +42,10 @@ def _legal(attribute):
     return [(loss.names[0], output) for loss in LOSSES for output in getattr(loss, attribute)]
 
 
-# --- inside scikit-learn's tools ------------------------------------------------------------------------------------
+# --- scikit-learn's tools -------------------------------------------------------------------------------------------
 
 
-def test_a_pipeline_is_searched_over_names_and_objects(cancer):
+def test_grid_search_over_names_and_instances(cancer):
     X, y = cancer
     pipeline = Pipeline([("scale", StandardScaler()), ("net", _classifier(max_iter=10))])
     grid = {
@@ -59,7 +59,7 @@ def test_a_pipeline_is_searched_over_names_and_objects(cancer):
     assert search.score(X, y) > 0.95
 
 
-def test_a_parameter_of_an_object_is_searched(cancer):
+def test_grid_search_over_nested_parameters(cancer):
     X, y = cancer
     net = _classifier(max_iter=5, solver=RMSprop())
     search = GridSearchCV(net, {"solver__rho": [0.1, 0.99], "solver__epsilon": [1e-3]}, cv=3).fit(X, y)
@@ -70,7 +70,7 @@ def test_a_parameter_of_an_object_is_searched(cancer):
     assert (net.solver.rho, net.solver.epsilon) == (0.9, 1e-8)
 
 
-def test_several_objects_and_their_parameters_are_set_together():
+def test_set_params_sets_components_and_their_parameters_together():
     net = MLPRegressor(solver="adam", learning_rate=WarmUp(Cosine()))
     net.set_params(solver=RMSprop(), solver__rho=0.5, learning_rate__schedule__end=0.1)
     assert (net.solver.rho, net.learning_rate.schedule.end) == (0.5, 0.1)
@@ -78,39 +78,39 @@ def test_several_objects_and_their_parameters_are_set_together():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_cross_validated_accuracy_with_every_solver(cancer, solver, dtype):
-    net = _classifier(solver=solver, learning_rate_init=RATES.get(solver, 0.01), batch_size=50, dtype=dtype)
-    if solver == "rprop":  # the signs of batches are noise to it
+def test_every_solver_reaches_cross_validated_accuracy(cancer, solver, dtype):
+    net = _classifier(solver=solver, learning_rate_init=LEARNING_RATES.get(solver, 0.01), batch_size=50, dtype=dtype)
+    if solver == "rprop":  # the signs of small batches are noise
         net.set_params(batch_size="auto")
     assert cross_val_score(net, *cancer, cv=3).mean() > 0.93
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_cross_validated_r2_with_every_solver(diabetes, solver, dtype):
-    net = _regressor(solver=solver, learning_rate_init=RATES.get(solver, 0.01), batch_size=50, dtype=dtype)
+def test_every_solver_reaches_cross_validated_r2(diabetes, solver, dtype):
+    net = _regressor(solver=solver, learning_rate_init=LEARNING_RATES.get(solver, 0.01), batch_size=50, dtype=dtype)
     net.set_params(hidden_layer_sizes=())
     if solver == "rprop":
         net.set_params(batch_size="auto")
     assert cross_val_score(net, *diabetes, cv=3).mean() > 0.4
 
 
-def test_a_regressor_of_transformed_targets(diabetes):
+def test_regressor_with_transformed_targets(diabetes):
     X, y = diabetes
     net = make_pipeline(StandardScaler(), _regressor(loss=Huber(delta=0.5), early_stopping=True))
     model = TransformedTargetRegressor(net, transformer=StandardScaler())
     assert cross_val_score(model, X, 80 * y + 150, cv=3).mean() > 0.35
 
 
-def test_fit_leaves_parameters_and_parts_as_they_were(cancer):
-    parts = {"solver": RMSprop(), "activation": LeakyReLU(), "learning_rate": Plateau(patience=2)}
-    net = _classifier(max_iter=5, **parts)
+def test_fit_leaves_parameters_and_components_unchanged(cancer):
+    components = {"solver": RMSprop(), "activation": LeakyReLU(), "learning_rate": Plateau(patience=2)}
+    net = _classifier(max_iter=5, **components)
     before = {name: repr(value) for name, value in net.get_params().items()}
     net.fit(*cancer)
     assert {name: repr(value) for name, value in net.get_params().items()} == before
-    for name, part in parts.items():
-        assert getattr(net, name) is part
-        assert vars(part) == vars(type(part)(**part.get_params()))
+    for name, component in components.items():
+        assert getattr(net, name) is component
+        assert vars(component) == vars(type(component)(**component.get_params()))
 
 
 def test_feature_names_are_kept_and_checked(cancer):
@@ -129,7 +129,7 @@ def test_feature_names_are_kept_and_checked(cancer):
 @pytest.mark.parametrize(
     "labels", [["benign", "malignant"], [False, True], [-7, 3], [0.0, 1.0], ["setosa", "versicolor", "z"], [-7, 3, 10]]
 )
-def test_labels_of_any_kind_come_back(cancer, iris, labels):
+def test_predict_returns_labels_of_any_type(cancer, iris, labels):
     X, y = cancer if len(labels) == 2 else iris
     labels = np.array(labels)
     net, twin = _classifier().fit(X, labels[y]), _classifier().fit(X, y)
@@ -139,7 +139,7 @@ def test_labels_of_any_kind_come_back(cancer, iris, labels):
 
 
 @pytest.mark.parametrize("output", ["logistic", "tanh", "identity"])
-def test_several_labels_for_each_sample(bits, output):
+def test_multilabel_classification(bits, output):
     X, Y = bits
     net = _classifier(output_activation=output, hidden_layer_sizes=30, max_iter=60, batch_size=50).fit(X, Y)
     assert net.predict(X).shape == net.decision_function(X).shape == Y.shape
@@ -154,13 +154,13 @@ def test_several_labels_for_each_sample(bits, output):
         np.testing.assert_array_equal(net.predict(X), p > 0.5)
 
 
-def test_a_sparse_matrix_of_labels_is_that_matrix(bits):
+def test_sparse_labels_equal_dense_labels(bits):
     X, Y = bits
     dense, sparsely = _classifier(max_iter=3).fit(X, Y), _classifier(max_iter=3).fit(X, sparse.csr_matrix(Y))
     np.testing.assert_array_equal(dense.parameters_, sparsely.parameters_)
 
 
-def test_several_outputs(wine):
+def test_multioutput_regression(wine):
     X, Y = wine
     net = _regressor(max_iter=300).fit(X, Y)
     assert net.predict(X).shape == Y.shape
@@ -168,14 +168,14 @@ def test_several_outputs(wine):
     assert net.score(X, Y) > 0.4
 
 
-def test_a_column_is_a_vector(cancer, diabetes):
+def test_column_vector_y_is_raveled_with_a_warning(cancer, diabetes):
     for net, (X, y) in ((_classifier(max_iter=2), cancer), (_regressor(max_iter=2), diabetes)):
         with pytest.warns(match="column-vector"):
             other = clone(net).fit(X, y[:, None])
         np.testing.assert_array_equal(other.predict(X), net.fit(X, y).predict(X))
 
 
-def test_one_class_is_predicted_with_certainty(cancer):
+def test_single_class_is_predicted_with_certainty(cancer):
     X, _ = cancer
     net = _classifier(max_iter=2).fit(X, np.full(len(X), "only"))
     assert set(net.predict(X)) == {"only"}
@@ -207,7 +207,7 @@ def test_every_legal_output_and_loss_trains_a_regressor(diabetes, wine, loss, ou
     net = _regressor(loss=loss, output_activation=output, dtype=dtype, max_iter=400, batch_size=50, tol=1e-6)
     for X, y in (diabetes, wine):
         low, high = y.min(axis=0), y.max(axis=0)
-        y = 0.1 + 0.8 * (y - low) / (high - low)  # inside the range of every output
+        y = 0.1 + 0.8 * (y - low) / (high - low)  # within the range of every output activation
         net.fit(X, y)
         assert net.out_activation_ == ("exp" if output == "exponential" else output)
         assert net.coefs_[0].dtype == dtype
@@ -220,13 +220,13 @@ def test_every_legal_output_and_loss_trains_a_regressor(diabetes, wine, loss, ou
     ("loss", "output", "chosen"),
     [("auto", "tanh", "squared_error"), ("auto", "identity", "squared_error"), ("auto", "step", "perceptron")],
 )
-def test_the_automatic_loss_suits_the_output(cancer, loss, output, chosen):
+def test_automatic_loss_suits_the_output(cancer, loss, output, chosen):
     net = _classifier(loss=loss, output_activation=output, max_iter=3).fit(*cancer)
     twin = _classifier(loss=chosen, output_activation=output, max_iter=3).fit(*cancer)
     np.testing.assert_array_equal(net.parameters_, twin.parameters_)
 
 
-def test_the_automatic_output_suits_loss_and_classes(cancer, iris, bits, counts):
+def test_automatic_output_suits_loss_and_classes(cancer, iris, bits, counts):
     assert _classifier(max_iter=1).fit(*cancer).out_activation_ == "logistic"
     assert _classifier(max_iter=1).fit(*iris).out_activation_ == "softmax"
     assert _classifier(max_iter=1).fit(*bits).out_activation_ == "logistic"
@@ -235,17 +235,17 @@ def test_the_automatic_output_suits_loss_and_classes(cancer, iris, bits, counts)
     assert _regressor(max_iter=1, loss="poisson").fit(*counts).out_activation_ == "exp"
 
 
-def _probable(table):
-    outputs = ("softmax", "logistic", "tanh") if table == "cancer" else ("softmax", "logistic")
-    return [(table, *pair) for pair in _legal("classifier_outputs") if pair[1] in outputs]
+def _probable(dataset):
+    outputs = ("softmax", "logistic", "tanh") if dataset == "cancer" else ("softmax", "logistic")
+    return [(dataset, *pair) for pair in _legal("classifier_outputs") if pair[1] in outputs]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("table", "loss", "output"), _probable("cancer") + _probable("iris"))
-def test_probabilities_are_probabilities(table, loss, output, dtype, request):
-    X, y = request.getfixturevalue(table)
+@pytest.mark.parametrize(("dataset", "loss", "output"), _probable("cancer") + _probable("iris"))
+def test_probabilities_are_valid(dataset, loss, output, dtype, request):
+    X, y = request.getfixturevalue(dataset)
     net = _classifier(loss=loss, output_activation=output, dtype=dtype, max_iter=5).fit(X, y)
-    for scale in (1, 1e4):  # scores so large that probabilities round to 0 and 1
+    for scale in (1, 1e4):  # the second scores are so large that probabilities round to 0 and 1
         net.coefs_[-1] *= scale
         p, log_p = net.predict_proba(X), net.predict_log_proba(X)
         assert p.shape == log_p.shape == (len(X), len(net.classes_))
@@ -262,7 +262,7 @@ def test_probabilities_are_probabilities(table, loss, output, dtype, request):
 @pytest.mark.parametrize(
     ("loss", "output"), [pair for pair in _legal("classifier_outputs") if pair[1] in ("identity", "step")]
 )
-def test_outputs_that_are_no_probabilities_have_none(iris, loss, output, fitted):
+def test_outputs_without_probabilities_have_no_predict_proba(iris, loss, output, fitted):
     X, y = iris
     net = _classifier(loss=loss, output_activation=output, max_iter=1)
     if fitted:
@@ -280,12 +280,12 @@ def test_outputs_that_are_no_probabilities_have_none(iris, loss, output, fitted)
     + [{"output_activation": name} for cls in ("identity", "step") for name in ACTIVATIONS[cls].names],
     ids=str,
 )
-def test_parameters_tell_before_fit_that_there_will_be_no_probabilities(parameters):
+def test_unfitted_classifier_without_probabilities_has_no_predict_proba(parameters):
     assert not hasattr(MLPClassifier(**parameters), "predict_proba")
 
 
 @pytest.mark.parametrize(("loss", "output"), _legal("classifier_outputs"))
-def test_the_decision_function_has_one_column_for_two_classes(cancer, iris, loss, output):
+def test_decision_function_has_one_column_for_two_classes(cancer, iris, loss, output):
     net = _classifier(loss=loss, output_activation=output, max_iter=2).fit(*cancer)
     score = net.decision_function(cancer[0])
     assert score.shape == (len(cancer[0]),)
@@ -298,7 +298,7 @@ def test_the_decision_function_has_one_column_for_two_classes(cancer, iris, loss
 
 
 @pytest.mark.parametrize(("loss", "output"), _legal("classifier_outputs"))
-def test_a_tie_goes_to_the_first_class(cancer, iris, bits, loss, output):
+def test_tie_goes_to_the_first_class(cancer, iris, bits, loss, output):
     for X, y in (cancer, iris) if output != "tanh" else (cancer,):
         labels = np.array(["c", "b", "a"])[y]
         net = _classifier(loss=loss, output_activation=output, max_iter=1).fit(X, labels)
@@ -314,15 +314,15 @@ def test_a_tie_goes_to_the_first_class(cancer, iris, bits, loss, output):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("table", ["cancer", "iris", "bits", "diabetes", "wine", "counts"])
-def test_integer_weights_are_repeated_rows(table, solver, request):
-    X, y = request.getfixturevalue(table)
+@pytest.mark.parametrize("dataset", ["cancer", "iris", "bits", "diabetes", "wine", "counts"])
+def test_integer_weights_equal_repeated_rows(dataset, solver, request):
+    X, y = request.getfixturevalue(dataset)
     X, y = X[:100], y[:100]
     make = _classifier if y.dtype.kind == "i" else _regressor
     weight = np.random.RandomState(0).randint(0, 4, len(X))
     net = make(batch_size="full", shuffle=False, solver=solver, max_iter=10, alpha=0.5, n_iter_no_change=np.inf)
     net.set_params(learning_rate_init=0.001)
-    if table == "counts":
+    if dataset == "counts":
         net.set_params(loss="poisson")
     weighted, repeated = clone(net), clone(net)
     weighted.fit(X, y, sample_weight=weight)
@@ -333,9 +333,9 @@ def test_integer_weights_are_repeated_rows(table, solver, request):
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize("table", ["cancer", "iris", "bits", "diabetes", "wine"])
-def test_zero_weights_are_removed_rows(table, solver, early_stopping, request):
-    X, y = request.getfixturevalue(table)
+@pytest.mark.parametrize("dataset", ["cancer", "iris", "bits", "diabetes", "wine"])
+def test_zero_weights_equal_removed_rows(dataset, solver, early_stopping, request):
+    X, y = request.getfixturevalue(dataset)
     make = _classifier if y.dtype.kind == "i" else _regressor
     weight = np.random.RandomState(0).randint(0, 3, len(X)) * 0.7
     net = make(max_iter=3, batch_size=32, solver=solver, early_stopping=early_stopping)
@@ -347,11 +347,11 @@ def test_zero_weights_are_removed_rows(table, solver, early_stopping, request):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_equal_weights_are_no_weights(iris, solver):
+def test_equal_weights_equal_no_weights(iris, solver):
     X, y = iris
     net = _classifier(max_iter=3, batch_size=32, solver=solver, alpha=0.5)
     weighted, plain = clone(net), clone(net)
-    # the loss counts a quarter, so the penalty must as well
+    # the loss weighs a quarter, so the penalty must too
     weighted.set_params(alpha=0.125).fit(X, y, sample_weight=np.full(len(X), 0.25))
     np.testing.assert_array_equal(weighted.parameters_, plain.fit(X, y).parameters_)
 
@@ -359,7 +359,7 @@ def test_equal_weights_are_no_weights(iris, solver):
 def test_weights_act_across_batches(iris):
     X, y = iris
     batch = np.arange(len(X)) // 25
-    # the same within a batch, so that only the batches differ
+    # equal within each batch; only the batches differ
     weight = np.array([0.1, 3, 1, 2, 0.5, 4])[batch]
     parameters = {"solver": "sgd", "momentum": 0, "alpha": 0, "shuffle": False, "batch_size": 25, "max_iter": 1}
     net = _classifier(**parameters)
@@ -372,10 +372,12 @@ def test_weights_act_across_batches(iris):
     np.testing.assert_allclose(fitted.parameters_, by_hand.parameters_, rtol=1e-12, atol=1e-15)
 
 
-def test_weights_count_in_the_validation_score(cancer):
+def test_validation_score_is_weighted(cancer):
     X, y = cancer
-    says_1 = [np.zeros((30, 1))], [[1.0]]
-    net = _classifier(init=says_1, hidden_layer_sizes=(), learning_rate_init=1e-300, early_stopping=True, max_iter=1)
+    constant_1 = [np.zeros((30, 1))], [[1.0]]
+    net = _classifier(
+        init=constant_1, hidden_layer_sizes=(), learning_rate_init=1e-300, early_stopping=True, max_iter=1
+    )
     assert net.fit(X, y).best_validation_score_ == pytest.approx(np.mean(y), abs=0.02)
     assert net.fit(X, y, sample_weight=np.where(y == 1, 1e-6, 1.0)).best_validation_score_ < 1e-5
 
@@ -387,7 +389,7 @@ def test_weights_count_in_the_validation_score(cancer):
     ("solver", "batch_size", "number"),
     [("adam", "full", 500), ("adam", "auto", 200), ("rprop", "auto", 500), ("rprop", "full", 500)],
 )
-def test_named_batch_sizes_are_numbers_of_rows(digits, solver, batch_size, number):
+def test_named_batch_sizes_equal_numbers_of_rows(digits, solver, batch_size, number):
     named = _classifier(solver=solver, batch_size=batch_size, max_iter=3).fit(*digits)
     numbered = _classifier(solver=solver, batch_size=number, max_iter=3).fit(*digits)
     np.testing.assert_array_equal(named.parameters_, numbered.parameters_)
@@ -395,7 +397,7 @@ def test_named_batch_sizes_are_numbers_of_rows(digits, solver, batch_size, numbe
     assert not np.array_equal(named.parameters_, other.parameters_)
 
 
-def test_a_batch_larger_than_the_data_is_clipped_with_a_warning(iris):
+def test_batch_size_above_n_samples_is_clipped_with_a_warning(iris):
     with pytest.warns(UserWarning, match="batch_size=1000") as warned:
         net = _classifier(batch_size=1000, max_iter=2).fit(*iris)
     assert warned[0].filename == __file__
@@ -426,7 +428,7 @@ def _interrupts():
     ],
     ids=["end", "lbfgs", "stalled", "diverged", "interrupted"],
 )
-def test_a_warning_is_of_the_line_that_calls_fit(iris, parameters, factor, match):
+def test_warnings_point_to_the_call_of_fit(iris, parameters, factor, match):
     X, y = iris
     net = _classifier(**{"max_iter": 100, **parameters})
     for estimator in (net, make_pipeline(clone(net))):
@@ -436,7 +438,7 @@ def test_a_warning_is_of_the_line_that_calls_fit(iris, parameters, factor, match
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_a_batch_of_one_is_one_step_for_each_sample_in_turn(iris, shuffle):
+def test_batch_size_one_takes_a_step_per_sample(iris, shuffle):
     X, y = iris
     parameters = {"solver": "sgd", "momentum": 0, "batch_size": 1, "max_iter": 1, "random_state": 4}
     start = _classifier(max_iter=1).fit(X, y)
@@ -453,14 +455,14 @@ def test_a_batch_of_one_is_one_step_for_each_sample_in_turn(iris, shuffle):
     ("sizes", "units"),
     [((), []), ([], []), (5, [5]), ([4, 3], [4, 3]), (np.array([4, 3]), [4, 3]), ((2,) * 12, [2] * 12)],
 )
-def test_any_number_of_hidden_layers(iris, sizes, units):
+def test_any_number_of_hidden_layers_works(iris, sizes, units):
     net = _classifier(hidden_layer_sizes=sizes, max_iter=2, activation="tanh").fit(*iris)
     assert [w.shape[1] for w in net.coefs_] == [*units, 3]
     assert net.n_layers_ == len(units) + 2
 
 
 @pytest.mark.parametrize("activation", ["tanh", LeakyReLU(negative_slope=0.2)])
-def test_a_list_of_equal_activations_is_one_activation(task, activation):
+def test_list_of_equal_activations_equals_one_activation(task, activation):
     cls, X, y = task
     net = cls(hidden_layer_sizes=(8, 5, 3), max_iter=3, random_state=0)
     one = clone(net).set_params(activation=activation).fit(X, y)
@@ -471,14 +473,14 @@ def test_a_list_of_equal_activations_is_one_activation(task, activation):
     assert not np.array_equal(mixed.parameters_, one.parameters_)
 
 
-def test_without_hidden_layers_the_list_of_activations_is_empty(task):
+def test_network_without_hidden_layers_takes_an_empty_list_of_activations(task):
     cls, X, y = task
     net = cls(hidden_layer_sizes=(), max_iter=3, random_state=0, init="glorot_uniform")
     one = clone(net).fit(X, y)
     np.testing.assert_array_equal(clone(net).set_params(activation=[]).fit(X, y).parameters_, one.parameters_)
 
 
-def test_lists_of_activations_are_searched(cancer):
+def test_grid_search_over_lists_of_activations(cancer):
     X, y = cancer
     candidates = [["tanh", "relu"], [LeakyReLU(), "tanh"], "relu"]
     net = _classifier(hidden_layer_sizes=(5, 3), max_iter=5)
@@ -498,7 +500,7 @@ def test_lists_of_activations_are_searched(cancer):
         ("float64", np.float32, np.float64),
     ],
 )
-def test_dtype_is_that_of_x_or_the_one_asked_for(diabetes, dtype, given, expected):
+def test_dtype_is_that_of_x_unless_given(diabetes, dtype, given, expected):
     X, y = diabetes
     net = _regressor(dtype=dtype, max_iter=2).fit((10 * X).astype(given), y)
     assert net.parameters_.dtype == expected
@@ -507,7 +509,7 @@ def test_dtype_is_that_of_x_or_the_one_asked_for(diabetes, dtype, given, expecte
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_the_layout_of_x_does_not_matter(diabetes, order):
+def test_memory_layout_of_x_does_not_matter(diabetes, order):
     X, y = diabetes
     X = np.repeat(X, 2, axis=1)[:, ::2]
     net = _regressor(max_iter=2).fit(np.asarray(X, order=order), y)
@@ -526,7 +528,7 @@ def test_random_state_determines_everything(iris):
 
 # --- the course of training -----------------------------------------------------------------------------------------
 
-# the rate of epoch e of 10, as a factor; 150 samples
+# the factor of the learning rate in epoch e of 10, with 150 samples
 FORMULAS = {
     "constant": lambda e: 1.0,
     "invscaling": lambda e: 1 / (150 * e + 1) ** 0.5 if e else 1.0,
@@ -549,14 +551,14 @@ def test_every_solver_follows_the_schedule(iris, solver, schedule):
 
 
 @pytest.mark.parametrize("solver", FIRST_ORDER)
-def test_a_rate_of_zero_stops_every_solver(iris, solver):
+def test_zero_learning_rate_stops_every_solver(iris, solver):
     def only_at_first(step, n_steps):
         return 1.0 * (step < 1)
 
     parameters = {"solver": solver, "batch_size": "full", "shuffle": False}
     one = _classifier(max_iter=1, **parameters).fit(*iris)
     many = _classifier(max_iter=5, learning_rate=only_at_first, **parameters).fit(*iris)
-    if solver == "sgd":  # its velocity carries it on
+    if solver == "sgd":  # its velocity would carry it on
         one, many = (net.set_params(momentum=0).fit(*iris) for net in (one, many))
     np.testing.assert_array_equal(many.parameters_, one.parameters_)
     np.testing.assert_array_equal(many.learning_rate_curve_, [0.01, 0, 0, 0, 0])
@@ -570,9 +572,9 @@ def test_every_schedule_warms_up(iris, schedule):
     np.testing.assert_allclose(warm.learning_rate_curve_, ratio * net.learning_rate_curve_, rtol=1e-12)
 
 
-def test_plateau_lowers_the_rate_when_training_stalls(iris):
+def test_plateau_lowers_the_learning_rate_when_training_stalls(iris):
     net = _classifier(learning_rate=Plateau(factor=0.5, patience=3), tol=100.0, max_iter=8, n_iter_no_change=20)
-    # the first epoch is an improvement on infinity, the next three are none
+    # the first epoch improves on infinity, the next three do not improve
     net.fit(*iris)
     np.testing.assert_allclose(net.learning_rate_curve_, 0.01 * 0.5 ** np.array([0, 0, 0, 0, 1, 1, 1, 2]))
 
@@ -584,10 +586,10 @@ def test_training_stops_when_it_stalls(iris):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_early_stopping_returns_to_the_best_weights(cancer, dtype):
+def test_early_stopping_restores_the_best_weights(cancer, dtype):
     X, y = cancer
     start = _classifier(max_iter=1).fit(X, y)
-    # with given weights the split is the first thing that is drawn
+    # with given weights, the split is the first random draw
     net = _classifier(init=(start.coefs_, start.intercepts_), early_stopping=True, dtype=dtype, random_state=3)
     net.set_params(learning_rate_init=1.0, n_iter_no_change=8, max_iter=100).fit(X, y)
     _, X_held_out, _, y_held_out = train_test_split(X, y, test_size=0.1, stratify=y, random_state=3)
@@ -598,7 +600,7 @@ def test_early_stopping_returns_to_the_best_weights(cancer, dtype):
 
 
 @pytest.mark.parametrize("solver", FIRST_ORDER)
-def test_partial_fit_is_fit_epoch_by_epoch_to_the_bit(iris, solver):
+def test_partial_fit_equals_epochs_of_fit_exactly(iris, solver):
     X, y = iris
     for schedule in ("constant", "cosine", "invscaling", "adaptive", "plateau"):
         net = _classifier(solver=solver, learning_rate=schedule, batch_size=32, max_iter=6, n_iter_no_change=2, tol=1.0)
@@ -613,16 +615,16 @@ def test_partial_fit_is_fit_epoch_by_epoch_to_the_bit(iris, solver):
         assert by_epochs.t_ == whole.t_ == 6 * len(X)
 
 
-@pytest.mark.parametrize("table", ["diabetes", "wine"])
-def test_partial_fit_of_a_regressor_is_fit_epoch_by_epoch_to_the_bit(table, request):
-    X, y = request.getfixturevalue(table)
+@pytest.mark.parametrize("dataset", ["diabetes", "wine"])
+def test_partial_fit_of_a_regressor_equals_epochs_of_fit_exactly(dataset, request):
+    X, y = request.getfixturevalue(dataset)
     whole, by_epochs = _regressor(max_iter=5, batch_size=32).fit(X, y), _regressor(max_iter=5, batch_size=32)
     for _ in range(5):
         by_epochs.partial_fit(X, y)
     np.testing.assert_array_equal(by_epochs.parameters_, whole.parameters_)
 
 
-def test_under_partial_fit_a_decay_ends_after_max_iter_epochs_and_holds(iris):
+def test_schedule_in_partial_fit_ends_after_max_iter_epochs(iris):
     net = _classifier(learning_rate=Cosine(end=0.1), max_iter=4, batch_size="full")
     for _ in range(7):
         net.partial_fit(*iris, classes=[0, 1, 2])
@@ -646,7 +648,7 @@ def by_the_step(theta, gradient, optimizer_state, hyper, step):
     ("before", "after"),
     [("sgd", "rmsprop"), ("sgd", "adagrad"), ("adam", "adadelta"), (with_momentum, by_the_step)],
 )
-def test_another_solver_does_not_take_the_memory_of_the_one_before_for_its_own(diabetes, before, after):
+def test_changed_solver_starts_with_new_state_vectors(diabetes, before, after):
     X, y = diabetes
     net = _regressor(solver=before, shuffle=False).partial_fit(X, y)
     fresh = _regressor(solver=after, shuffle=False, max_iter=1, init=(list(net.coefs_), list(net.intercepts_)))
@@ -655,7 +657,7 @@ def test_another_solver_does_not_take_the_memory_of_the_one_before_for_its_own(d
     np.testing.assert_array_equal(net.partial_fit(X, y).parameters_, fresh.fit(X, y).parameters_)
 
 
-def test_partial_fit_takes_classes_that_come_later(iris):
+def test_partial_fit_accepts_classes_that_appear_later(iris):
     X, y = iris
     net = _classifier(batch_size=32).partial_fit(X[y < 2], y[y < 2], classes=[0, 1, 2])
     for _ in range(40):
@@ -664,7 +666,7 @@ def test_partial_fit_takes_classes_that_come_later(iris):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_warm_start_goes_on(iris, solver):
+def test_warm_start_continues(iris, solver):
     X, y = iris
     net = _classifier(warm_start=True, max_iter=5, solver=solver).fit(X, y)
     weights, loss = net.parameters_.copy(), net.loss_
@@ -680,24 +682,24 @@ def test_a_warm_start_goes_on(iris, solver):
         assert net.t_ == 10 * len(X)
 
 
-def test_without_warm_start_fit_starts_anew(iris):
+def test_fit_without_warm_start_starts_over(iris):
     net = _classifier(max_iter=3).fit(*iris)
     first = net.parameters_.copy()
     np.testing.assert_array_equal(net.fit(*iris).parameters_, first)
     assert len(net.loss_curve_) == 3
 
 
-def test_a_warm_start_after_training_has_stalled_does_not_stop_at_once(iris):
+def test_warm_start_after_stalled_training_does_not_stop_at_once(iris):
     net = _classifier(warm_start=True, tol=100.0, n_iter_no_change=3, max_iter=50).fit(*iris)
     assert net.n_iter_ == 5
     assert net.fit(*iris).n_iter_ == 4
 
 
-def test_a_warm_start_under_early_stopping_keeps_the_best_weights_so_far(cancer):
+def test_warm_start_with_early_stopping_keeps_the_best_weights_so_far(cancer):
     X, y = cancer
     net = _classifier(warm_start=True, early_stopping=True, max_iter=30).fit(X, y)
     best, score, n_before = net.parameters_.copy(), net.best_validation_score_, net.n_iter_
-    # steps that are far too large
+    # far too large steps
     net.set_params(solver="sgd", learning_rate_init=50.0, momentum=0.0, max_iter=5).fit(X, y)
     assert len(net.validation_scores_) == n_before + net.n_iter_
     assert max(net.validation_scores_[n_before:]) <= score
@@ -731,7 +733,7 @@ def test_verbose_prints_the_iterations_of_lbfgs(cancer, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_attributes_of_lbfgs_are_those_that_it_has(cancer):
+def test_lbfgs_lacks_attributes_and_methods_of_epochs(cancer):
     net = _classifier(max_iter=3).fit(*cancer)
     net.set_params(solver="lbfgs").fit(*cancer)
     assert np.isfinite(net.loss_)

@@ -1,4 +1,4 @@
-"""Which columns mattered: gradients against derivatives by hand, permutations against scikit-learn's, and the plot."""
+"""Feature importance: gradients against hand calculations, permutations against scikit-learn, and the display."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib").use("agg")
 
 @pytest.fixture(autouse=True)
 def figures():
-    """Closed in the end."""
+    """Close all figures at the end."""
     from matplotlib import pyplot
 
     yield
@@ -24,7 +24,7 @@ def figures():
 
 @pytest.fixture(scope="module")
 def fitted():
-    """A net for a number that depends on three of four columns, on the first one most."""
+    """A regressor, its data and targets that depend on three of four columns, mostly on the first."""
     rng = np.random.RandomState(0)
     X = pd.DataFrame(
         {
@@ -38,20 +38,20 @@ def fitted():
     return TabularMLPRegressor(preset="fast", random_state=0).fit(X, y), X, y
 
 
-def test_gradients_tell_what_matters_and_by_how_much(fitted):
+def test_gradient_importances_have_the_expected_order_and_size(fitted):
     net, X, _ = fitted
     importances = gradient_importance(net, X)
     assert [X.columns[j] for j in np.argsort(-importances)] == ["much", "level", "little", "nothing"]
-    # the slope is 10, and the mean distance from the mean that of the column
+    # the slope, 10, times the mean absolute deviation of the column
     assert importances[0] == pytest.approx(10 * abs(X["much"] - X["much"].mean()).mean(), rel=0.3)
-    # for a share p of ones, it is 2 p (1 - p)
+    # which is 2 p (1 - p) for a share p of ones
     share = (X["level"] == "b").mean()
     assert importances[2] == pytest.approx(5 * 2 * share * (1 - share), rel=0.3)
     assert importances[1] < importances[0] / 15
 
 
-def test_gradients_are_those_of_the_formula():
-    """Of a net without hidden non-linearity: what is predicted is linear in the encoded columns."""
+def test_gradient_importances_match_the_formula():
+    """A network with identity activations is linear in the encoded columns."""
     X = np.random.RandomState(0).normal(size=(300, 3))
     net = TabularMLPRegressor(
         preset="fast", n_estimators=1, n_bins=None, activation="identity", hidden_layer_sizes=4, random_state=0
@@ -59,22 +59,22 @@ def test_gradients_are_those_of_the_formula():
     Z = net.encoder_.transform(X)
     steps = 0.25 * np.eye(3, dtype=np.float32)
     slopes = np.array([np.median(net._predicted(Z + step) - net._predicted(Z)) / 0.25 for step in steps])
-    # predictions beyond what was seen are clipped, so for a few rows nothing moves
+    # predictions outside the range of y are clipped, so a few rows have no gradient
     expected = abs(slopes) * abs(Z - Z.mean(axis=0)).mean(axis=0)
     np.testing.assert_allclose(gradient_importance(net, X), expected, rtol=0.05)
 
 
-def test_classes_and_many_rows():
+def test_gradient_importance_of_classifiers_and_many_rows():
     X, y = load_iris(return_X_y=True)
     net = TabularMLPClassifier(preset="fast", random_state=0).fit(X, y)
     few = gradient_importance(net, X)
     assert few.shape == (4,)
     assert few[2:].min() > few[:2].max()  # the petals
-    many = gradient_importance(net, np.tile(X, (20, 1)), random_state=0)  # of which some are drawn
+    many = gradient_importance(net, np.tile(X, (20, 1)), random_state=0)  # of which a sample is drawn
     np.testing.assert_allclose(many, few, rtol=0.2)
 
 
-def test_display_of_permutations_has_scikit_learns_numbers(fitted):
+def test_permutation_display_matches_scikit_learn(fitted):
     net, X, y = fitted
     display = ImportanceDisplay.from_estimator(net, X, y, n_repeats=3, random_state=0)
     expected = permutation_importance(net, X, y, n_repeats=3, random_state=0)
@@ -87,7 +87,7 @@ def test_display_of_permutations_has_scikit_learns_numbers(fitted):
     assert len(named.bars_) == 2
 
 
-def test_display_of_gradients_needs_no_targets_and_takes_axes(fitted):
+def test_gradient_display_needs_no_targets_and_takes_axes(fitted):
     from matplotlib import pyplot
 
     net, X, _ = fitted
@@ -100,7 +100,7 @@ def test_display_of_gradients_needs_no_targets_and_takes_axes(fitted):
     assert {label.get_text() for label in shown.ax_.get_yticklabels()} == {f"x{j}" for j in range(9)}
 
 
-def test_what_cannot_be_shown(fitted):
+def test_invalid_importance_arguments_raise(fitted):
     net, X, _ = fitted
     with pytest.raises(ValueError, match="kind must be 'permutation' or 'gradient', got 'none'"):
         ImportanceDisplay.from_estimator(net, X, kind="none")

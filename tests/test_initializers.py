@@ -19,7 +19,7 @@ def draw(name, shape=(FAN_IN, FAN_OUT), seed=0):
 
 
 @pytest.mark.parametrize("name", SCALED)
-def test_weights_have_the_distribution_of_the_papers(name):
+def test_weights_have_the_published_distribution(name):
     family, law = name.split("_")
     deviation = np.sqrt(VARIANCES[family])
     bound = np.sqrt(3) * deviation
@@ -31,7 +31,7 @@ def test_weights_have_the_distribution_of_the_papers(name):
 
 
 @pytest.mark.parametrize("name", INITIALIZERS.names())
-def test_draws_have_the_layers_shape_and_depend_on_nothing_but_the_random_state(name):
+def test_draws_have_the_shape_of_the_layer_and_depend_only_on_the_random_state(name):
     weights, biases = draw(name, (3, 5))
     assert weights.shape == (3, 5)
     assert biases.shape == (5,)
@@ -46,31 +46,31 @@ def test_biases_are_zero(name):
     assert not draw(name)[1].any()
 
 
-def test_zeros_are_zero():
+def test_weights_of_zeros_are_zero():
     assert not draw("zeros")[0].any()
 
 
 @pytest.mark.parametrize("shape", [(7, 4), (4, 7), (5, 5), (1, 6), (6, 1), (1, 1)], ids=str)
-def test_rows_or_columns_of_orthogonal_weights_are_orthonormal(shape):
+def test_orthogonal_weights_have_orthonormal_rows_or_columns(shape):
     weights, _ = draw("orthogonal", shape)
     assert weights.shape == shape
     gram = weights.T @ weights if shape[0] >= shape[1] else weights @ weights.T
     np.testing.assert_allclose(gram, np.eye(min(shape)), atol=1e-14)
 
 
-def test_orthogonal_weights_are_uniform_over_the_orthogonal_matrices():
-    # then an entry of a 3 x 3 matrix is a coordinate of a point on the sphere, uniform in [-1, 1] by Archimedes
+def test_orthogonal_weights_are_uniform_over_orthogonal_matrices():
+    # an entry of a 3 x 3 matrix is a coordinate of a uniform point on the sphere, uniform in [-1, 1] by Archimedes
     rng = np.random.RandomState(0)
     draws = np.array([Orthogonal().weights(rng, 3, 3) for _ in range(2000)])
     for i in range(3):
         for j in range(3):
             assert stats.kstest(draws[:, i, j], stats.uniform(-1, 2).cdf).pvalue > 0.001
-    # and as many are rotations as reflections
+    # rotations and reflections are equally frequent
     assert stats.binomtest(int(np.sum(np.linalg.det(draws) > 0)), 2000).pvalue > 0.001
 
 
 @pytest.mark.parametrize("activation", [Identity(), Logistic()], ids=repr)
-def test_auto_is_uniform_in_glorots_bounds_biases_too(activation):
+def test_auto_draws_weights_and_biases_uniformly_in_glorots_bounds(activation):
     weights, biases = Auto().draw(np.random.RandomState(0), FAN_IN, FAN_OUT, activation)
     bound = np.sqrt((2 if isinstance(activation, Logistic) else 6) / (FAN_IN + FAN_OUT))
     for draws in (weights.ravel(), biases):
@@ -81,10 +81,10 @@ def test_auto_is_uniform_in_glorots_bounds_biases_too(activation):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
-def test_auto_draws_what_scikit_learn_draws(cls, activation, dtype):
+def test_auto_matches_scikit_learn(cls, activation, dtype):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(10, 4)).astype(dtype), np.arange(10) % 3
-    # one epoch at a rate so small that no weight changes
+    # one epoch at a learning rate so small that no weight changes
     parameters = {"solver": "sgd", "learning_rate_init": 1e-300, "momentum": 0.0, "max_iter": 1, "random_state": 7}
     ours, theirs = (
         estimator(hidden_layer_sizes=(6, 5), activation=activation, **parameters)
@@ -97,7 +97,7 @@ def test_auto_draws_what_scikit_learn_draws(cls, activation, dtype):
         np.testing.assert_array_equal(mine, other)
 
 
-def test_auto_takes_the_smaller_bound_for_logistic_by_any_name():
+def test_auto_uses_the_smaller_bound_for_logistic_by_any_name():
     by_name = {
         name: Auto().draw(np.random.RandomState(0), 4, 3, ACTIVATIONS.resolve(name))[0] for name in ACTIVATIONS.names()
     }

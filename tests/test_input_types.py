@@ -1,4 +1,4 @@
-"""What X may consist of: whole numbers of every type, which are converted a batch at a time, and frames of columns."""
+"""Input types of X: integers of every dtype, which are converted a batch at a time, and DataFrames."""
 
 import tracemalloc
 
@@ -11,7 +11,7 @@ from sknn_iitb import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-WHOLE = [np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64]
+INTEGERS = [np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64]
 
 
 def _net(cls, **parameters):
@@ -24,8 +24,8 @@ def _outputs(net, X):
 
 
 @pytest.fixture
-def whole(task):
-    """Tables of whole numbers."""
+def integer_task(task):
+    """An estimator class, X of whole numbers, and y."""
     cls, X, y = task
     return cls, np.rint(np.clip(3 * X, 0, 9)), y
 
@@ -33,9 +33,9 @@ def whole(task):
 @pytest.mark.nojit
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", [None, "float32"])
-@pytest.mark.parametrize("given", WHOLE, ids=lambda given: given.__name__)
-def test_whole_numbers_are_the_same_numbers_as_floats_to_the_bit(whole, given, dtype, order):
-    cls, X, y = whole
+@pytest.mark.parametrize("given", INTEGERS, ids=lambda given: given.__name__)
+def test_integers_give_exactly_the_results_of_floats(integer_task, given, dtype, order):
+    cls, X, y = integer_task
     X = np.asarray(X, dtype=given, order=order)
     floats = np.ascontiguousarray(X, dtype=dtype or "float64")
     net, twin = _net(cls, dtype=dtype).fit(X, y), _net(cls, dtype=dtype).fit(floats, y)
@@ -56,8 +56,8 @@ def test_whole_numbers_are_the_same_numbers_as_floats_to_the_bit(whole, given, d
     ],
     ids=str,
 )
-def test_every_kind_of_net_takes_whole_numbers(whole, parameters):
-    cls, X, y = whole
+def test_every_kind_of_network_takes_integers(integer_task, parameters):
+    cls, X, y = integer_task
     weight = np.random.RandomState(0).randint(0, 3, len(X))
     bytewise, floats = (_net(cls, **parameters).fit(X.astype(given), y, weight) for given in (np.uint8, float))
     np.testing.assert_array_equal(bytewise.parameters_, floats.parameters_)
@@ -67,8 +67,8 @@ def test_every_kind_of_net_takes_whole_numbers(whole, parameters):
     np.testing.assert_array_equal(gradient, expected[1])
 
 
-def test_the_type_may_change_from_call_to_call(whole):
-    cls, X, y = whole
+def test_dtype_of_x_may_change_between_calls(integer_task):
+    cls, X, y = integer_task
     classes = {"classes": [0, 1]} if cls is MLPClassifier else {}
     changing, same = _net(cls), _net(cls)
     for given in (np.uint8, float, np.int64, np.float32):
@@ -79,7 +79,7 @@ def test_the_type_may_change_from_call_to_call(whole):
 
 
 @pytest.mark.parametrize("value", [2**24 + 1, 2**62 + 1, -(2**31)])
-def test_large_numbers_are_rounded_as_numpy_rounds_them(value):
+def test_large_integers_are_rounded_like_numpy(value):
     X = np.array([[value, 1], [1, value]])
     net = _net(MLPRegressor, hidden_layer_sizes=(), dtype="float32", init="zeros", max_iter=1, batch_size=2)
     net.set_params(learning_rate_init=1e-30).fit(X, [0.0, 1.0])
@@ -89,7 +89,7 @@ def test_large_numbers_are_rounded_as_numpy_rounds_them(value):
 
 @pytest.mark.parametrize("given", [np.uint8, np.bool_, np.int32], ids=lambda given: given.__name__)
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
-def test_whole_numbers_are_never_converted_as_a_whole(cls, given):
+def test_integers_are_never_converted_all_at_once(cls, given):
     X = np.random.RandomState(0).randint(0, 2, size=(200_000, 200), dtype=given)  # as float64: 320 MB
     y = X[:, 0].astype(np.int8)
     net = _net(cls, hidden_layer_sizes=2, max_iter=1, batch_size=1000, warm_start=True, dtype="float32")
@@ -103,7 +103,7 @@ def test_whole_numbers_are_never_converted_as_a_whole(cls, given):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 40e6  # 13 MB is a block that predict converts; 3 MB for each vector of 200,000 numbers
+    assert peak < 40e6  # 13 MB is a chunk that predict converts; 3 MB for each vector of 200,000 numbers
 
 
 # --- frames ---------------------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ COLUMNS = ["a", "b", "c"]
 
 
 def _frames():
-    """Frames of small numbers, of every type that has no floats, from an array of them."""
+    """Names and constructors of DataFrames of small numbers, by dtype."""
     yield "int64", lambda X: pd.DataFrame(X.astype(int), columns=COLUMNS)
     yield "uint8", lambda X: pd.DataFrame(X.astype(np.uint8), columns=COLUMNS)
     yield "Int64", lambda X: pd.DataFrame(X.astype(int), columns=COLUMNS).astype("Int64")
@@ -123,8 +123,8 @@ def _frames():
 
 
 @pytest.mark.parametrize(("kind", "make"), [pytest.param(kind, make, id=kind) for kind, make in _frames()])
-def test_frames_of_any_numbers_are_their_numbers(whole, kind, make):
-    cls, X, y = whole
+def test_numeric_frames_equal_their_arrays(integer_task, kind, make):
+    cls, X, y = integer_task
     frame = make(X[:, :3])
     net, twin = _net(cls, dtype="float64").fit(frame, y), _net(cls, dtype="float64").fit(X[:, :3], y)
     np.testing.assert_array_equal(net.parameters_, twin.parameters_)
@@ -132,7 +132,7 @@ def test_frames_of_any_numbers_are_their_numbers(whole, kind, make):
     assert net.feature_names_in_.tolist() == COLUMNS
 
 
-def test_frames_of_truth_values(task):
+def test_boolean_frames_equal_their_arrays(task):
     cls, X, y = task
     frame = pd.DataFrame(X[:, :3] > 0, columns=COLUMNS)
     nets = [_net(cls).fit(each, y) for each in (frame, frame.astype("boolean"), frame.to_numpy().astype(float))]
@@ -141,7 +141,7 @@ def test_frames_of_truth_values(task):
 
 
 @pytest.mark.parametrize("kind", ["Int64", "Float64", "boolean"])
-def test_a_number_that_is_missing(task, kind):
+def test_missing_numbers_raise(task, kind):
     cls, X, y = task
     frame = pd.DataFrame(X[:, :3] > 0, columns=COLUMNS).astype(kind)
     frame.loc[3, "b"] = pd.NA
@@ -152,7 +152,7 @@ def test_a_number_that_is_missing(task, kind):
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 @pytest.mark.parametrize("method", ["predict", "partial_fit", "transform", "loss_and_gradient", "warm start"])
-def test_names_of_columns_are_kept_and_checked(task, library, method):
+def test_feature_names_are_kept_and_checked(task, library, method):
     frames = pytest.importorskip(library)
     cls, X, y = task
     columns = dict(zip(COLUMNS, X.T[:3], strict=True))
@@ -170,7 +170,7 @@ def test_names_of_columns_are_kept_and_checked(task, library, method):
         call(X[:, :3], *arguments)
 
 
-def test_without_names_frames_are_a_warning(task):
+def test_frame_for_a_network_fitted_without_names_warns(task):
     polars = pytest.importorskip("polars")
     cls, X, y = task
     net = _net(cls).fit(X[:, :3], y)

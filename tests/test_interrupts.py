@@ -1,4 +1,4 @@
-"""Ctrl-C: training ends within a second, what has been trained is kept, and nothing is left running."""
+"""Ctrl-C: training ends within a second, keeps the trained networks, and leaves nothing running."""
 
 import _thread
 import os
@@ -20,13 +20,13 @@ N_JOBS = pytest.mark.parametrize("n_jobs", [None, 2])
 
 
 @pytest.fixture(scope="module")
-def table():
+def data():
     X = np.random.default_rng(0).normal(size=(4000, 20))
     return X, (X[:, 0] > 0).astype(int)
 
 
 def press_after(seconds):
-    """Press Ctrl-C once; returns a list that will hold the time of it."""
+    """Press Ctrl-C once after a delay; return a list that will hold the time."""
     pressed = []
 
     def press():
@@ -47,49 +47,49 @@ def is_idle():
 
 @BOTH
 @N_JOBS
-def test_an_interrupted_ensemble_keeps_what_has_been_trained(cls, n_jobs, table):
+def test_interrupted_ensemble_keeps_its_trained_networks(cls, n_jobs, data):
     net = cls(preset="best", n_jobs=n_jobs, random_state=0)
-    cls(preset="fast", max_iter=1).fit(*table)  # so that nothing is left to compile
+    cls(preset="fast", max_iter=1).fit(*data)  # compiles everything
     pressed = press_after(1.5)
     with pytest.warns(UserWarning, match=r"Training interrupted by user\. \d+ of 20 networks are kept\.") as warned:
-        net.fit(*table)
+        net.fit(*data)
     assert time.perf_counter() - pressed[0] < 1
     assert warned[0].filename == __file__
     assert 1 <= len(net.members_) < 20
-    assert net.score(*table) > 0.5
+    assert net.score(*data) > 0.5
     assert is_idle()
 
 
 @N_JOBS
-def test_quantiles_that_no_network_was_trained_for_are_an_error(n_jobs, table):
+def test_quantiles_without_a_trained_network_raise(n_jobs, data):
     net = TabularMLPRegressor(preset="best", quantiles=[0.1, 0.9], n_jobs=n_jobs)
     pressed = press_after(1.5)
     with pytest.warns(UserWarning, match="of 40 networks are kept"):
-        net.fit(*table)
+        net.fit(*data)
     assert time.perf_counter() - pressed[0] < 1
-    assert net.predict(table[0]).shape == (4000,)
+    assert net.predict(data[0]).shape == (4000,)
     with pytest.raises(ValueError, match="interrupted before a member for `quantiles`"):
-        net.predict_quantiles(table[0])
+        net.predict_quantiles(data[0])
 
 
 @BOTH
 @N_JOBS
-def test_with_nothing_trained_the_interrupt_arrives_and_the_estimator_is_as_it_was(cls, n_jobs, table, monkeypatch):
-    net = cls(preset="fast", max_iter=2, n_jobs=n_jobs, random_state=0).fit(*table)
-    before = net.predict(table[0])
+def test_interrupt_before_any_network_propagates_and_leaves_the_estimator_unchanged(cls, n_jobs, data, monkeypatch):
+    net = cls(preset="fast", max_iter=2, n_jobs=n_jobs, random_state=0).fit(*data)
+    before = net.predict(data[0])
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sknn_iitb.tabular._members._best_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        net.fit(*table)
-    np.testing.assert_array_equal(net.predict(table[0]), before)
+        net.fit(*data)
+    np.testing.assert_array_equal(net.predict(data[0]), before)
 
 
 @BOTH
 @N_JOBS
-def test_an_interrupted_partial_fit_leaves_a_usable_net(cls, n_jobs):
+def test_interrupted_partial_fit_leaves_a_usable_estimator(cls, n_jobs):
     X = np.random.default_rng(0).normal(size=(60_000, 20))
     y = (X[:, 0] > 0).astype(int)
     net = cls(preset="best", n_jobs=n_jobs, max_iter=1, random_state=0).fit(X[:2000], y[:2000])
@@ -104,17 +104,17 @@ def test_an_interrupted_partial_fit_leaves_a_usable_net(cls, n_jobs):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_member_that_fails_ends_the_others(table, monkeypatch):
+def test_failing_member_stops_the_others(data, monkeypatch):
     def fails(*arguments):
         raise ValueError("fails")
 
     monkeypatch.setattr("sknn_iitb.tabular._members._best_epoch", fails)
     with pytest.raises(ValueError, match="fails"):
-        TabularMLPClassifier(preset="best", n_jobs=2).fit(*table)
+        TabularMLPClassifier(preset="best", n_jobs=2).fit(*data)
     assert is_idle()
 
 
-# fits that are interrupted at random moments; prints the share of a core that the process then uses
+# interrupts fits at random moments, then prints the share of a core that the process still uses
 _INTERRUPTED = """
 import random, signal, time, warnings
 import numpy as np
@@ -153,13 +153,13 @@ print(f"{{time.process_time() - before:.2f}}")
     ],
     ids=["lbfgs", "adam", "full"],
 )
-def test_after_an_interrupt_no_thread_is_left_at_work(shape, parameters, n):
+def test_interrupt_leaves_no_running_thread(shape, parameters, n):
     script = _INTERRUPTED.format(shape=shape, parameters=parameters, n=n)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True)
     assert float(done.stdout) < 0.1
 
 
-# interrupts at random moments of the first compilations of a process; then prints what a fit predicts
+# interrupts the first compilations of a process at random moments, then prints the prediction of a fit
 _WHILE_COMPILING = """
 import random, signal, sys, time, warnings
 import numpy as np
@@ -185,14 +185,14 @@ print(net.fit(X, X[:, 0]).predict(X[:1])[0].hex())
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this platform")
 @pytest.mark.parametrize("n", [2, pytest.param(30, marks=pytest.mark.slow)])
-def test_interrupts_while_functions_are_compiled_or_loaded_do_no_harm(n, tmp_path):
+def test_interrupts_during_compilation_or_loading_do_no_harm(n, tmp_path):
     X = np.random.default_rng(0).normal(size=(50, 3))
     net = MLPRegressor(hidden_layer_sizes=(3,), max_iter=2, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = net.fit(X, X[:, 0]).predict(X[:1])[0].hex()
     for seed in range(n):
-        for _ in range(2):  # compiles, then loads
+        for _ in range(2):  # first compiles, then loads
             environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / str(seed))}
             command = [sys.executable, "-c", _WHILE_COMPILING, str(seed)]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)

@@ -1,4 +1,4 @@
-"""Compilation: the cache on disk, what is compiled when, calls by address, processes and threads, BLAS's limit."""
+"""Compilation: the cache on disk, recompilation, calls by address, processes and threads."""
 
 import compileall
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-from numba import cloudpickle  # what workers of joblib pickle with
+from numba import cloudpickle  # which joblib workers pickle with
 from numba.core import errors, event
 
 import sknn_iitb
@@ -34,13 +34,13 @@ from sknn_iitb.activations import ReLU, elementwise
 DTYPES = sorted(map(str, SIGNATURES))
 
 pytestmark = [
-    pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="is about compiled code"),
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),  # a few epochs do
+    pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled code"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),  # a few epochs suffice
 ]
 
 # --- other processes --------------------------------------------------------------------------------------------
 
-# What every process starts with. It waits before it compiles, so that several can do so at the same time.
+# The start of every script, which waits before it compiles, so that several processes can compile at the same time.
 PRELUDE = """
 import json, os, pickle, sys, warnings
 import numpy as np
@@ -70,7 +70,7 @@ def results(net):
     return {"losses": net.loss_curve_, "weights": net.parameters_.tolist(), "outputs": net.predict(X).tolist()}
 
 def at_zero(net):
-    # where all weights are zero, the output is that of a logistic neuron at zero: 1/2
+    # if all weights are zero, the output is that of a logistic neuron at zero: 1/2
     net.parameters_ = np.zeros_like(net.parameters_)
     return net.predict(X[:1]).item()
 
@@ -80,17 +80,17 @@ input()
 
 
 def run(root, cache, *bodies, meanwhile=lambda: None, **environment):
-    """Run scripts at the same time, each in a process of its own; return what each leaves in `report`.
+    """Run scripts at the same time, each in its own process; return the `report` of each.
 
-    They import the package from `root` and have their compiled functions in `cache`; `meanwhile` is called when all
-    have imported it and none has compiled anything.
+    They import the package from `root` and keep their compiled functions in `cache`; `meanwhile` is called after all
+    have imported it and before any compiles.
     """
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", f"{PRELUDE}{body}\nprint(json.dumps(report))"],
             cwd=root,
-            # less optimised code takes less time to compile, and is stored in the same way
+            # less optimized code compiles faster and is stored in the same way
             env={**inherited, "NUMBA_OPT": "0", "NUMBA_CACHE_DIR": str(cache), **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -118,19 +118,19 @@ def run(root, cache, *bodies, meanwhile=lambda: None, **environment):
 
 
 def fits(*dtypes):
-    """The script that trains a network for each dtype."""
+    """A script that trains a network for each dtype."""
     return f"report = {{dtype: results(trained(dtype)) for dtype in {dtypes!r}}} | {{'n_compiled': n_compiled()}}"
 
 
 def copy_of_package(root):
-    """Copy the sources; tests edit them, and the package may be edited while tests run."""
+    """Copy the sources: tests edit them, and the package may be edited while tests run."""
     source = Path(sknn_iitb.__file__).parent
     shutil.copytree(source, root / source.name, ignore=shutil.ignore_patterns("__pycache__"))
     return root
 
 
 def halve_sigmoid(package):
-    """Edit an elementary function, which is compiled into activations, whose file is left as it is."""
+    """Edit an elementary function, which is compiled into activations; their file is unchanged."""
     path = package / "sknn_iitb" / "_jit/math.py"
     source = path.read_text(encoding="utf-8")
     assert source.count("return (even - odd) / (") == 1
@@ -143,68 +143,68 @@ def cached_files(directory):
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory):
-    """The directory that holds a copy of the package."""
+    """A directory with a copy of the package."""
     return copy_of_package(tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture(scope="session")
-def alone(package):
-    """What a process computes that has no cache to share with others, by dtype: a file is where it would be."""
+def reference(package):
+    """Reports, by dtype, of processes without a cache: a file blocks the cache directory."""
     reports = run(package, package / "sknn_iitb" / "py.typed" / "cache", *map(fits, DTYPES))
     return dict(zip(DTYPES, reports, strict=True))
 
 
 @pytest.fixture(scope="session")
-def raced(package, tmp_path_factory):
-    """An empty cache that three processes have filled at the same time, and their reports by dtype."""
+def filled(package, tmp_path_factory):
+    """A cache filled by three processes at the same time, and their reports by dtype."""
     cache = tmp_path_factory.mktemp("cache")
     dtypes = [*DTYPES, DTYPES[-1]]
     return cache, list(zip(dtypes, run(package, cache, *map(fits, dtypes)), strict=True))
 
 
 @pytest.fixture
-def cache(raced, tmp_path):
-    """A cache that holds both dtypes, for one test to change."""
-    return shutil.copytree(raced[0], tmp_path / "cache")
+def cache(filled, tmp_path):
+    """A cache for both dtypes that a test may change."""
+    return shutil.copytree(filled[0], tmp_path / "cache")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_where_no_cache_can_be_written_functions_are_compiled_in_memory(package, alone, dtype):
-    assert alone[dtype]["n_compiled"] > 0
-    assert np.isfinite(alone[dtype][dtype]["losses"]).all()
+def test_functions_are_compiled_in_memory_without_a_writable_cache(package, reference, dtype):
+    assert reference[dtype]["n_compiled"] > 0
+    assert np.isfinite(reference[dtype][dtype]["losses"]).all()
     assert (package / "sknn_iitb" / "py.typed").is_file()
     assert not list(package.rglob("*.nbc"))
 
 
-def test_processes_that_race_on_an_empty_cache_compute_what_one_alone_does(alone, raced):
-    for dtype, report in raced[1]:
-        assert report[dtype] == alone[dtype][dtype]
+def test_racing_processes_give_the_results_of_a_single_one(reference, filled):
+    for dtype, report in filled[1]:
+        assert report[dtype] == reference[dtype][dtype]
 
 
-def test_processes_that_race_share_the_work(alone, raced):
-    counts = [report["n_compiled"] for dtype, report in raced[1] if dtype == DTYPES[-1]]
+def test_racing_processes_share_the_work(reference, filled):
+    counts = [report["n_compiled"] for dtype, report in filled[1] if dtype == DTYPES[-1]]
     assert len(counts) == 2
-    assert sum(counts) < 1.5 * alone[DTYPES[-1]]["n_compiled"]
+    assert sum(counts) < 1.5 * reference[DTYPES[-1]]["n_compiled"]
 
 
-def test_a_race_leaves_a_cache_from_which_nothing_has_to_be_compiled(package, alone, cache):
+def test_racing_processes_leave_a_complete_cache(package, reference, cache):
     before = cached_files(cache)
     (report,) = run(package, cache, fits(*DTYPES))
     assert report.pop("n_compiled") == 0
-    assert report == {dtype: alone[dtype][dtype] for dtype in DTYPES}
+    assert report == {dtype: reference[dtype][dtype] for dtype in DTYPES}
     assert cached_files(cache) == before
 
 
-def test_a_cache_holds_one_file_per_function_and_dtype_and_nothing_else(cache):
+def test_cache_holds_exactly_one_file_per_function_and_dtype(cache):
     files = [path for path in cache.rglob("*") if path.is_file()]
     names = {path.stem.rpartition(".")[0] for path in files if ".load_" not in path.name}
     expected = [f"{name}.{dtype}.nbc" for name in names for dtype in DTYPES]
-    expected += [f"sknn_iitb._engine.rows.load_{dtype}.load.{dtype}.nbc" for dtype in DTYPES]  # from X of the same type
+    expected += [f"sknn_iitb._engine.rows.load_{dtype}.load.{dtype}.nbc" for dtype in DTYPES]  # for X of the same dtype
     assert sorted(path.name for path in files) == sorted(expected)
     assert len({path.parent for path in files}) == 1
 
 
-def test_an_edited_callee_in_another_file_is_compiled_anew(cache, tmp_path):
+def test_edited_callee_in_another_file_is_recompiled(cache, tmp_path):
     edited = copy_of_package(tmp_path)
     halve_sigmoid(edited)
     assert run(edited, cache, 'report = at_zero(trained("float64", solver="lbfgs"))') == [0.25]
@@ -228,13 +228,13 @@ report = at_one({})
 """
 
 
-def test_a_users_function_with_the_name_of_ours_neither_reads_the_cache_nor_writes_to_it(package, tmp_path):
+def test_custom_function_with_the_name_of_a_builtin_bypasses_the_cache(package, tmp_path):
     assert run(package, tmp_path, _AT_ONE.format("disguised")) == [100.0]
     assert run(package, tmp_path, _AT_ONE.format("ReLU.function")) == [1.0]
     assert run(package, tmp_path, _AT_ONE.format("disguised")) == [100.0]
 
 
-def test_a_renamed_function_of_ours_keeps_its_file(package, tmp_path):
+def test_renamed_builtin_function_keeps_its_file(package, tmp_path):
     renamed = "ReLU.function.__name__ = 'logistic'; ReLU.function.__module__ = '__main__'"
     assert run(package, tmp_path, _AT_ONE.format("ReLU.function")) == [1.0]
     body = _AT_ONE.replace("def at_one", f"{renamed}\n\ndef at_one").format("ReLU.function")
@@ -253,7 +253,7 @@ def _zipped(package):
 
 
 @pytest.mark.parametrize("packed", [_without_sources, _zipped])
-def test_versions_that_are_not_imported_from_source_files_do_not_share_code(packed, tmp_path):
+def test_versions_imported_without_source_files_do_not_share_code(packed, tmp_path):
     versions = []
     for factor in ("1.0", "3.0"):
         copy = copy_of_package(tmp_path / factor) / "sknn_iitb"
@@ -272,15 +272,15 @@ def test_versions_that_are_not_imported_from_source_files_do_not_share_code(pack
     assert counts[2:] == [0, 0]
 
 
-def test_without_any_module_to_tell_versions_apart_there_is_no_cache(monkeypatch):
+def test_no_cache_without_files_that_identify_the_version(monkeypatch):
     monkeypatch.setattr(store, "files", lambda package: Path("there is no such directory"))
     assert store._sources() is None
     monkeypatch.setattr(cache_module, "SOURCES", None)
     assert cache_module._directories.__wrapped__() == []
 
 
-def test_sources_that_are_edited_after_their_import_do_not_pass_for_what_was_compiled(cache, tmp_path):
-    # an upgrade under a running notebook: what it compiles from the old sources in memory is not what new ones mean
+def test_code_compiled_from_sources_edited_after_import_is_not_reused(cache, tmp_path):
+    # an upgrade under a running notebook: what it compiles from the old sources must not serve the new ones
     edited = copy_of_package(tmp_path)
     sigmoid_at_zero = """
 from sknn_iitb.activations import Logistic, elementwise
@@ -306,35 +306,35 @@ def _noise(content):
 
 
 def _with_a_lost_block(content):
-    # what a power failure leaves of a file whose length has reached the disk before all of its blocks
+    # a power failure can leave a file of full length with blocks of zeros
     return content[:4096] + bytes(4096) + content[8192:]
 
 
 @pytest.mark.parametrize(
     "damages", [[_emptied, _cut_short, _noise], [_with_a_lost_block]], ids=["unreadable", "lost block"]
 )
-def test_damaged_files_are_compiled_anew_and_mended(package, alone, cache, damages):
+def test_damaged_files_are_recompiled_and_repaired(package, reference, cache, damages):
     for damage, path in zip(damages, sorted(cache.rglob("*.float64.nbc")), strict=False):
         path.write_bytes(damage(path.read_bytes()))
     (report,) = run(package, cache, fits("float64"))
-    assert 0 < report.pop("n_compiled") < alone["float64"]["n_compiled"]
-    assert report["float64"] == alone["float64"]["float64"]
+    assert 0 < report.pop("n_compiled") < reference["float64"]["n_compiled"]
+    assert report["float64"] == reference["float64"]["float64"]
     (report,) = run(package, cache, fits("float64"))
     assert report["n_compiled"] == 0
-    assert report["float64"] == alone["float64"]["float64"]
+    assert report["float64"] == reference["float64"]["float64"]
 
 
-def test_files_that_have_changed_places_are_compiled_anew(package, alone, cache):
+def test_swapped_files_are_recompiled(package, reference, cache):
     paths = sorted(cache.rglob("*.float64.nbc"))
     contents = [path.read_bytes() for path in paths]
     for path, content in zip(paths, contents[1:] + contents[:1], strict=True):
         path.write_bytes(content)
     (report,) = run(package, cache, fits("float64"))
-    assert report == alone["float64"]
+    assert report == reference["float64"]
 
 
-def test_a_filled_cache_that_is_read_only_is_read(package, alone, cache):
-    # permissions do not bind an administrator, so every attempt to write is turned down before the system sees it
+def test_read_only_cache_is_used(package, reference, cache):
+    # permissions do not bind an administrator, so an audit hook rejects every attempt to write
     body = f"""
 def read_only(name, arguments):
     path = str(arguments[0]) if arguments else ""
@@ -353,18 +353,18 @@ report["not_cached"] = n_compiled()
     (report,) = run(package, cache, body)
     assert report.pop("n_compiled") == 0
     assert report.pop("not_cached") > 0
-    assert report == alone["float64"]["float64"]
+    assert report == reference["float64"]["float64"]
     assert cached_files(cache) == before
 
 
-def test_without_the_jit_losses_are_the_same(package, alone, cache):
+def test_losses_are_the_same_without_the_jit(package, reference, cache):
     (report,) = run(package, cache, fits("float64"), NUMBA_DISABLE_JIT="1")
     assert report["n_compiled"] == 0
-    np.testing.assert_allclose(report["float64"]["losses"], alone["float64"]["float64"]["losses"], rtol=1e-10)
-    np.testing.assert_allclose(report["float64"]["outputs"], alone["float64"]["float64"]["outputs"], rtol=1e-10)
+    np.testing.assert_allclose(report["float64"]["losses"], reference["float64"]["float64"]["losses"], rtol=1e-10)
+    np.testing.assert_allclose(report["float64"]["outputs"], reference["float64"]["float64"]["outputs"], rtol=1e-10)
 
 
-def test_with_bounds_checks_our_kernels_pass_and_a_callee_that_leaves_its_array_raises(package, alone, cache):
+def test_bounds_checks_pass_for_kernels_and_raise_for_a_custom_callee(package, reference, cache):
     body = """
 from scipy.sparse import csr_array
 from sknn_iitb import MLPClassifier
@@ -377,12 +377,12 @@ everything |= {"clip_value": 0.1, "clip_norm": 0.1, "max_norm": 1.0}
 labels = np.column_stack([y, (X[:, 1] > 0).astype(int) + (X[:, 2] > 0)])
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # they do not converge
-    for table in (X, (9 * X).astype("int8"), csr_array(X * (X > 0))):
+    for data in (X, (9 * X).astype("int8"), csr_array(X * (X > 0))):
         net = network("float64").set_params(output_activation="auto", **everything)
         for loss in ("gaussian", Quantile([0.1, 0.9])):
-            net.set_params(loss=loss).fit(table, y).predict(table)
+            net.set_params(loss=loss).fit(data, y).predict(data)
         for loss in ("log_loss", "focal", "squared_error"):
-            MLPClassifier(5, loss=loss, output_activation="softmax", max_iter=2, **everything).fit(table, labels)
+            MLPClassifier(5, loss=loss, output_activation="softmax", max_iter=2, **everything).fit(data, labels)
 
 def beyond(theta, gradient, optimizer_state, hyper, step):
     theta[0] = gradient[theta.size]
@@ -397,11 +397,11 @@ report["fitted"] = hasattr(net, "coefs_")
     (report,) = run(package, cache, body, NUMBA_BOUNDSCHECK="1")
     assert "out of bounds" in report.pop("raised")
     assert report.pop("fitted") is False
-    np.testing.assert_allclose(report["losses"], alone["float64"]["float64"]["losses"], rtol=1e-12)
+    np.testing.assert_allclose(report["losses"], reference["float64"]["float64"]["losses"], rtol=1e-12)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_a_forked_child_predicts_and_fits(package, alone, cache):
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_forked_child_predicts_and_fits(package, reference, cache):
     body = """
 net = trained("float64")
 reader, writer = os.pipe()
@@ -419,20 +419,20 @@ report["status"] = os.waitpid(child, 0)[1]
 """
     (report,) = run(package, cache, body)
     assert report["status"] == 0
-    assert report["outputs"] == alone["float64"]["float64"]["outputs"]
+    assert report["outputs"] == reference["float64"]["float64"]["outputs"]
     for dtype in DTYPES:
-        assert report[dtype] == alone[dtype][dtype]
+        assert report[dtype] == reference[dtype][dtype]
 
 
-# --- what is kept on an estimator -------------------------------------------------------------------------------
+# --- pickles ----------------------------------------------------------------------------------------------------
 
 
 def _holds(payload, addresses):
-    # a pickle holds an integer, and an array its items, with the lowest byte first
+    # pickled integers and arrays are little-endian
     return any(address.to_bytes(8, "little").rstrip(b"\0") in payload for address in addresses)
 
 
-def test_a_pickled_network_holds_no_address_and_predicts_in_another_process(package, cache, cancer, tmp_path):
+def test_pickled_network_holds_no_address_and_predicts_in_another_process(package, cache, cancer, tmp_path):
     X, y = cancer
     common = {"hidden_layer_sizes": (5,), "activation": "logistic", "max_iter": 5, "random_state": 0}
     nets = [MLPClassifier(early_stopping=True, **common).fit(X, y), MLPClassifier(solver="lbfgs", **common).fit(X, y)]
@@ -440,7 +440,7 @@ def test_a_pickled_network_holds_no_address_and_predicts_in_another_process(pack
     compiled_network = CompiledNetwork(
         nets[0]._network.chain(Mode(table_of(X, X.dtype), activate_output=True)), X.dtype
     )
-    assert _holds(pickle.dumps(compiled_network.net), addresses)  # this is how one would be seen
+    assert _holds(pickle.dumps(compiled_network.net), addresses)  # the check finds addresses
     payload = pickle.dumps(nets)
     assert not _holds(payload, addresses)
     (tmp_path / "nets.pickle").write_bytes(payload)
@@ -455,10 +455,10 @@ with open({str(tmp_path / "nets.pickle")!r}, "rb") as file:
         np.testing.assert_allclose(probabilities, net.predict_proba(X), rtol=1e-12)
 
 
-# --- what is compiled, and how often ----------------------------------------------------------------------------
+# --- recompilation ----------------------------------------------------------------------------------------------
 
 
-# what every network is made of, as arguments of `compiled`
+# functions of every network, as arguments of `compiled`
 _MEMBERS = [
     ("activation", ReLU.function, elementwise),
     ("layer_forward", dense.dense_forward, None),
@@ -469,7 +469,7 @@ _MEMBERS = [
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("family", "function", "template"), _MEMBERS)
-def test_a_compiled_function_has_one_signature_and_takes_nothing_else(family, function, template, dtype):
+def test_compiled_function_accepts_only_its_signature(family, function, template, dtype):
     entry = compiled(family, function, dtype, template, from_python=True)
     assert entry.function.signatures == [SIGNATURES[np.dtype(dtype)][family].args]
     assert compiled(family, function, np.dtype(dtype), template, from_python=True) is entry
@@ -483,14 +483,14 @@ _FORM = "def g(theta, gradient, optimizer_state, hyper, step):"
 
 
 def _defined(source, **constants):
-    """The function g of a source, as a notebook's cell defines it: there is no module to import it from."""
+    """The function g of a source, as a notebook cell defines it: not importable from a module."""
     namespace = {"__name__": "__main__", **constants}
     exec(source, namespace)
     return namespace["g"]
 
 
 def _step(optimizer, dtype="float64"):
-    """Where a user's optimizer takes a weight."""
+    """The weight after a step of a custom optimizer."""
     theta, one = np.ones(1, dtype), np.ones(1, dtype)[0]
     compiled("optimizer", optimizer, dtype, from_python=True).function(
         theta, theta, np.ones((2, 1), dtype), np.ones(0), Step(1, one, one)
@@ -502,7 +502,7 @@ def _n_compiled(recorder):
     return sum(e.is_start and e.data["dispatcher"].py_func.__name__ == "g" for _, e in recorder.buffer)
 
 
-def test_a_users_function_is_compiled_once_for_each_dtype():
+def test_custom_function_is_compiled_once_per_dtype():
     g = _defined(f"{_FORM} theta[0] = 2.0")
     with event.install_recorder("numba:compile") as recorder:
         assert [_step(g, dtype) for dtype in DTYPES * 2] == [2.0] * 2 * len(DTYPES)
@@ -513,7 +513,7 @@ _CLOSURE = f"def make(constant):\n  {_FORM} theta[0] = constant\n  return g\ng =
 
 
 @pytest.mark.parametrize("source", [f"{_FORM} theta[0] = constant", _CLOSURE], ids=["global", "closure"])
-def test_a_users_function_that_comes_back_from_a_pickle_is_not_compiled_again(source):
+def test_unpickled_custom_function_is_not_recompiled(source):
     g = _defined(source, constant=5.0)
     returned = cloudpickle.loads(cloudpickle.dumps(g))
     assert returned is not g
@@ -535,7 +535,7 @@ def test_a_users_function_that_comes_back_from_a_pickle_is_not_compiled_again(so
         ("2.0 if constant else 3.0", True, False),
     ],
 )
-def test_a_users_function_whose_global_constant_has_changed_is_compiled_anew(expression, before, after):
+def test_custom_function_with_a_changed_global_is_recompiled(expression, before, after):
     g = _defined(f"{_FORM} theta[0] = {expression}", constant=before)
     assert _step(g) == 2
     g.__globals__["constant"] = after
@@ -544,7 +544,7 @@ def test_a_users_function_whose_global_constant_has_changed_is_compiled_anew(exp
 
 @pytest.fixture
 def settings():
-    """A module of the user's."""
+    """A user's module."""
     module = types.ModuleType("settings")
     module.inner = types.ModuleType("settings.inner")
     module.constant = module.inner.constant = 2.0
@@ -567,7 +567,7 @@ _SETTINGS_IN = {
 
 
 @pytest.mark.parametrize("source", _SETTINGS_IN.values(), ids=_SETTINGS_IN)
-def test_a_users_function_that_reads_a_module_which_has_changed_is_compiled_anew(settings, source):
+def test_custom_function_that_reads_a_changed_module_is_recompiled(settings, source):
     g = _defined(source, settings=settings, njit=numba.njit)
     with event.install_recorder("numba:compile") as recorder:
         for constant in (2.0, 3.0, 2.0, 3.0):
@@ -576,14 +576,14 @@ def test_a_users_function_that_reads_a_module_which_has_changed_is_compiled_anew
     assert _n_compiled(recorder) == 2
 
 
-def test_a_global_that_changes_in_a_nested_function_is_seen():
+def test_changed_global_of_a_nested_function_is_detected():
     g = _defined(f"{_FORM}\n  def f(): return constant\n  theta[0] = f()", constant=2.0)
     assert _step(g) == 2
     g.__globals__["constant"] = 3.0
     assert _step(g) == 3
 
 
-def test_two_functions_share_a_compiled_function_whose_constant_has_changed_in_between():
+def test_functions_that_share_a_callee_with_a_changed_constant():
     namespace = {"constant": 2.0, "njit": numba.njit}
     first = _defined(f"@njit\ndef f(): return constant\n{_FORM} theta[0] = f()", **namespace)
     assert _step(first) == 2
@@ -608,7 +608,7 @@ _PAIRS = [namedtuple("Pair", "a b"), namedtuple("Pair", "b a")]
         ("constant[0].a", *(np.array([(2.0, 3.0)], [(x, "f8"), (y, "f8")]) for x, y in ("ab", "ba"))),
     ],
 )
-def test_constants_that_are_equal_but_do_not_compile_to_the_same_are_told_apart(expression, before, after):
+def test_equal_constants_that_compile_differently_are_distinguished(expression, before, after):
     g = _defined(f"{_FORM} theta[0] = {expression}", constant=before)
     assert _step(g) == 2
     g.__globals__["constant"] = after
@@ -621,26 +621,26 @@ def test_constants_that_are_equal_but_do_not_compile_to_the_same_are_told_apart(
     [lambda: float("nan"), lambda: np.float64("nan"), lambda: np.full(3, np.nan), lambda: (1.0, float("nan"))],
     ids=["number", "scalar", "array", "tuple"],
 )
-def test_a_constant_that_is_not_a_number_is_equal_to_itself(source, values):
+def test_nan_constant_equals_itself(source, values):
     source = source.replace("= constant", "= 2.0 if constant is None else 3.0")
     with event.install_recorder("numba:compile") as recorder:
         assert [_step(_defined(source, constant=values())) for _ in range(3)] == [3.0] * 3
     assert _n_compiled(recorder) == 1
 
 
-def test_a_users_function_whose_closure_is_not_complete_is_quoted():
+def test_custom_function_with_an_incomplete_closure_raises():
     with pytest.raises(ValueError, match="custom optimizer 'g' cannot be compiled"):
         _step(_defined(f"def make():\n  {_FORM} theta[0] = later\n  return g\n  later = 2.0\ng = make()"))
 
 
-def test_a_global_that_has_the_name_of_an_attribute_does_not_matter():
+def test_global_with_the_name_of_an_attribute_does_not_matter():
     with event.install_recorder("numba:compile") as recorder:
         assert [_step(_defined(f"{_FORM} theta[0] = 2.0 * theta.size", size=size)) for size in (1, 2)] == [2.0, 2.0]
     assert _n_compiled(recorder) == 1
 
 
 @pytest.mark.parametrize("namespace", [{}, {"__name__": None}], ids=["nameless", "None"])
-def test_a_users_function_that_has_no_module_is_compiled(namespace):
+def test_custom_function_without_a_module_is_compiled(namespace):
     namespace = dict(namespace)
     exec(f"{_FORM} theta[0] = 2.0", namespace)
     assert namespace["g"].__module__ is None
@@ -651,7 +651,7 @@ def test_a_users_function_that_has_no_module_is_compiled(namespace):
 
 
 def _check_call(family, argument_types):
-    """Compile a kernel that calls a member of `family` with such arguments; it is never run."""
+    """Compile, without running it, a kernel that calls a member of `family` with arguments of these types."""
     by_address = call[family]
     numba.njit(lambda address, arguments: by_address(address, arguments)).compile(
         (numba.types.int64, numba.types.Tuple(argument_types))
@@ -671,7 +671,7 @@ _WRONG = {
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("family", SIGNATURES[np.dtype("float64")])
-def test_a_call_by_address_takes_the_arguments_of_its_family(family, dtype):
+def test_call_by_address_accepts_exactly_the_arguments_of_its_family(family, dtype):
     right = SIGNATURES[np.dtype(dtype)][family].args
     _check_call(family, right)
     for wrong in (right[:-1], (*right, right[-1])):
@@ -681,23 +681,23 @@ def test_a_call_by_address_takes_the_arguments_of_its_family(family, dtype):
 
 @pytest.mark.parametrize("wrong", _WRONG.values(), ids=_WRONG)
 @pytest.mark.parametrize("family", SIGNATURES[np.dtype("float64")])
-def test_a_call_by_address_with_an_argument_of_another_type_does_not_compile(family, wrong):
+def test_call_by_address_with_a_wrong_type_does_not_compile(family, wrong):
     arguments = list(SIGNATURES[np.dtype("float64")][family].args)
     floats = [isinstance(a, numba.types.Array) and a.dtype in _OTHER for a in arguments]
     other = SIGNATURES[np.dtype("float32")][family].args
     telling = [a for a, b in zip(arguments, other, strict=True) if a != b and isinstance(a, numba.types.Array)]
     if len(telling) == 1 and wrong is _WRONG["another dtype"]:
-        pytest.skip("one array of numbers says itself which type is meant")
+        pytest.skip("a single float array determines the dtype")
     written = [is_float and a.mutable for a, is_float in zip(arguments, floats, strict=True)]
     if not any(written) and wrong is _WRONG["read-only where it is written to"]:
-        pytest.skip("what the function writes, it knows by its address")
+        pytest.skip("the function writes only through addresses")
     place = (written if any(written) else floats).index(True)
     arguments[place] = wrong(arguments[place])
     with pytest.raises(errors.TypingError, match=f"{family} takes"):
         _check_call(family, arguments)
 
 
-def test_a_call_by_address_without_a_float_array_does_not_compile():
+def test_call_by_address_without_a_float_array_does_not_compile():
     with pytest.raises(errors.TypingError, match="activation takes"):
         _check_call("activation", [numba.types.int64] * 4)
 
@@ -705,9 +705,9 @@ def test_a_call_by_address_without_a_float_array_does_not_compile():
 # --- threads ----------------------------------------------------------------------------------------------------
 
 
-def test_threads_that_fit_at_once_get_what_one_gets_after_the_other(cancer):
+def test_concurrent_fits_match_sequential_fits(cancer):
     X, y = cancer
-    g = _defined("def g(z): return 0.5 * z * z, z")  # is compiled while all are at it
+    g = _defined("def g(z): return 0.5 * z * z, z")  # is compiled while all of them train
     common = {"max_iter": 15, "solver": "rmsprop"}
     settings = [
         {"hidden_layer_sizes": (30,), "dtype": "float32", "activation": g, "random_state": 0, **common},
@@ -726,6 +726,6 @@ def test_threads_that_fit_at_once_get_what_one_gets_after_the_other(cancer):
         at_once = list(pool.map(fit, nets))
     assert _n_compiled(recorder) == 1
     for net, setting in zip(at_once, settings, strict=True):
-        alone = MLPClassifier(**{"random_state": 2, **setting}).fit(X, y)
-        np.testing.assert_array_equal(net.parameters_, alone.parameters_)
-        np.testing.assert_array_equal(net.predict_proba(X), alone.predict_proba(X))
+        reference = MLPClassifier(**{"random_state": 2, **setting}).fit(X, y)
+        np.testing.assert_array_equal(net.parameters_, reference.parameters_)
+        np.testing.assert_array_equal(net.predict_proba(X), reference.predict_proba(X))

@@ -1,4 +1,4 @@
-"""Layers with a rule of their own: batch normalization and dropout."""
+"""Batch normalization, layer normalization and dropout."""
 
 from unittest.mock import patch
 
@@ -27,8 +27,8 @@ TRAINING = layers.Mode(None, training=True, dropout=True)
 weights = pytest.mark.parametrize("weighted", [False, True], ids=["equal-weights", "weights"])
 
 
-def passed(layer, value, theta, gradient=None, weight=None, rows=None, key=0):
-    """What a layer that works in place makes of `value`, and what it keeps."""
+def apply_in_place(layer, value, theta, gradient=None, weight=None, rows=None, key=0):
+    """The value after the forward pass of an in-place layer, and its cache."""
     n_rows, dtype = len(value), value.dtype
     net = CompiledNetwork([layer], dtype).net
     gradient = np.zeros_like(theta) if gradient is None else gradient
@@ -45,49 +45,53 @@ def passed(layer, value, theta, gradient=None, weight=None, rows=None, key=0):
 
 # --- batch normalization ----------------------------------------------------------------------------------------
 
-NORMALISED = naive.Net((4, 6, 5, 3), [Tanh(), GELU()], Softmax(), LogLoss(), alpha=0.1, normalization="batch_norm")
-N_TRAINED = naive.count_trained(NORMALISED)
+BATCH_NORMALIZED = naive.Net(
+    (4, 6, 5, 3), [Tanh(), GELU()], Softmax(), LogLoss(), alpha=0.1, normalization="batch_norm"
+)
+N_TRAINED = naive.count_trained(BATCH_NORMALIZED)
 
 
 @pytest.mark.nojit
 @weights
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
-def test_batch_norm_standardises_as_scikit_learn_does(dtype, tolerance, weighted):
+def test_batch_norm_standardizes_like_scikit_learn(dtype, tolerance, weighted):
     rng = np.random.default_rng(0)
     z = rng.normal([3, -50, 0], [2, 1, 30], (25, 3)).astype(dtype)
     weight = rng.uniform(0.5, 2, 25) if weighted else None
     scaler = StandardScaler().fit(z.astype(np.float64), sample_weight=weight)
     scales, shift = np.array([1, 2, -0.5]), np.full(3, np.nan)
-    # what is added to the variance, scikit-learn leaves out
+    # scikit-learn adds nothing to the variance
     expected = scaler.transform(z) * np.sqrt(scaler.var_ / (scaler.var_ + 1e-5)) * scales
 
     starts = {"scales": 0, "means": 3, "variances": 6, "intercepts": 9}
     running = np.concatenate([scales, np.zeros(6), shift]).astype(dtype)
     layer = layers.BatchNorm(3).spec(starts, TRAINING)
-    np.testing.assert_allclose(passed(layer, z, running, weight=weight)[0], expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(
+        apply_in_place(layer, z, running, weight=weight)[0], expected, rtol=tolerance, atol=tolerance
+    )
     running = np.concatenate([scales, scaler.mean_, scaler.var_]).astype(dtype)
     layer = layers.BatchNorm(3).spec(starts, layers.Mode(None))
-    np.testing.assert_allclose(passed(layer, z, running)[0], expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(apply_in_place(layer, z, running)[0], expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.nojit
 @weights
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
-def test_batch_norm_is_the_naive_nets(dtype, tolerance, seed, weighted):
-    theta, X, Y, weight = random_data(NORMALISED, dtype, seed, 20, weighted)
-    objective = build(NORMALISED, X, Y, weight)
+def test_batch_norm_matches_the_naive_net(dtype, tolerance, seed, weighted):
+    theta, X, Y, weight = random_data(BATCH_NORMALIZED, dtype, seed, 20, weighted)
+    objective = build(BATCH_NORMALIZED, X, Y, weight)
     found = *objective.evaluate(theta), objective.gradient[:N_TRAINED]
     arrays = exact(theta, X, Y, weight)
-    for actual, expected in zip(found, naive.loss_and_gradient(NORMALISED, *arrays), strict=True):
+    for actual, expected in zip(found, naive.loss_and_gradient(BATCH_NORMALIZED, *arrays), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
-    # in the places of the running moments: how far they are from those of the batch
-    expected = arrays[0][N_TRAINED:] - naive.moments(NORMALISED, arrays[0], arrays[1], arrays[3])
+    # the gradient of running moments holds their distance from the moments of the batch
+    expected = arrays[0][N_TRAINED:] - naive.moments(BATCH_NORMALIZED, arrays[0], arrays[1], arrays[3])
     np.testing.assert_allclose(objective.gradient[N_TRAINED:], expected, rtol=tolerance, atol=tolerance)
 
 
 def away_from_kinks(net, n_rows, weighted):
-    """Random data of which no weighted sum is close to a whole number; all kinks are there."""
+    """Random data without weighted sums close to whole numbers, where all kinks are."""
     for seed in range(20):
         data = random_data(net, "float64", seed, n_rows, weighted)
         theta, X, _, weight = data
@@ -99,10 +103,12 @@ def away_from_kinks(net, n_rows, weighted):
 
 @weights
 @pytest.mark.parametrize(
-    "activation", [part for part in HIDDEN if not isinstance(part, Step)], ids=lambda part: part.names[0]
+    "activation",
+    [activation for activation in HIDDEN if not isinstance(activation, Step)],
+    ids=lambda activation: activation.names[0],
 )
-def test_gradient_with_batch_norm_is_the_derivative_by_finite_differences(activation, weighted):
-    net = NORMALISED._replace(hidden=[activation, activation], alpha=0.3, l1=0.2)
+def test_gradient_with_batch_norm_matches_finite_differences(activation, weighted):
+    net = BATCH_NORMALIZED._replace(hidden=[activation, activation], alpha=0.3, l1=0.2)
     theta, X, Y, weight = away_from_kinks(net, 9, weighted)
     objective = build(net, X, Y, weight)
     objective.evaluate(theta)
@@ -114,36 +120,36 @@ def test_gradient_with_batch_norm_is_the_derivative_by_finite_differences(activa
 
 @pytest.mark.nojit
 @dtypes
-def test_under_batch_norm_whole_weights_are_repeated_rows(dtype):
-    theta, X, Y, _ = random_data(NORMALISED, dtype, 0, 7)
+def test_integer_weights_equal_repeated_rows_with_batch_norm(dtype):
+    theta, X, Y, _ = random_data(BATCH_NORMALIZED, dtype, 0, 7)
     counts = np.array([1, 2, 3, 1, 2, 1, 1])
-    weighted = build(NORMALISED, X, Y, counts.astype(float))
-    repeated = build(NORMALISED, np.repeat(X, counts, axis=0), np.repeat(Y, counts, axis=0), None)
+    weighted = build(BATCH_NORMALIZED, X, Y, counts.astype(float))
+    repeated = build(BATCH_NORMALIZED, np.repeat(X, counts, axis=0), np.repeat(Y, counts, axis=0), None)
     assert_close(weighted.evaluate(theta), repeated.evaluate(theta), dtype)
     assert_close(weighted.gradient, repeated.gradient, dtype)
 
 
 @dtypes
-def test_under_batch_norm_a_batch_longer_than_a_piece_is_one_batch(dtype):
-    theta, X, Y, weight = random_data(NORMALISED, dtype, 0, 20, weighted=True)
-    whole = build(NORMALISED, X, Y, weight)
+def test_batch_norm_never_splits_a_batch_into_chunks(dtype):
+    theta, X, Y, weight = random_data(BATCH_NORMALIZED, dtype, 0, 20, weighted=True)
+    whole = build(BATCH_NORMALIZED, X, Y, weight)
     with patch.object(objective_module, "CHUNK", 3):
-        pieces = build(NORMALISED, X, Y, weight)
-    assert pieces.evaluate(theta) == whole.evaluate(theta)
-    np.testing.assert_array_equal(pieces.gradient, whole.gradient)
+        chunks = build(BATCH_NORMALIZED, X, Y, weight)
+    assert chunks.evaluate(theta) == whole.evaluate(theta)
+    np.testing.assert_array_equal(chunks.gradient, whole.gradient)
 
 
 @pytest.mark.nojit
 @dtypes
-def test_running_moments_are_the_mean_of_ten_batches_and_then_follow_slowly(dtype):
-    theta, X, Y, weight = random_data(NORMALISED, dtype, 0, 13 * 6, weighted=True)
-    start, objective = exact(theta)[0], build(NORMALISED, X, Y, weight, 6)
+def test_running_moments_average_ten_batches_then_decay_exponentially(dtype):
+    theta, X, Y, weight = random_data(BATCH_NORMALIZED, dtype, 0, 13 * 6, weighted=True)
+    start, objective = exact(theta)[0], build(BATCH_NORMALIZED, X, Y, weight, 6)
     arrays = [None if a is None else np.split(a, 13) for a in exact(X, weight)]
-    of_batches = [naive.moments(NORMALISED, start, x, w) for x, w in zip(*arrays, strict=True)]
+    of_batches = [naive.moments(BATCH_NORMALIZED, start, x, w) for x, w in zip(*arrays, strict=True)]
     expected = np.mean(of_batches[:10], axis=0)
     for moments in of_batches[10:]:
         expected = 0.9 * expected + 0.1 * moments
-    # in two calls, at a rate of zero: the weights stay as they are
+    # in two calls with a learning rate of zero, which keeps the weights
     state = new_state(objective, SGD())
     run(objective, theta, np.arange(24), np.zeros(4), 6, SGD(), state=state)
     state.step = 4
@@ -154,10 +160,10 @@ def test_running_moments_are_the_mean_of_ten_batches_and_then_follow_slowly(dtyp
 
 @pytest.mark.nojit
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
-def test_prediction_takes_the_running_moments(dtype, tolerance):
-    theta, X, _, _ = random_data(NORMALISED, dtype, 2, 20)
-    expected = naive.forward(NORMALISED, *exact(theta, X), running=True)
-    network = network_of(NORMALISED)
+def test_prediction_uses_the_running_moments(dtype, tolerance):
+    theta, X, _, _ = random_data(BATCH_NORMALIZED, dtype, 2, 20)
+    expected = naive.forward(BATCH_NORMALIZED, *exact(theta, X), running=True)
+    network = network_of(BATCH_NORMALIZED)
     found = network.predict(X, theta, activate_output=False)
     np.testing.assert_allclose(found, expected.sums[-1], rtol=tolerance, atol=tolerance)
     for k in (1, 2):
@@ -167,18 +173,18 @@ def test_prediction_takes_the_running_moments(dtype, tolerance):
 
 @pytest.mark.nojit
 @dtypes
-def test_a_constant_column_and_a_single_row_are_normalised_to_zero(dtype):
+def test_constant_column_and_single_row_are_normalized_to_zero(dtype):
     theta = np.array([2, 0, 0, 0], dtype)
     starts = {"scales": 0, "means": 1, "variances": 2, "intercepts": 3}
     layer = layers.BatchNorm(1).spec(starts, TRAINING)
     for n_rows in (1, 8):
-        value, _ = passed(layer, np.full((n_rows, 1), 7, dtype), theta)
+        value, _ = apply_in_place(layer, np.full((n_rows, 1), 7, dtype), theta)
         np.testing.assert_array_equal(value, 0)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 1e-3)])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_lbfgs_leaves_the_moments_of_all_samples(diabetes, dtype, tolerance):
+def test_lbfgs_sets_the_moments_of_all_samples(diabetes, dtype, tolerance):
     X, y = diabetes
     net = MLPRegressor(hidden_layer_sizes=(6, 4), activation="tanh", batch_norm=True, solver="lbfgs", max_iter=20)
     net.set_params(dtype=dtype, random_state=0).fit(X, y)
@@ -187,19 +193,19 @@ def test_lbfgs_leaves_the_moments_of_all_samples(diabetes, dtype, tolerance):
     theta = exact(net._parameters.vector)[0]
     expected = naive.moments(twin, theta, X)
     np.testing.assert_allclose(theta[naive.count_trained(twin) :], expected, rtol=tolerance, atol=tolerance)
-    # with them, prediction is what training saw
+    # with these moments, prediction matches training
     found, expected = net.predict(X), naive.forward(twin, theta, X).sums[-1][:, 0]
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
 # --- layer normalization ----------------------------------------------------------------------------------------
 
-LAYER_NORMALIZED = NORMALISED._replace(normalization="layer_norm")
+LAYER_NORMALIZED = BATCH_NORMALIZED._replace(normalization="layer_norm")
 
 
 @pytest.mark.nojit
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
-def test_layer_norm_standardizes_each_row_as_scikit_learn_does(dtype, tolerance):
+def test_layer_norm_standardizes_each_row_like_scikit_learn(dtype, tolerance):
     rng = np.random.default_rng(0)
     z = rng.normal(rng.normal(0, 50, (25, 1)), 3, (25, 7)).astype(dtype)
     scales = rng.normal(size=7)
@@ -208,14 +214,16 @@ def test_layer_norm_standardizes_each_row_as_scikit_learn_does(dtype, tolerance)
     expected = scale(z.astype(np.float64), axis=1) * np.sqrt(variances / (variances + 1e-5)) * scales
     for mode in (TRAINING, layers.Mode(None)):
         layer = layers.LayerNorm(7).spec({"scales": 0}, mode)
-        np.testing.assert_allclose(passed(layer, z, scales.astype(dtype))[0], expected, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(
+            apply_in_place(layer, z, scales.astype(dtype))[0], expected, rtol=tolerance, atol=tolerance
+        )
 
 
 @pytest.mark.nojit
 @weights
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
-def test_layer_norm_is_the_naive_nets(dtype, tolerance, seed, weighted):
+def test_layer_norm_matches_the_naive_net(dtype, tolerance, seed, weighted):
     theta, X, Y, weight = random_data(LAYER_NORMALIZED, dtype, seed, 20, weighted)
     objective = build(LAYER_NORMALIZED, X, Y, weight)
     found = *objective.evaluate(theta), objective.gradient
@@ -229,9 +237,11 @@ def test_layer_norm_is_the_naive_nets(dtype, tolerance, seed, weighted):
 
 @weights
 @pytest.mark.parametrize(
-    "activation", [part for part in HIDDEN if not isinstance(part, Step)], ids=lambda part: part.names[0]
+    "activation",
+    [activation for activation in HIDDEN if not isinstance(activation, Step)],
+    ids=lambda activation: activation.names[0],
 )
-def test_gradient_with_layer_norm_is_the_derivative_by_finite_differences(activation, weighted):
+def test_gradient_with_layer_norm_matches_finite_differences(activation, weighted):
     net = LAYER_NORMALIZED._replace(hidden=[activation, activation], alpha=0.3, l1=0.2)
     theta, X, Y, weight = away_from_kinks(net, 9, weighted)
     objective = build(net, X, Y, weight)
@@ -243,7 +253,7 @@ def test_gradient_with_layer_norm_is_the_derivative_by_finite_differences(activa
 
 @pytest.mark.nojit
 @dtypes
-def test_layer_norm_does_not_depend_on_the_rest_of_the_batch(dtype):
+def test_layer_norm_is_independent_of_the_rest_of_the_batch(dtype):
     theta, X, Y, weight = random_data(LAYER_NORMALIZED, dtype, 0, 20, weighted=True)
     whole = build(LAYER_NORMALIZED, X, Y, weight)
     with patch.object(objective_module, "CHUNK", 3):
@@ -251,23 +261,23 @@ def test_layer_norm_does_not_depend_on_the_rest_of_the_batch(dtype):
     assert_close(chunks.evaluate(theta), whole.evaluate(theta), dtype)
     assert_close(chunks.gradient, whole.gradient, dtype)
     constant = layers.LayerNorm(4).spec({"scales": 0}, TRAINING)
-    np.testing.assert_array_equal(passed(constant, np.full((3, 4), 7, dtype), np.ones(4, dtype))[0], 0)
+    np.testing.assert_array_equal(apply_in_place(constant, np.full((3, 4), 7, dtype), np.ones(4, dtype))[0], 0)
 
 
 # --- dropout ----------------------------------------------------------------------------------------------------
 
-THINNED = naive.Net((4, 6, 5, 3), [Tanh(), Softplus()], Softmax(), LogLoss(), alpha=0.1)
-RATES = [0.2, 0.5, 0.3]
-rates = pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+DROPOUT_NET = naive.Net((4, 6, 5, 3), [Tanh(), Softplus()], Softmax(), LogLoss(), alpha=0.1)
+DROPOUT_RATES = [0.2, 0.5, 0.3]
+dropout_rates = pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 
-# long enough for a deviation of one in a thousand
+# enough to detect a deviation of one in a thousand
 N_ROWS, N_COLUMNS = 2000, 500
 
 
 def mask(rate, rows, n_columns, key=2**40 + 12345, layer=1, dtype="float64"):
-    """What dropout multiplies the values of the samples `rows` by."""
+    """The dropout mask of the samples `rows`."""
     ones = np.ones((len(rows), n_columns), dtype)
-    value, kept = passed(
+    value, kept = apply_in_place(
         layers.Dropout(n_columns, rate, layer).spec({}, TRAINING), ones, np.zeros(0, dtype), rows=rows, key=key
     )
     np.testing.assert_array_equal(value, kept)
@@ -284,27 +294,27 @@ def mask(rate, rows, n_columns, key=2**40 + 12345, layer=1, dtype="float64"):
     n_columns=st.integers(1, 30),
     rate=st.floats(1 / 64, 63 / 64, width=32),
 )
-def test_mask_is_the_naive_one(dtype, key, layer, rows, n_columns, rate):
+def test_mask_matches_the_naive_mask(dtype, key, layer, rows, n_columns, rate):
     expected = naive.mask(key, layer, rows, n_columns, rate)
     found = mask(rate, np.array(rows), n_columns, key, layer, dtype)
     np.testing.assert_allclose(found, expected, rtol=10 * np.finfo(dtype).eps)
 
 
-@rates
-def test_share_that_is_kept_is_binomial(rate):
+@dropout_rates
+def test_kept_share_is_binomial(rate):
     kept = mask(rate, np.arange(N_ROWS), N_COLUMNS)
     np.testing.assert_array_equal(np.unique(kept), [0, 1 / (1 - rate)])
     kept, variance = kept > 0, rate * (1 - rate)
     # within five standard deviations
     assert abs(kept.mean() - (1 - rate)) < 5 * np.sqrt(variance / kept.size)
-    # of the numbers of rows and columns; a sample's variance varies by itself times sqrt(2 / n)
+    # the variances of the counts by column and by row; a sample variance has a relative standard error of sqrt(2 / n)
     for axis, n_sums in ((0, N_COLUMNS), (1, N_ROWS)):
         expected = variance * kept.shape[axis]
         assert abs(kept.sum(axis=axis).var(ddof=1) - expected) < 5 * expected * np.sqrt(2 / (n_sums - 1))
 
 
-@rates
-def test_masks_of_neighbours_are_not_correlated(rate):
+@dropout_rates
+def test_masks_of_neighbors_are_uncorrelated(rate):
     rows, key = np.arange(N_ROWS), 2**40 + 12345
     here = mask(rate, rows, N_COLUMNS, key)
     wide = mask(rate, rows, N_COLUMNS + 64, key)
@@ -312,14 +322,14 @@ def test_masks_of_neighbours_are_not_correlated(rate):
     others |= {f"column + {n}": wide[:, n : n + N_COLUMNS] for n in (1, 2, 64)}
     others |= {f"step + {n}": mask(rate, rows, N_COLUMNS, key + n) for n in (1, 2, 64)}
     others |= {"seed": mask(rate, rows, N_COLUMNS, key + 2**32), "layer": mask(rate, rows, N_COLUMNS, key, layer=2)}
-    # across two of them: a step further on and a row back
+    # combined: one step forward and one row back
     others |= {"step and row": mask(rate, rows - 1, N_COLUMNS, key + 1)[1:]}
     for name, other in others.items():
         correlation = np.corrcoef(here[-len(other) :].ravel(), other.ravel())[0, 1]
         assert abs(correlation) < 5 / np.sqrt(other.size), name
 
 
-def test_patterns_of_eight_neighbours_are_equally_frequent():
+def test_patterns_of_eight_neighbors_are_equally_frequent():
     rows, key = np.arange(N_ROWS), 77
     columns = mask(0.5, rows, 8 * (N_COLUMNS // 8), key).reshape(-1, 8)
     below = mask(0.5, rows, N_COLUMNS, key).reshape(-1, 8, N_COLUMNS).transpose(0, 2, 1).reshape(-1, 8)
@@ -330,7 +340,7 @@ def test_patterns_of_eight_neighbours_are_equally_frequent():
 
 
 @pytest.mark.nojit
-def test_mask_of_a_sample_does_not_depend_on_what_else_is_in_the_batch():
+def test_mask_of_a_sample_is_independent_of_the_rest_of_the_batch():
     whole = mask(0.5, np.arange(40), 12)
     order = np.random.default_rng(0).permutation(40)[:15]
     np.testing.assert_array_equal(mask(0.5, order, 12), whole[order])
@@ -340,31 +350,31 @@ def test_mask_of_a_sample_does_not_depend_on_what_else_is_in_the_batch():
 @weights
 @pytest.mark.parametrize("normalization", [None, *layers.NORMALIZATIONS])
 @dtypes
-def test_gradient_under_dropout_is_that_of_the_net_with_this_mask(dtype, normalization, weighted):
-    net = THINNED._replace(normalization=normalization)
+def test_gradient_with_dropout_matches_the_naive_net_with_the_same_mask(dtype, normalization, weighted):
+    net = DROPOUT_NET._replace(normalization=normalization)
     theta, X, Y, weight = random_data(net, dtype, 0, 20, weighted)
-    objective = build(net, X, Y, weight, dropout=RATES)
+    objective = build(net, X, Y, weight, dropout=DROPOUT_RATES)
     loss, penalty = objective.evaluate(theta)
-    masks = naive.masks(net, RATES, 0, np.arange(20))
+    masks = naive.masks(net, DROPOUT_RATES, 0, np.arange(20))
     *expected, gradient = naive.loss_and_gradient(net, *exact(theta, X, Y, weight), masks=masks)
     assert_close([loss, penalty], expected, dtype)
     assert_close(objective.gradient[: gradient.size], gradient, dtype)
 
 
-def test_gradient_under_dropout_is_the_derivative_by_finite_differences():
-    theta, X, Y, weight = random_data(THINNED, "float64", 0, 9, weighted=True)
-    objective = build(THINNED, X, Y, weight, dropout=RATES)
+def test_gradient_with_dropout_matches_finite_differences():
+    theta, X, Y, weight = random_data(DROPOUT_NET, "float64", 0, 9, weighted=True)
+    objective = build(DROPOUT_NET, X, Y, weight, dropout=DROPOUT_RATES)
     objective.evaluate(theta)
     gradient = objective.gradient.copy()
     derivative = differences(lambda moved: sum(objective.evaluate(moved)), theta)
     np.testing.assert_allclose(gradient, derivative, rtol=1e-6, atol=1e-10)
 
 
-def an_epoch(net, order, piece=objective_module.CHUNK, calls=(5,), seed=3 * 2**33 + 1):
-    """Parameters after five steps, taken in as many calls as `calls` says, in pieces of that many rows."""
+def train_epoch(net, order, chunk_size=objective_module.CHUNK, calls=(5,), seed=3 * 2**33 + 1):
+    """Parameters after five steps, divided into calls of so many steps and chunks of so many rows."""
     theta, X, Y, weight = random_data(net, "float64", 0, 50, weighted=True)
-    with patch.object(objective_module, "CHUNK", piece):
-        objective = build(net, X, Y, weight, 10, dropout=RATES)
+    with patch.object(objective_module, "CHUNK", chunk_size):
+        objective = build(net, X, Y, weight, 10, dropout=DROPOUT_RATES)
     state = new_state(objective, SGD(), seed)
     for n in calls:
         rows = order[10 * state.step : 10 * (state.step + n)]
@@ -375,20 +385,20 @@ def an_epoch(net, order, piece=objective_module.CHUNK, calls=(5,), seed=3 * 2**3
 
 @pytest.mark.nojit
 @pytest.mark.parametrize("hidden", [Tanh(), ReLU()], ids=["tanh", "relu"])
-def test_training_under_dropout_depends_on_the_seed_alone(hidden):
-    net, order = THINNED._replace(hidden=[hidden, hidden]), np.random.default_rng(1).permutation(50)
-    theta = an_epoch(net, order)
-    np.testing.assert_array_equal(an_epoch(net, order, calls=(1, 3, 1)), theta)
-    np.testing.assert_allclose(an_epoch(net, order, piece=3), theta, rtol=0, atol=1e-12)
+def test_training_with_dropout_depends_only_on_the_seed(hidden):
+    net, order = DROPOUT_NET._replace(hidden=[hidden, hidden]), np.random.default_rng(1).permutation(50)
+    theta = train_epoch(net, order)
+    np.testing.assert_array_equal(train_epoch(net, order, calls=(1, 3, 1)), theta)
+    np.testing.assert_allclose(train_epoch(net, order, chunk_size=3), theta, rtol=0, atol=1e-12)
     within_batches = np.concatenate([np.sort(rows) for rows in np.split(order, 5)])
-    np.testing.assert_allclose(an_epoch(net, within_batches), theta, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(train_epoch(net, within_batches), theta, rtol=0, atol=1e-12)
     for seed in (3 * 2**33 + 2, 2 * 2**33 + 1):
-        assert abs(an_epoch(net, order, seed=seed) - theta).max() > 1e-3
+        assert abs(train_epoch(net, order, seed=seed) - theta).max() > 1e-3
 
 
 @dtypes
-def test_without_a_rate_all_is_kept(dtype):
-    theta, X, Y, _ = random_data(THINNED, dtype, 0, 20)
-    none, plain = build(THINNED, X, Y, None, dropout=[0.0] * 3), build(THINNED, X, Y, None)
+def test_zero_dropout_keeps_everything(dtype):
+    theta, X, Y, _ = random_data(DROPOUT_NET, dtype, 0, 20)
+    none, plain = build(DROPOUT_NET, X, Y, None, dropout=[0.0] * 3), build(DROPOUT_NET, X, Y, None)
     assert none.evaluate(theta) == plain.evaluate(theta)
     np.testing.assert_array_equal(none.gradient, plain.gradient)

@@ -30,9 +30,9 @@ from sknn_iitb.losses import (
 )
 
 ALL = [cls() for cls in LOSSES]
-# hyperparameters other than the default ones
+# non-default hyperparameters
 ALL += [
-    type(part)(**{name: 0.7 * value for name, value in part.get_params().items()}) for part in ALL if part.get_params()
+    type(loss)(**{name: 0.7 * value for name, value in loss.get_params().items()}) for loss in ALL if loss.get_params()
 ]
 ALL += [Focal(gamma=0.5), Gaussian(var_floor=0.5), Quantile([0.2, 0.9])]
 COMBINATIONS = [
@@ -47,18 +47,18 @@ combinations = pytest.mark.parametrize(
 )
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
-# outputs of the nets: two targets, where a loss needs two for each
+# outputs of the networks: two targets if a loss needs two outputs per target
 N_OUTPUTS = 4
 
 
 def targets(rng, loss, output, n_rows):
-    """Random targets that the loss admits."""
+    """Random targets in the domain of the loss."""
     n_each = loss.widen(np.zeros((1, 1))).shape[1]
     shape = n_rows, N_OUTPUTS // n_each
     if isinstance(loss, (Hinge, Perceptron)):
         return rng.choice([-1.0, 1.0], size=shape)
     if isinstance(loss, (LogLoss, Focal)):
-        # probabilities, not only 0 and 1: the formulas hold for them as well
+        # probabilities, not only 0 and 1: the formulas hold for them too
         return rng.dirichlet(np.ones(N_OUTPUTS), n_rows) if output.names[0] == "softmax" else rng.uniform(0, 1, shape)
     if isinstance(loss, Poisson):
         return rng.poisson(2, shape).astype(float)
@@ -67,7 +67,7 @@ def targets(rng, loss, output, n_rows):
 
 
 def random_problem(loss, output, hidden, n_rows=6, seed=0):
-    """A net, parameters away from zero, data and sample weights."""
+    """A network, parameters away from zero, data and sample weights."""
     rng = np.random.default_rng(seed)
     network = feedforward((2, *(3 for _ in hidden), N_OUTPUTS), hidden, output)
     theta = rng.normal(0, 0.8, network.layout.size)
@@ -76,13 +76,13 @@ def random_problem(loss, output, hidden, n_rows=6, seed=0):
     return network, theta, X, targets(rng, loss, output, n_rows), rng.uniform(0.5, 2, n_rows)
 
 
-def of_scores(loss, output, score, y, weight=None, blocks=None):
-    """Loss that is reported and gradient of the biases: through a net whose weighted sums are its inputs."""
+def of_scores(loss, output, score, y, weight=None, output_groups=None):
+    """The reported loss and the gradient of the biases of a network whose weighted sums are its inputs."""
     score, y = np.atleast_2d(score), np.atleast_2d(y).astype(score.dtype)
     n = score.shape[1]
     theta = np.concatenate([np.eye(n).ravel(), np.zeros(n)]).astype(score.dtype)
     network = feedforward((n, n), [], output)
-    objective = Objective(network, loss, score, y, weight, max_rows=len(score), output_groups=blocks)
+    objective = Objective(network, loss, score, y, weight, max_rows=len(score), output_groups=output_groups)
     return objective.reported(*objective.evaluate(theta)), objective.gradient[n * n :]
 
 
@@ -101,8 +101,8 @@ PENALTIES = {"no-penalty": {"alpha": 0.0}, "l2": {"alpha": 0.3}, "l1": {"alpha":
 @pytest.mark.parametrize("weighted", [False, True], ids=["equal-weights", "weights"])
 @pytest.mark.parametrize("penalty", PENALTIES)
 @combinations
-@pytest.mark.parametrize("activation", SMOOTH, ids=lambda part: part.names[0])
-def test_gradient_is_the_derivative_by_finite_differences(activation, loss, output, penalty, weighted):
+@pytest.mark.parametrize("activation", SMOOTH, ids=lambda activation: activation.names[0])
+def test_gradient_matches_finite_differences(activation, loss, output, penalty, weighted):
     network, theta, X, Y, weight = random_problem(loss, output, [activation])
     weight = weight if weighted else None
     check_differences(Objective(network, loss, X, Y, weight, max_rows=len(X), **PENALTIES[penalty]), theta)
@@ -111,61 +111,61 @@ def test_gradient_is_the_derivative_by_finite_differences(activation, loss, outp
 @pytest.mark.nojit
 @dtypes
 @combinations
-def test_loss_and_gradient_are_those_of_the_naive_net(loss, output, dtype):
+def test_loss_and_gradient_match_the_naive_net(loss, output, dtype):
     network, *arrays = random_problem(loss, output, [Tanh()], n_rows=9)
     theta, X, Y, weight = (a.astype(dtype) for a in arrays)
     objective = Objective(network, loss, X, Y, weight, alpha=0.3, max_rows=len(X), l1=0.2)
     found = *objective.evaluate(theta), objective.gradient
     net = naive.Net(network.units, network.activations[:-1], output, loss, alpha=0.3, l1=0.2)
     expected = naive.loss_and_gradient(net, *(a.astype(np.float64) for a in (theta, X, Y, weight)))
-    # the sums' terms are of size 10, or as large as the loss
+    # the terms of the sums have size 10, or that of the loss
     tolerance = 100 * np.finfo(dtype).eps * max(1, expected[0] / 10)
     for actual, wanted in zip(found, expected, strict=True):
         np.testing.assert_allclose(actual, wanted, rtol=tolerance, atol=tolerance)
 
 
-# --- several softmax in a row -----------------------------------------------------------------------------------
+# --- output groups ----------------------------------------------------------------------------------------------
 
 ROWWISE = [loss for loss in ALL if "softmax" in loss.rowwise]
 rowwise = pytest.mark.parametrize("loss", ROWWISE, ids=repr)
-# where they begin
-BLOCKS = [0, 2, 5, 9]
+# the starts of the output groups and the number of outputs
+OUTPUT_GROUPS = [0, 2, 5, 9]
 
 
-def several_softmax(rng, n_rows, dtype):
-    """Random scores and targets for them."""
-    y = np.hstack([rng.dirichlet(np.ones(stop - start), n_rows) for start, stop in pairwise(BLOCKS)])
+def random_output_groups(rng, n_rows, dtype):
+    """Random scores and targets for all output groups."""
+    y = np.hstack([rng.dirichlet(np.ones(stop - start), n_rows) for start, stop in pairwise(OUTPUT_GROUPS)])
     return (3 * rng.normal(size=y.shape)).astype(dtype), y.astype(dtype)
 
 
 @pytest.mark.nojit
 @dtypes
 @rowwise
-def test_loss_of_several_softmax_is_the_sum_of_their_losses(loss, dtype):
+def test_loss_of_output_groups_is_the_sum_of_their_losses(loss, dtype):
     rng = np.random.default_rng(5)
-    score, y = several_softmax(rng, 9, dtype)
+    score, y = random_output_groups(rng, 9, dtype)
     weight = rng.uniform(0.5, 2, 9)
     tolerance = 100 * float(np.finfo(dtype).eps)
-    total, delta = of_scores(loss, Softmax(), score, y, weight, BLOCKS)
-    # some losses report their mean over the outputs
+    total, delta = of_scores(loss, Softmax(), score, y, weight, OUTPUT_GROUPS)
+    # some losses report the mean over the outputs
     total *= score.shape[1] if loss.mean_over_outputs else 1
-    losses, expected = naive.loss_of_scores(loss, Softmax(), *(a.astype(np.float64) for a in (score, y)), BLOCKS)
+    losses, expected = naive.loss_of_scores(loss, Softmax(), *(a.astype(np.float64) for a in (score, y)), OUTPUT_GROUPS)
     assert total == pytest.approx(np.average(losses, weights=weight), rel=tolerance)
     np.testing.assert_allclose(delta, (weight / weight.sum()) @ expected, rtol=tolerance, atol=tolerance)
-    for start, stop in pairwise(BLOCKS):
-        part, part_delta = of_scores(loss, Softmax(), score[:, start:stop], y[:, start:stop], weight)
-        total -= part * (stop - start if loss.mean_over_outputs else 1)
-        np.testing.assert_allclose(delta[start:stop], part_delta, rtol=tolerance, atol=tolerance)
+    for start, stop in pairwise(OUTPUT_GROUPS):
+        group_loss, group_delta = of_scores(loss, Softmax(), score[:, start:stop], y[:, start:stop], weight)
+        total -= group_loss * (stop - start if loss.mean_over_outputs else 1)
+        np.testing.assert_allclose(delta[start:stop], group_delta, rtol=tolerance, atol=tolerance)
     assert total == pytest.approx(0, abs=10 * tolerance)
 
 
 @rowwise
-def test_gradient_of_several_softmax_is_the_derivative_by_finite_differences(loss):
+def test_gradient_of_output_groups_matches_finite_differences(loss):
     rng = np.random.default_rng(6)
-    _, Y = several_softmax(rng, 6, "float64")
+    _, Y = random_output_groups(rng, 6, "float64")
     network = feedforward((2, 3, Y.shape[1]), [Tanh()], Softmax())
     X, weight = rng.normal(size=(6, 2)), rng.uniform(0.5, 2, 6)
-    objective = Objective(network, loss, X, Y, weight, alpha=0.3, max_rows=6, output_groups=BLOCKS)
+    objective = Objective(network, loss, X, Y, weight, alpha=0.3, max_rows=6, output_groups=OUTPUT_GROUPS)
     check_differences(objective, rng.normal(size=network.layout.size))
 
 
@@ -181,7 +181,7 @@ def mean_pinball_loss(y, value, w, quantile):
 def normal_log_likelihood(y, value, w, var_floor):
     mean, log_spread = np.split(value, 2, axis=1)
     likelihood = norm.logpdf(y[:, :2], mean, np.sqrt(np.exp(log_spread) + var_floor))
-    # the loss leaves out a constant
+    # the loss omits a constant
     return -np.average(likelihood.sum(axis=1) + np.log(2 * np.pi), weights=w)
 
 
@@ -216,7 +216,7 @@ REGRESSION = [(loss, output) for loss, output in COMBINATIONS if output.names[0]
 @pytest.mark.parametrize(
     ("loss", "output"), REGRESSION, ids=[f"{loss!r}-{output.names[0]}" for loss, output in REGRESSION]
 )
-def test_reported_loss_of_a_regressor_is_the_metric(loss, output, weighted, dtype):
+def test_reported_loss_of_regressors_matches_the_metric(loss, output, weighted, dtype):
     rng = np.random.default_rng(1)
     score = rng.normal(size=(20, N_OUTPUTS)).astype(dtype)
     y = targets(rng, loss, output, 20).astype(dtype)
@@ -230,7 +230,7 @@ def test_reported_loss_of_a_regressor_is_the_metric(loss, output, weighted, dtyp
 @pytest.mark.nojit
 @dtypes
 @pytest.mark.parametrize("weighted", [False, True], ids=["equal-weights", "weights"])
-def test_reported_loss_of_a_classifier_is_the_metric(weighted, dtype):
+def test_reported_loss_of_classifiers_matches_the_metric(weighted, dtype):
     rng = np.random.default_rng(2)
     rel = 100 * float(np.finfo(dtype).eps)
     score, label = rng.normal(size=(20, 3)).astype(dtype), np.append(rng.permutation(3), rng.integers(0, 3, 17))
@@ -264,7 +264,7 @@ def test_reported_loss_of_a_classifier_is_the_metric(weighted, dtype):
 @combinations
 def test_extreme_scores_neither_overflow_nor_become_nan(loss, output, size, dtype):
     rng = np.random.default_rng(3)
-    # exp(100) is not a float32 and exp(1000) no float64; squares must fit as well
+    # exp(100) overflows float32 and exp(1000) float64; squares must fit too
     fits = output.names[0] != "exponential" or 2 * size < np.log(np.finfo(dtype).max)
     for score in size * np.array([[-1, 1, 0, 0], [1, 1, -1, 1], [1, 0, -1, -1], [-1, -1, -1, -1]], dtype):
         for y in targets(rng, loss, output, 5):
@@ -290,13 +290,13 @@ def test_extreme_scores_neither_overflow_nor_become_nan(loss, output, size, dtyp
         (Huber(delta=2), "identity", [0, 0, 0, 0], 1998, [-2, 2, -2, 2]),
         (Quantile(quantile=0.3), "identity", [0, 0, 0, 0], 500, [-0.3, 0.7, -0.3, 0.7]),
         (Quantile(quantile=[0.3, 0.6]), "identity", [0, 0, 0, 0], 350, [-0.3, 0.4, -0.3, 0.4]),
-        # a sample that is wrong for certain has a focal loss like its cross entropy
+        # the focal loss of a confidently wrong sample approaches its cross-entropy
         (Focal(gamma=0.5), "logistic", [0, 1, 1, 0], 2000, [0, 0, -1, 1]),
         (Focal(gamma=0.5), "softmax", [1, 0, 0, 0], 2000 + np.log(2), [-1, 0.5, 0, 0.5]),
         (Focal(gamma=2), "softmax", [0, 1, 0, 0], np.log(2) / 4, [0, -np.log(2) / 4 - 1 / 8, 0, np.log(2) / 4 + 1 / 8]),
     ],
 )
-def test_loss_of_extreme_scores_is_the_limit(loss, output, y, limit, slope, dtype):
+def test_loss_of_extreme_scores_is_the_limit_value(loss, output, y, limit, slope, dtype):
     reported, delta = of_scores(loss, ACTIVATIONS.resolve(output), np.array([-1000, 1000, -1000, 1000], dtype), y)
     assert reported == pytest.approx(limit, rel=1e-6)
     np.testing.assert_allclose(delta, slope, rtol=1e-6, atol=1e-6)
@@ -305,8 +305,8 @@ def test_loss_of_extreme_scores_is_the_limit(loss, output, y, limit, slope, dtyp
 @dtypes
 @pytest.mark.parametrize("gamma", [0, 0.1, 0.5, 1, 5])
 @pytest.mark.parametrize("output", [Logistic(), Softmax()], ids=lambda output: output.names[0])
-def test_focal_loss_of_a_sample_that_is_right_for_certain_is_zero(output, gamma, dtype):
-    # (1 - p)**(gamma - 1) in the derivative goes to infinity as p goes to 1
+def test_focal_loss_of_a_confidently_right_sample_is_zero(output, gamma, dtype):
+    # (1 - p)**(gamma - 1) in the derivative diverges as p approaches 1
     for size in (20, 40, 100, 1000, 1e6):
         score, y = np.array([-size, size, -size, -size], dtype), [0, 1, 0, 0]
         reported, delta = of_scores(Focal(gamma=gamma), output, score, y)
@@ -317,7 +317,7 @@ def test_focal_loss_of_a_sample_that_is_right_for_certain_is_zero(output, gamma,
 @pytest.mark.nojit
 @dtypes
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-def test_logistic_focal_loss_is_exact_where_it_is_small(gamma, dtype):
+def test_small_logistic_focal_loss_is_accurate(gamma, dtype):
     for size in (5, 12, 20):
         for y, score in ((1, size), (0, -size)):
             reported, delta = of_scores(Focal(gamma=gamma), Logistic(), np.array([score], dtype), [y])
@@ -327,7 +327,7 @@ def test_logistic_focal_loss_is_exact_where_it_is_small(gamma, dtype):
 
 
 @dtypes
-def test_deviance_of_a_tiny_prediction_is_the_limit(dtype):
+def test_poisson_deviance_of_a_tiny_prediction_is_the_limit_value(dtype):
     # y log(y / p) - y + p at p = e**-1000
     exponential = ACTIVATIONS.resolve("exponential")
     reported, delta = of_scores(Poisson(), exponential, np.array([-1000, -1000], dtype), [0, 2])
@@ -337,7 +337,7 @@ def test_deviance_of_a_tiny_prediction_is_the_limit(dtype):
 
 @dtypes
 @combinations
-def test_a_nan_among_the_scores_makes_the_loss_nan(loss, output, dtype):
+def test_nan_score_makes_the_loss_nan(loss, output, dtype):
     y = targets(np.random.default_rng(4), loss, output, 1)
     reported, _ = of_scores(loss, output, np.array([0.5, np.nan, 0.5, 0.5], dtype), y)
     assert np.isnan(reported)
@@ -345,7 +345,7 @@ def test_a_nan_among_the_scores_makes_the_loss_nan(loss, output, dtype):
 
 @pytest.mark.nojit
 def test_slopes_at_the_kinks():
-    # Rosenblatt updates in full at score 0; a median, like relu, has slope 0 there
+    # Rosenblatt's rule makes a full update at score 0; the median, like relu, has slope 0 at its kink
     assert of_scores(Perceptron(), Step(), np.zeros(1), [1])[1] == -1
     assert of_scores(Perceptron(), Identity(), np.zeros(1), [-1])[1] == 1
     assert of_scores(Hinge(), Identity(), np.ones(1), [1])[1] == 0
@@ -359,19 +359,19 @@ def test_slopes_at_the_kinks():
     [(Poisson(), [2.0, -1.0]), (Gamma(), [2.0, 0.0]), (Gamma(), [-1.0])],
     ids=["poisson", "zero", "gamma"],
 )
-def test_target_outside_the_domain_is_an_error(loss, y):
+def test_target_outside_the_domain_raises(loss, y):
     with pytest.raises(ValueError, match=f"loss='{loss.names[0]}' requires y"):
         loss.check_target(np.array(y))
 
 
 @pytest.mark.nojit
 @pytest.mark.parametrize("loss", ALL, ids=repr)
-def test_target_inside_the_domain_is_none(loss):
+def test_target_inside_the_domain_is_accepted(loss):
     loss.check_target(np.array([0.5, 3.0]))
 
 
 @pytest.mark.nojit
-def test_zero_count_has_the_loss_p():
+def test_poisson_loss_of_a_zero_count_is_the_prediction():
     for output, p in (("exponential", np.exp(0.5)), ("softplus", np.log(1 + np.exp(0.5)))):
         reported, _ = of_scores(Poisson(), ACTIVATIONS.resolve(output), np.array([0.5]), [0])
         assert reported == pytest.approx(p, rel=1e-15)
@@ -383,13 +383,13 @@ def test_every_name_and_alias_resolves_to_its_class(name):
     assert name in type(LOSSES.resolve(name)).names
 
 
-# --- what they are for ------------------------------------------------------------------------------------------
+# --- properties of single losses --------------------------------------------------------------------------------
 
 
 @pytest.mark.nojit
 @dtypes
 @pytest.mark.parametrize("output", [Logistic(), Softmax()], ids=lambda output: output.names[0])
-def test_focal_loss_without_focus_is_cross_entropy(output, dtype):
+def test_focal_loss_with_zero_gamma_is_cross_entropy(output, dtype):
     rng = np.random.default_rng(7)
     score, y = 5 * rng.normal(size=(20, 3)), rng.dirichlet(np.ones(3), 20)
     rel = 100 * float(np.finfo(dtype).eps)
@@ -401,7 +401,7 @@ def test_focal_loss_without_focus_is_cross_entropy(output, dtype):
 
 
 def optimum(loss, y, weight, start):
-    """The output values, the same for all samples, that minimise the loss."""
+    """The constant output values that minimize the loss."""
 
     def of_value(value):
         return of_scores(loss, Identity(), np.tile(value, (len(y), 1)), loss.widen(y), weight)
@@ -409,7 +409,7 @@ def optimum(loss, y, weight, start):
     return optimize.minimize(of_value, start, jac=True, method="BFGS", options={"gtol": 1e-9}).x
 
 
-def test_gaussian_loss_is_least_for_mean_and_deviation():
+def test_gaussian_loss_is_minimal_at_mean_and_standard_deviation():
     rng, loss = np.random.default_rng(8), Gaussian(var_floor=1e-6)
     y, counts = rng.normal([3, -2], [0.5, 4], (30, 2)), rng.integers(1, 4, 30)
     value = optimum(loss, y, counts.astype(float), np.zeros(4))[None, :]
@@ -420,15 +420,15 @@ def test_gaussian_loss_is_least_for_mean_and_deviation():
 
 @pytest.mark.nojit
 @dtypes
-def test_gaussian_deviation_is_not_below_its_floor(dtype):
-    # as all targets can be met exactly, the likelihood has no bound otherwise
+def test_gaussian_deviation_respects_its_floor(dtype):
+    # without a floor, the likelihood is unbounded if all targets can be met exactly
     value = np.array([[1.0, 1.0, -1000.0, 0.0]], dtype)
     np.testing.assert_allclose(Gaussian(var_floor=0.04).deviation(value), [[0.2, np.sqrt(1.04)]], rtol=1e-6)
 
 
 @pytest.mark.nojit
 @dtypes
-def test_several_quantiles_are_the_single_ones(dtype):
+def test_several_quantiles_match_single_quantiles(dtype):
     rng, levels = np.random.default_rng(9), [0.1, 0.5, 0.9]
     score, y = rng.normal(size=(20, 6)).astype(dtype), rng.normal(size=(20, 2)).astype(dtype)
     weight = rng.uniform(0.5, 2, 20)
@@ -447,7 +447,7 @@ def test_quantiles_do_not_cross():
 
 
 @pytest.mark.nojit
-def test_score_of_several_quantiles_is_zero_for_those_of_the_targets_and_one_for_the_targets():
+def test_quantile_score_is_zero_for_constant_quantiles_and_one_for_the_targets():
     levels, y = [0.1, 0.5, 0.9], np.random.default_rng(10).gamma(2, size=(50, 1))
     constant = np.tile(np.quantile(y, levels), (50, 1, 1))
     assert Quantile(levels).quality(y, constant) == pytest.approx(0, abs=1e-12)
@@ -456,7 +456,7 @@ def test_score_of_several_quantiles_is_zero_for_those_of_the_targets_and_one_for
 
 @pytest.mark.nojit
 @pytest.mark.parametrize("loss", ALL, ids=str)
-def test_a_loss_has_no_requests_of_metadata(loss):
+def test_losses_have_no_metadata_requests(loss):
     assert not [name for name in dir(loss) if name.startswith("set_") and name.endswith("_request")]
 
 
@@ -464,7 +464,7 @@ def test_a_loss_has_no_requests_of_metadata(loss):
 @pytest.mark.parametrize(
     "levels", [0.0, 1, [], [0.5, 0.5], [0.9, 0.1], [0.1, 1.0], [0.1, "0.9"], [[0.1, 0.9]]], ids=repr
 )
-def test_quantiles_that_are_no_increasing_levels_are_an_error(levels):
+def test_invalid_quantile_levels_raise(levels):
     with pytest.raises(ValueError, match="The 'quantile' parameter of Quantile must be"):
         Quantile(levels).validate()
 
@@ -473,7 +473,7 @@ def test_quantiles_that_are_no_increasing_levels_are_an_error(levels):
 @pytest.mark.parametrize(
     "loss", [Focal(gamma=-0.1), Gaussian(var_floor=0.0), Gaussian(var_floor=-1.0), Huber(delta=0.0)], ids=repr
 )
-def test_hyperparameter_out_of_range_is_an_error(loss):
+def test_out_of_range_hyperparameter_raises(loss):
     ((name, value),) = loss.get_params().items()
     with pytest.raises(ValueError, match=f"The '{name}' parameter of {type(loss).__name__} must be .* Got {value}"):
         loss.validate()

@@ -1,4 +1,4 @@
-"""The elementary functions as kernels compute them, against NumPy in extended precision."""
+"""The elementary functions of the kernels against NumPy in extended precision."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from sknn_iitb._jit.compilation import compiled
 from sknn_iitb.activations import elementwise
 
 
-# a member of the family of activations, so that the package's own options and loop compile it
+# wrapped as activations, which are compiled with the options and the loop of the package
 def exp(z):
     return math.exp(z), 0.0
 
@@ -44,8 +44,8 @@ def evaluate(function, x):
     return value[:, 0]
 
 
-def both_signs_of_all_sizes(dtype, largest):
-    """Numbers from far below the rounding error of 1 to `largest`, evenly spread and evenly spread in logarithm."""
+def numbers_of_all_magnitudes(dtype, largest):
+    """Numbers from far below the rounding error of 1 to `largest`, uniform and log-uniform, of both signs."""
     rng = np.random.default_rng(0)
     sizes = np.concatenate([rng.uniform(0, largest, 100_000), largest * 10.0 ** -rng.uniform(0, 25, 100_000)])
     return np.concatenate([sizes, -sizes]).astype(dtype)
@@ -69,23 +69,23 @@ def assert_within_ulps(actual, exact, n):
     ],
     ids=["exp", "expm1", "sigmoid", "tanh"],
 )
-def test_function_is_accurate_to_a_few_ulp(function, formula, largest, ulps, dtype):
-    # the worst of tanh are few, between 10 and 11
-    x = np.append(both_signs_of_all_sizes(dtype, largest[dtype]), np.linspace(-12, 12, 200_001).astype(dtype))
+def test_functions_are_accurate_to_a_few_ulp(function, formula, largest, ulps, dtype):
+    # the few worst cases of tanh lie between 10 and 11
+    x = np.append(numbers_of_all_magnitudes(dtype, largest[dtype]), np.linspace(-12, 12, 200_001).astype(dtype))
     assert_within_ulps(evaluate(function, x), formula(x.astype(np.longdouble)), ulps)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_log1p_is_accurate_to_a_few_ulp_on_the_unit_interval(dtype):
-    x = np.append(abs(both_signs_of_all_sizes(dtype, 1.0)), np.array([0, 1], dtype))
+    x = np.append(abs(numbers_of_all_magnitudes(dtype, 1.0)), np.array([0, 1], dtype))
     assert_within_ulps(evaluate(log1p_unit, x), np.log1p(x.astype(np.longdouble)), 4)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_tail_of_the_normal_distribution_is_accurate_until_it_vanishes_beside_one(dtype):
-    x = np.append(abs(both_signs_of_all_sizes(dtype, 9.0)), np.array([0, 9], dtype))
+def test_normal_tail_is_accurate_until_it_vanishes_beside_one(dtype):
+    x = np.append(abs(numbers_of_all_magnitudes(dtype, 9.0)), np.array([0, 9], dtype))
     exact = scipy.special.erfcx(x.astype(float) * np.sqrt(0.5)) / 2
-    # a few of the last digits of numbers near 1, beside which it is used
+    # absolute error: the function is added to numbers near 1
     np.testing.assert_allclose(evaluate(scaled_tail, x), exact, rtol=0, atol=5 * np.finfo(dtype).eps)
     beyond = np.array([9.5, 1e3, np.finfo(dtype).max], dtype)
     np.testing.assert_array_equal(evaluate(scaled_tail, beyond), evaluate(scaled_tail, np.full(3, 9, dtype)))
@@ -94,7 +94,7 @@ def test_the_tail_of_the_normal_distribution_is_accurate_until_it_vanishes_besid
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", [exp, expm1, sigmoid, tanh, log1p_unit, scaled_tail])
 def test_nan_stays_nan(function, dtype):
-    # one alone and one among many: the scalar and the vector code
+    # alone and among many: scalar and vector code
     assert np.isnan(evaluate(function, np.array([np.nan], dtype))).all()
     x = np.full(1000, 0.5, dtype)
     x[::7] = np.nan
@@ -105,7 +105,7 @@ def test_nan_stays_nan(function, dtype):
 def test_exp_is_clamped_to_the_normal_numbers(dtype):
     info = np.finfo(dtype)
     low, one, high = evaluate(exp, np.array([-np.inf, 0, np.inf], dtype))
-    # the clamp is at a whole number, within a factor e of the last normal number
+    # clamped at a whole number, within a factor e of the last normal number
     assert info.tiny <= low <= np.e * info.tiny
     assert one == 1
     assert info.max / np.e <= high <= info.max
@@ -122,11 +122,11 @@ def test_sigmoid_goes_from_zero_to_one(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tanh_goes_from_minus_one_to_one_and_is_odd(dtype):
     np.testing.assert_array_equal(evaluate(tanh, np.array([-np.inf, -30, 0, 30, np.inf], dtype)), [-1, -1, 0, 1, 1])
-    x = both_signs_of_all_sizes(dtype, 10)
+    x = numbers_of_all_magnitudes(dtype, 10)
     np.testing.assert_array_equal(evaluate(tanh, -x), -evaluate(tanh, x))
 
 
-def test_from_python_they_are_numpys_functions():
+def test_functions_match_numpy_from_python():
     x = np.linspace(0, 1, 7)
     np.testing.assert_array_equal(math.exp(x), np.exp(x))
     np.testing.assert_array_equal(math.expm1(x), np.expm1(x))

@@ -1,4 +1,4 @@
-"""How often the kernels go over their numbers, and whether by vectors: counts that show what no result does."""
+"""How often kernels read their arrays, and whether in vector code: costs that no result shows."""
 
 import re
 from collections import Counter
@@ -19,13 +19,13 @@ from sknn_iitb.optimizers import OPTIMIZERS
 
 UNITS = [4, 5, 3, 2]
 N_ROWS, BATCH_SIZE = 20, 8
-# activations of hidden layers have a function of one number
+# activations of hidden layers have an elementwise function
 FUNCTIONS = [cls for cls in ACTIVATIONS if getattr(cls, "function", None) is not None]
 SOLVERS = [cls for cls in OPTIMIZERS if getattr(cls, "kernel", None) is not None]
 
 
 class Counted(np.ndarray):
-    """An array that counts how often one of its numbers is read."""
+    """An array that counts the reads of single items."""
 
     n_reads = 0
 
@@ -35,8 +35,8 @@ class Counted(np.ndarray):
         return found
 
 
-def an_epoch():
-    """A function that trains for an epoch of three batches."""
+def epoch_runner():
+    """Return a function that trains for an epoch of three batches."""
     rng = np.random.RandomState(0)
     network = feedforward(UNITS, [ACTIVATIONS["relu"]()] * 2, ACTIVATIONS["softmax"]())
     X, Y = rng.normal(size=(N_ROWS, UNITS[0])), np.eye(2)[rng.randint(2, size=N_ROWS)]
@@ -49,15 +49,15 @@ def an_epoch():
     )
 
 
-needs_python = pytest.mark.skipif(not config.DISABLE_JIT, reason="only Python's functions can be counted")
-needs_compiler = pytest.mark.skipif(config.DISABLE_JIT, reason="of compiled code")
+needs_python = pytest.mark.skipif(not config.DISABLE_JIT, reason="only Python functions can be counted")
+needs_compiler = pytest.mark.skipif(config.DISABLE_JIT, reason="needs compiled code")
 
 
 @pytest.mark.nojit
 @needs_python
-def test_a_batch_goes_through_each_function_once():
-    an_epoch()()  # the functions are registered by the first step
-    train, calls = an_epoch(), Counter()
+def test_each_function_runs_once_per_batch():
+    epoch_runner()()  # the functions are registered by the first step
+    train, calls = epoch_runner(), Counter()
 
     def counting(function):
         def counted(*arguments):
@@ -78,20 +78,20 @@ def test_a_batch_goes_through_each_function_once():
 
 @pytest.mark.nojit
 @needs_python
-def test_a_batch_reads_each_parameter_four_times():
-    train = an_epoch()
+def test_each_batch_reads_each_weight_four_times():
+    train = epoch_runner()
     Counted.n_reads = 0
     train()
     n_weights = sum(n_in * n_out for n_in, n_out in pairwise(UNITS))
     n_biases = sum(UNITS[1:])
-    # the penalty and its slope, three times in one loop; the update; whether all are finite, once for the epoch
-    of_batches = 3 * (3 * n_weights + n_weights + n_biases) + n_weights + n_biases
-    # the bias of each neuron, for each row
-    assert Counted.n_reads == of_batches + N_ROWS * n_biases
+    # penalty and its gradient: three reads in one loop; the update; once an epoch, the check that all are finite
+    n_parameter_reads = 3 * (3 * n_weights + n_weights + n_biases) + n_weights + n_biases
+    # the bias of each neuron for each row
+    assert Counted.n_reads == n_parameter_reads + N_ROWS * n_biases
 
 
 def _llvm(family, function, dtype, template=None):
-    """The code that a function becomes: what comes from the disk has none, and a user's is not kept there."""
+    """The LLVM code of a function, compiled like a custom one: functions loaded from the cache have none."""
     with patch.object(compilation, "name_in_package", return_value=None):
         compilation._compile(family, function, np.dtype(dtype), template, False)
     (code,) = compilation._alive.pop().inspect_llvm().values()
@@ -100,15 +100,15 @@ def _llvm(family, function, dtype, template=None):
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("part", [*FUNCTIONS, *SOLVERS], ids=lambda part: part.__name__)
-def test_loops_are_vector_code_that_calls_nobody(part, dtype):
-    if part in SOLVERS:
-        code = _llvm("optimizer", part.kernel, dtype)
+@pytest.mark.parametrize("component", [*FUNCTIONS, *SOLVERS], ids=lambda component: component.__name__)
+def test_loops_are_vectorized_without_calls(component, dtype):
+    if component in SOLVERS:
+        code = _llvm("optimizer", component.kernel, dtype)
     else:
-        code = _llvm("activation", part.function, dtype, elementwise)
+        code = _llvm("activation", component.function, dtype, elementwise)
     number = {"float32": "float", "float64": "double"}[dtype]
     assert re.search(rf"= f\w+ .*<\d+ x {number}>", code)
     libm = r"(?:exp|expm1|exp2|erf|erfc|log|log1p|pow|sin|cos|sinh|cosh|tanh)f?"
     called = set(re.findall(rf"@(?:llvm\.)?({libm})\b", code))
-    # adam's correction of its means, once for a batch
-    assert called <= ({"pow"} if part in SOLVERS else set())
+    # bias correction of adam, once per batch
+    assert called <= ({"pow"} if component in SOLVERS else set())

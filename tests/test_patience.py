@@ -1,4 +1,4 @@
-"""The word of a long compilation: once, only of one that takes place, and nothing is left of the waiting."""
+"""The announcement of a long compilation: once, only if functions are compiled, and without leftover timers."""
 
 import pickle
 import threading
@@ -15,11 +15,11 @@ from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.patience import announced, clock
 from sknn_iitb.activations import elementwise
 
-pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="is about compiled code")
+pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled code")
 
 
 def _activation():
-    """A function that has not been compiled yet: its constant is new."""
+    """A function that has never been compiled, because its constant is new."""
     namespace = {"constant": float(time.perf_counter_ns())}
     exec("def scaled(z):\n    return constant * z, constant", namespace)
     return namespace["scaled"]
@@ -27,7 +27,7 @@ def _activation():
 
 @pytest.fixture
 def threads():
-    """That a test leaves no thread behind."""
+    """Check that a test leaves no thread behind."""
     before = set(threading.enumerate())
     yield
     assert set(threading.enumerate()) <= before
@@ -35,24 +35,24 @@ def threads():
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """What takes a second elsewhere takes a hundredth of one here."""
+    """Announce after a hundredth of a second instead of a second."""
     monkeypatch.setattr(patience, "_PATIENCE", 0.01)
 
 
-def _says_nothing(text):
+def _fail(text):
     raise AssertionError(text)
 
 
 @pytest.mark.usefixtures("threads", "impatient")
-def test_a_long_compilation_is_announced_once():
-    said = []
-    with announced(said.append):
+def test_long_compilation_is_announced_once():
+    announcements = []
+    with announced(announcements.append):
         for _ in range(2):
             compiled("activation", _activation(), "float64", elementwise)
-    assert said == ["Compiling a custom function, once per process."]
+    assert announcements == ["Compiling a custom function, once per process."]
 
 
-def test_it_is_the_sum_of_compilations_that_counts(monkeypatch):
+def test_compilation_times_add_up(monkeypatch):
     class Timer:
         def __init__(self, interval, function, arguments):
             waits.append(interval)
@@ -66,49 +66,49 @@ def test_it_is_the_sum_of_compilations_that_counts(monkeypatch):
     monkeypatch.setattr(patience, "perf_counter", lambda: now[0])
     monkeypatch.setattr(threading, "Timer", Timer)
     monkeypatch.setattr(patience, "_PATIENCE", 1.0)
-    with announced(_says_nothing):
+    with announced(_fail):
         for _ in range(6):
             clock().start("Compiling")
             now[0] += 0.25
             clock().stop()
-            now[0] += 10  # what is not compilation does not count
+            now[0] += 10  # other work does not count
     assert waits == [1.0, 0.75, 0.5, 0.25]
 
 
 @pytest.mark.usefixtures("threads")
 def test_short_compilations_are_not_announced(monkeypatch):
     monkeypatch.setattr(patience, "_PATIENCE", 100.0)
-    with announced(_says_nothing):
+    with announced(_fail):
         compiled("activation", _activation(), "float64", elementwise)
 
 
 @pytest.mark.usefixtures("threads", "impatient")
-def test_without_someone_to_say_it_nothing_is_timed(monkeypatch):
-    monkeypatch.setattr(threading, "Timer", _says_nothing)
+def test_no_timer_without_an_announcer(monkeypatch):
+    monkeypatch.setattr(threading, "Timer", _fail)
     compiled("activation", _activation(), "float64", elementwise)
     with announced(None):
         compiled("activation", _activation(), "float64", elementwise)
 
 
 @pytest.mark.usefixtures("threads", "impatient")
-def test_what_is_loaded_from_the_cache_is_not_announced_however_long_that_takes(monkeypatch, tmp_path):
+def test_slow_loading_from_the_cache_is_not_announced(monkeypatch, tmp_path):
     def slowly(payload, loads=pickle.loads):
         time.sleep(0.05)
         return loads(payload)
 
     monkeypatch.setattr(cache, "_directories", lambda: [tmp_path])
-    member = "activation", _jit_member, np.dtype("float64"), None, False
+    member = "activation", _kernel, np.dtype("float64"), None, False
     monkeypatch.setattr(compilation, "name_in_package", lambda function: "member")
-    said = []
-    with announced(said.append):
+    announcements = []
+    with announced(announcements.append):
         compilation._compile(*member)
-    assert said == ["Compiling once; the result is cached on disk."]
+    assert announcements == ["Compiling once; the result is cached on disk."]
     monkeypatch.setattr(cache.pickle, "loads", slowly)
-    with announced(_says_nothing):
+    with announced(_fail):
         compilation._compile(*member)
 
 
-def _jit_member(value, bias, slope, hyper):
+def _kernel(value, bias, slope, hyper):
     for row in range(value.shape[0]):
         for column in range(value.shape[1]):
             value[row, column] += bias[column]
@@ -116,7 +116,7 @@ def _jit_member(value, bias, slope, hyper):
 
 
 @pytest.mark.usefixtures("threads", "impatient")
-def test_a_compilation_that_fails_ends_the_waiting():
+def test_failed_compilation_stops_the_timer():
     def wrong(z):
         return z.no_such_attribute, 1.0
 
@@ -126,13 +126,13 @@ def test_a_compilation_that_fails_ends_the_waiting():
 
 
 @pytest.mark.usefixtures("threads", "impatient")
-def test_a_thread_speaks_of_its_own_compilations_only():
-    with announced(_says_nothing), ThreadPoolExecutor(1) as pool:
+def test_thread_announces_only_its_own_compilations():
+    with announced(_fail), ThreadPoolExecutor(1) as pool:
         pool.submit(compiled, "activation", _activation(), "float64", elementwise).result()
 
 
 @pytest.mark.usefixtures("threads", "impatient")
-def test_blocks_nest():
+def test_announced_blocks_nest():
     inner, outer = [], []
     with announced(outer.append):
         with announced(inner.append):
@@ -149,7 +149,7 @@ def test_blocks_nest():
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("incremental", [False, True])
 @pytest.mark.parametrize("verbose", [0, 1, 2])
-def test_an_estimator_announces_before_the_first_epoch_if_it_is_verbose(cancer, capsys, cls, incremental, verbose):
+def test_verbose_estimator_announces_before_the_first_epoch(cancer, capsys, cls, incremental, verbose):
     X, y = cancer
     net = cls(hidden_layer_sizes=3, activation=_activation(), max_iter=1, verbose=verbose)
     if incremental:

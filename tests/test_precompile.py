@@ -41,7 +41,7 @@ def run(cache, *arguments):
 
 
 @pytest.mark.slow
-def test_after_it_nothing_is_compiled(tmp_path):
+def test_precompile_leaves_nothing_to_compile(tmp_path):
     assert str(tmp_path) in run(tmp_path, "-m", "sknn_iitb.precompile")
     assert run(tmp_path, "-c", LATER) == "0\n"
 
@@ -60,7 +60,7 @@ sys.exit(precompile.main(["float64"]))
 """
 
 
-def test_on_a_full_disk_it_fails_with_the_reason_and_leaves_no_file(tmp_path):
+def test_full_disk_is_reported_and_leaves_no_file(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_OPT": "0"}
     done = subprocess.run([sys.executable, "-c", FULL_DISK], env=environment, capture_output=True, text=True)
     assert done.returncode == 1
@@ -68,7 +68,7 @@ def test_on_a_full_disk_it_fails_with_the_reason_and_leaves_no_file(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_its_nets_have_all_parts():
+def test_networks_cover_all_components():
     nets = [net.get_params() for net, _, _ in precompile.nets()]
     names = {parameter: {net[parameter] for net in nets} for parameter in ("activation", "loss", "solver")}
     assert names["activation"] == {cls.names[0] for cls in ACTIVATIONS if cls.hidden}
@@ -76,7 +76,7 @@ def test_its_nets_have_all_parts():
     assert names["solver"] == {cls.names[0] for cls in OPTIMIZERS}
 
 
-def test_an_unknown_type_is_an_error(capsys):
+def test_unknown_dtype_exits_with_an_error(capsys):
     with pytest.raises(SystemExit):
         precompile.main(["float16"])
     assert "float16 is not one of float32, float64" in capsys.readouterr().err

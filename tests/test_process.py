@@ -1,4 +1,4 @@
-"""What belongs to the process: its forks, while threads train, and what the processor does with denormal numbers."""
+"""State of the process: forks while threads train, and the processor's treatment of denormals."""
 
 import multiprocessing
 import os
@@ -10,13 +10,13 @@ import pytest
 from sknn_iitb import MLPClassifier
 from sknn_iitb._jit import blas, compilation, intrinsics
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-# that there are threads, and a fork with them may end badly, is what is tested
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+# the tests fork a process with threads on purpose
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
 def _in_child(function):
-    """What a forked child returns; an error if it does not within a minute."""
+    """The result of a forked child, which must arrive within a minute."""
     context = multiprocessing.get_context("fork")
     reader, writer = context.Pipe(duplex=False)
     child = context.Process(target=lambda: writer.send(function()))
@@ -30,7 +30,7 @@ def _in_child(function):
 
 
 @needs_fork
-def test_a_child_that_is_forked_while_a_thread_compiles_can_compile(cancer):
+def test_child_forked_while_a_thread_compiles_can_compile(cancer):
     X, y = cancer
     compiles, ends = threading.Event(), threading.Event()
 
@@ -48,7 +48,7 @@ def test_a_child_that_is_forked_while_a_thread_compiles_can_compile(cancer):
 
 
 @needs_fork
-def test_a_child_that_is_forked_while_a_thread_trains_has_all_blas_threads(monkeypatch):
+def test_child_forked_while_a_thread_trains_has_all_blas_threads(monkeypatch):
     libraries = blas.ThreadpoolController().select(user_api="blas").lib_controllers
     before = [library.num_threads for library in libraries]
     entered, leave = threading.Event(), threading.Event()
@@ -79,9 +79,9 @@ def test_a_child_that_is_forked_while_a_thread_trains_has_all_blas_threads(monke
             library.set_num_threads(n_threads)
 
 
-@pytest.mark.skipif(not intrinsics._FLUSHES, reason="the processor's control register is not known")
+@pytest.mark.skipif(not intrinsics._FLUSHES, reason="unknown control register of the processor")
 @pytest.mark.parametrize("flushes", [False, True])
-def test_after_an_error_in_training_the_processor_does_what_it_did_before(flushes, cancer):
+def test_error_in_training_restores_the_treatment_of_denormals(flushes, cancer):
     X, y = cancer
 
     def refuses(z):
@@ -89,7 +89,7 @@ def test_after_an_error_in_training_the_processor_does_what_it_did_before(flushe
             raise ValueError("refused")
         return z, 1.0
 
-    usual = 0x1F80  # the register's value when a process begins
+    usual = 0x1F80  # the initial value of the register
     small = np.full(1, 1e-310)
     try:
         intrinsics.reset_denormals(usual | intrinsics._FLUSH if flushes else usual)

@@ -1,4 +1,4 @@
-"""Against learning by heart and against blowing up: dropout, batch normalization, penalties, bounds of the gradient."""
+"""Regularization and stability: dropout, normalization, penalties, max-norm, gradient clipping, label smoothing."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ DTYPES = ["float32", "float64"]
 # each: how it differs from the defaults
 REGULARIZED = {
     "dropout": {"dropout": 0.3},
-    "dropout of the inputs too": {"dropout": [0.1, 0.3, 0.2]},
+    "dropout with inputs": {"dropout": [0.1, 0.3, 0.2]},
     "batch_norm": {"batch_norm": True},
     "layer_norm": {"layer_norm": True},
     "l1": {"l1": 0.5},
@@ -42,17 +42,17 @@ def _by_epochs(net, n_epochs, X, y):
 
 
 def _start(net):
-    """Weights of its shape, to begin with."""
+    """Copies of the weights, for `init`."""
     return [w.copy() for w in net.coefs_], [b.copy() for b in net.intercepts_]
 
 
-# --- all of them ----------------------------------------------------------------------------------------------------
+# --- all methods ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("solver", FIRST_ORDER)
 @pytest.mark.parametrize("kind", REGULARIZED)
-def test_calls_of_partial_fit_are_epochs_of_fit_to_the_bit_with_every_solver(task, kind, solver, dtype):
+def test_partial_fit_equals_epochs_of_fit_exactly_with_every_solver(task, kind, solver, dtype):
     cls, X, y = task
     net = _net(cls, solver=solver, dtype=dtype, **REGULARIZED[kind])
     whole, by_epochs = clone(net).fit(X, y), _by_epochs(clone(net), 3, X, y)
@@ -61,13 +61,13 @@ def test_calls_of_partial_fit_are_epochs_of_fit_to_the_bit_with_every_solver(tas
     np.testing.assert_array_equal(by_epochs.predict(X), whole.predict(X))
     assert by_epochs.loss_curve_ == whole.loss_curve_
     plain = _net(cls, solver=solver, dtype=dtype).fit(X, y)
-    # rprop looks at signs alone
+    # rprop uses only signs
     assert np.array_equal(whole.coefs_[0], plain.coefs_[0]) == (solver == "rprop" and kind.startswith("clip"))
 
 
 @pytest.mark.parametrize("kind", ["dropout", "l1", "max_norm", "clip_norm", "clip_value"])
 @pytest.mark.parametrize("solver", ["lbfgs", OPTIMIZERS["lbfgs"]()], ids=["name", "object"])
-def test_lbfgs_has_none_that_acts_on_single_steps(task, kind, solver):
+def test_lbfgs_rejects_regularization_of_single_steps(task, kind, solver):
     cls, X, y = task
     ((name, value),) = REGULARIZED[kind].items()
     legal = getattr(cls(), name)
@@ -75,7 +75,7 @@ def test_lbfgs_has_none_that_acts_on_single_steps(task, kind, solver):
         _net(cls, solver=solver, **REGULARIZED[kind]).fit(X, y)
 
 
-def test_lbfgs_takes_dropout_of_nothing(task):
+def test_lbfgs_accepts_zero_dropout(task):
     cls, X, y = task
     plain = _net(cls, solver="lbfgs").fit(X, y)
     for nothing in ([0, 0, 0], (0.0, 0, 0), np.zeros(3), 0):
@@ -88,7 +88,7 @@ def test_lbfgs_takes_dropout_of_nothing(task):
 # --- dropout --------------------------------------------------------------------------------------------------------
 
 
-def test_one_rate_of_dropout_is_that_of_each_hidden_layer(task):
+def test_single_dropout_rate_applies_to_each_hidden_layer(task):
     cls, X, y = task
     one = _net(cls, dropout=0.3).fit(X, y)
     for other, equal in (
@@ -102,12 +102,12 @@ def test_one_rate_of_dropout_is_that_of_each_hidden_layer(task):
         assert np.array_equal(_net(cls, dropout=other).fit(X, y).parameters_, one.parameters_) == equal
 
 
-def test_dropout_of_nothing_is_no_dropout(task):
+def test_zero_dropout_equals_no_dropout(task):
     cls, X, y = task
     np.testing.assert_array_equal(_net(cls, dropout=[0, 0, 0]).fit(X, y).parameters_, _net(cls).fit(X, y).parameters_)
 
 
-def test_predictions_leave_nothing_out(task):
+def test_predictions_are_without_dropout(task):
     cls, X, y = task
     net, plain = _net(cls, dropout=[0.2, 0.5, 0.5]).fit(X, y), _net(cls).fit(X, y)
     plain.parameters_ = net.parameters_
@@ -117,7 +117,7 @@ def test_predictions_leave_nothing_out(task):
 
 
 @pytest.mark.parametrize("kind", ["partial_fit", "another solver", "refused"])
-def test_random_state_determines_what_is_left_out_once_dropout_is_switched_on(task, kind):
+def test_random_state_determines_dropout_that_is_enabled_later(task, kind):
     cls, X, y = task
     start = _start(_by_epochs(_net(cls), 1, X, y))
     nets = [_net(cls, init=start, shuffle=False, random_state=seed) for seed in (1, 2, 2)]
@@ -128,7 +128,7 @@ def test_random_state_determines_what_is_left_out_once_dropout_is_switched_on(ta
     np.testing.assert_array_equal(nets[0].parameters_, nets[1].parameters_)  # nothing was drawn
     for net in nets:
         net.set_params(dropout=0.3)
-    if kind == "refused":  # what was drawn for that call is not used up
+    if kind == "refused":  # the failed call does not consume random numbers
         with pytest.raises(ValueError, match="non-finite"):
             nets[1].set_params(learning_rate_init=1e200).partial_fit(X, y)
         nets[1].set_params(learning_rate_init=0.01)
@@ -137,9 +137,9 @@ def test_random_state_determines_what_is_left_out_once_dropout_is_switched_on(ta
     assert (one != two).mean() > 0.5
 
 
-def test_random_state_determines_what_is_left_out(task):
+def test_random_state_determines_dropout(task):
     cls, X, y = task
-    init = _start(_net(cls).fit(X, y))  # so that nothing else is drawn
+    init = _start(_net(cls).fit(X, y))  # so nothing else is drawn
     fits = [
         _net(cls, dropout=0.3, init=init, shuffle=False, random_state=seed).fit(X, y).parameters_ for seed in (0, 0, 1)
     ]
@@ -148,7 +148,7 @@ def test_random_state_determines_what_is_left_out(task):
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
-def test_dropout_of_the_inputs_of_a_linear_model_is_ridge_regression(diabetes, kind):
+def test_input_dropout_of_a_linear_model_is_ridge_regression(diabetes, kind):
     # E|y - (X * mask) w / (1 - p)|**2 = |y - X w|**2 + p / (1 - p) sum_ij X_ij**2 w_j**2 (Srivastava et al., 9.1)
     X, y = diabetes
     net = MLPRegressor(hidden_layer_sizes=(), dropout=[0.5], alpha=0, solver="sgd", momentum=0, random_state=0)
@@ -159,12 +159,14 @@ def test_dropout_of_the_inputs_of_a_linear_model_is_ridge_regression(diabetes, k
     np.testing.assert_allclose(net.coefs_[0][:, 0], expected, atol=0.01)
 
 
-def test_dropout_keeps_a_large_net_from_learning_a_small_table_by_heart(diabetes):
+def test_dropout_reduces_overfitting_of_a_large_network_on_few_samples(diabetes):
     X, y = diabetes
     net = _net(MLPRegressor, hidden_layer_sizes=(100,), max_iter=100, batch_size=32)
-    plain, thinned = (net.set_params(dropout=rate).fit(X[::2], y[::2]).score(X[1::2], y[1::2]) for rate in (0.0, 0.5))
+    plain, regularized = (
+        net.set_params(dropout=rate).fit(X[::2], y[::2]).score(X[1::2], y[1::2]) for rate in (0.0, 0.5)
+    )
     assert plain < 0.2
-    assert thinned > plain + 0.1
+    assert regularized > plain + 0.1
 
 
 # --- batch normalization --------------------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ def _sums(net, X):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_batch_norm_lets_a_deep_net_learn(digits, dtype):
+def test_batch_norm_lets_a_deep_network_learn(digits, dtype):
     X, y = digits
     net = _net(MLPClassifier, hidden_layer_sizes=(32,) * 8, activation="logistic", max_iter=30, dtype=dtype)
     assert net.fit(X[:300], y[:300]).score(X[300:], y[300:]) < 0.2  # 0.1 by chance
@@ -184,19 +186,19 @@ def test_batch_norm_lets_a_deep_net_learn(digits, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_under_layer_norm_the_scale_of_a_sample_makes_no_difference(digits, dtype):
+def test_layer_norm_makes_predictions_independent_of_the_scale_of_a_sample(digits, dtype):
     X, y = digits
     scaled = X * 10 ** np.random.RandomState(0).uniform(-1, 3, (len(X), 1))
     net = _net(MLPClassifier, hidden_layer_sizes=(32,), max_iter=30, dtype=dtype)
     net.set_params(layer_norm=True).fit(scaled[:300], y[:300])
     assert net.score(scaled[300:], y[300:]) > 0.85
-    # but for what is added to the variance
+    # up to the epsilon added to the variance
     np.testing.assert_allclose(net.predict_proba(10 * scaled), net.predict_proba(100 * scaled), atol=1e-3)
     net.set_params(layer_norm=False).fit(scaled[:300], y[:300])
     assert abs(net.predict_proba(10 * scaled) - net.predict_proba(100 * scaled)).max() > 0.1
 
 
-def test_a_net_has_scales_means_and_variances_for_each_hidden_layer(task):
+def test_batch_norm_has_scales_means_and_variances_per_hidden_layer(task):
     cls, X, y = task
     net = _net(cls, batch_norm=True).fit(X, y)
     for arrays in (net.scales_, net.means_, net.variances_):
@@ -212,16 +214,16 @@ def test_a_net_has_scales_means_and_variances_for_each_hidden_layer(task):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_running_moments_are_those_of_the_data(task, dtype):
+def test_running_moments_match_the_data(task, dtype):
     cls, X, y = task
-    # weights that hardly change
+    # with weights that hardly change
     net = _net(cls, batch_norm=True, batch_size="full", learning_rate_init=1e-30, max_iter=2, dtype=dtype).fit(X, y)
     sums = _sums(net, X)
     np.testing.assert_allclose(net.means_[0], sums.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(net.variances_[0], sums.var(axis=0), rtol=1e-5)
 
 
-def test_weights_of_samples_count_in_the_running_moments(task):
+def test_running_moments_are_weighted_by_sample_weight(task):
     cls, X, y = task
     weight = np.random.RandomState(0).randint(0, 4, len(X))
     net = _net(cls, batch_norm=True, batch_size="full", learning_rate_init=1e-30, max_iter=2)
@@ -232,13 +234,13 @@ def test_weights_of_samples_count_in_the_running_moments(task):
         np.testing.assert_allclose(weighted.variances_[k], repeated.variances_[k], rtol=1e-9)
 
 
-def test_after_lbfgs_the_moments_are_those_of_all_samples(task):
+def test_lbfgs_sets_the_moments_of_all_samples(task):
     cls, X, y = task
     net = _net(cls, batch_norm=True, solver="lbfgs", max_iter=20).fit(X, y)
     sums = _sums(net, X)
     np.testing.assert_allclose(net.means_[0], sums.mean(axis=0), atol=1e-10)
     np.testing.assert_allclose(net.variances_[0], sums.var(axis=0), rtol=1e-10)
-    # so that training and prediction see the same net
+    # so training and prediction agree
     assert net.loss_and_gradient(X, y)[0] == pytest.approx(net.loss_, rel=1e-12)
     penalty = net.alpha / (2 * len(X)) * sum(np.sum(w**2) for w in net.coefs_)
     if cls is MLPRegressor:
@@ -263,7 +265,7 @@ def test_scales_means_and_variances_can_be_assigned(task):
         net.variances_[0] = np.ones(7)
 
 
-def test_a_warm_start_goes_on_with_scales_and_moments(task):
+def test_warm_start_continues_with_scales_and_moments(task):
     cls, X, y = task
     net = _net(cls, batch_norm=True, warm_start=True, max_iter=10).fit(X, y)
     before, means = net.parameters_.copy(), net.means_[0].copy()
@@ -299,7 +301,7 @@ def test_layer_norm_takes_any_batch_but_needs_hidden_layers(task):
         net.set_params(warm_start=True, layer_norm=False, batch_norm=True, batch_size=20).fit(X, y)
 
 
-def test_a_last_batch_of_one_sample_trains_too(task):
+def test_last_batch_of_one_sample_trains(task):
     cls, X, y = task
     net = _net(cls, batch_norm=True, batch_size=20, max_iter=30).fit(X[:101], y[:101])
     assert np.isfinite(net.parameters_).all()
@@ -308,24 +310,24 @@ def test_a_last_batch_of_one_sample_trains_too(task):
 
 # --- penalties ------------------------------------------------------------------------------------------------------
 
-TO_THE_END = {"hidden_layer_sizes": (), "alpha": 0, "solver": "sgd", "batch_size": "full", "learning_rate": "cosine"}
+FULL_BATCH = {"hidden_layer_sizes": (), "alpha": 0, "solver": "sgd", "batch_size": "full", "learning_rate": "cosine"}
 
 
-def test_l1_on_a_linear_regression_is_the_lasso(diabetes):
+def test_l1_on_a_linear_regression_matches_the_lasso(diabetes):
     X, y = diabetes
-    net = MLPRegressor(**TO_THE_END, l1=90, learning_rate_init=0.01, max_iter=5000, random_state=0)
+    net = MLPRegressor(**FULL_BATCH, l1=90, learning_rate_init=0.01, max_iter=5000, random_state=0)
     net.set_params(n_iter_no_change=np.inf).fit(X, y)
     expected = Lasso(alpha=90 / len(X), tol=1e-10).fit(X, y).coef_
     assert (expected != 0).sum() == 3
     np.testing.assert_allclose(net.coefs_[0][:, 0], expected, atol=2e-3)
 
 
-def test_l1_on_a_logistic_regression_is_that_of_scikit_learn(cancer):
+def test_l1_on_a_logistic_regression_matches_scikit_learn(cancer):
     X, y = cancer
-    X = X[:, [0, 1, 4, 5, 8, 9]]  # columns that do not say the same
-    net = MLPClassifier(**TO_THE_END, l1=20, learning_rate_init=0.1, max_iter=5000, random_state=0)
+    X = X[:, [0, 1, 4, 5, 8, 9]]  # columns that are not redundant
+    net = MLPClassifier(**FULL_BATCH, l1=20, learning_rate_init=0.1, max_iter=5000, random_state=0)
     net.set_params(n_iter_no_change=np.inf).fit(X, y)
-    # the L1 penalty has been called by two names
+    # the parameter for the L1 penalty has been renamed
     lasso = {"l1_ratio": 1} if parse_version(sklearn.__version__) >= parse_version("1.8") else {"penalty": "l1"}
     expected = LogisticRegression(**lasso, solver="saga", C=1 / 20, tol=1e-8, max_iter=10_000).fit(X, y).coef_[0]
     assert (expected == 0).sum() == 1
@@ -344,22 +346,22 @@ def test_l1_drives_more_weights_to_zero_than_alpha_does(task, dtype):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_l1_adds_its_share_to_loss_and_gradient(task, dtype, weighted):
+def test_l1_adds_its_penalty_to_loss_and_gradient(task, dtype, weighted):
     cls, X, y = task
     weight = np.random.RandomState(0).uniform(0.5, 3, len(X)) if weighted else np.ones(len(X))
     net = _net(cls, dtype=dtype).fit(X, y)
-    net.coefs_[0][0] = 0  # where the derivative is taken to be 0
+    net.coefs_[0][0] = 0  # where the derivative is defined as 0
     loss, gradient = net.loss_and_gradient(X, y, sample_weight=weight)
-    penalised, slope = net.set_params(l1=0.7).loss_and_gradient(X, y, sample_weight=weight)
+    penalized, slope = net.set_params(l1=0.7).loss_and_gradient(X, y, sample_weight=weight)
     rtol = 1e-5 if dtype == "float32" else 1e-12
-    assert penalised - loss == pytest.approx(0.7 / weight.sum() * sum(abs(w).sum() for w in net.coefs_), rel=10 * rtol)
+    assert penalized - loss == pytest.approx(0.7 / weight.sum() * sum(abs(w).sum() for w in net.coefs_), rel=10 * rtol)
     signs = np.concatenate([np.sign(w).ravel() for w in net.coefs_] + [0 * b for b in net.intercepts_])
     np.testing.assert_allclose(slope, gradient + 0.7 / weight.sum() * signs, rtol=rtol, atol=rtol)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_the_weights_into_a_neuron_are_no_longer_than_max_norm(task, dtype, batch_norm):
+def test_max_norm_bounds_the_incoming_weights_of_each_neuron(task, dtype, batch_norm):
     cls, X, y = task
     net = _net(cls, max_norm=0.5, dtype=dtype, batch_norm=batch_norm)
     for _ in range(4):
@@ -367,14 +369,14 @@ def test_the_weights_into_a_neuron_are_no_longer_than_max_norm(task, dtype, batc
         for weights in net.coefs_:
             assert np.linalg.norm(weights, axis=0).max() < 0.5 * (1 + 1e-6)
     lengths = np.concatenate([np.linalg.norm(weights, axis=0) for weights in net.coefs_])
-    assert np.mean(lengths > 0.4999) > 0.2  # it has acted
+    assert np.mean(lengths > 0.4999) > 0.2  # the bound was active
     assert abs(np.concatenate(net.intercepts_)).max() > 0
 
 
-# --- bounds of the gradient -----------------------------------------------------------------------------------------
+# --- gradient clipping ----------------------------------------------------------------------------------------------
 
 
-def _shortened(gradient, clip_norm, clip_value):
+def _clipped(gradient, clip_norm, clip_value):
     gradient = np.clip(gradient, -clip_value, clip_value)
     return gradient * min(1, clip_norm / np.linalg.norm(gradient))
 
@@ -382,28 +384,28 @@ def _shortened(gradient, clip_norm, clip_value):
 @pytest.mark.parametrize(
     ("clip_norm", "clip_value"), [(None, 0.01), (0.02, None), (0.02, 0.01), (1e3, None), (None, 1e3)]
 )
-def test_a_step_is_along_the_bounded_gradient(task, clip_norm, clip_value):
+def test_step_follows_the_clipped_gradient(task, clip_norm, clip_value):
     cls, X, y = task
     descent = {"solver": "sgd", "momentum": 0, "batch_size": "full", "shuffle": False, "max_iter": 1}
     start = _net(cls, **descent).fit(X, y)
     net = _net(cls, **descent, init=_start(start), clip_norm=clip_norm, clip_value=clip_value).fit(X, y)
-    gradient = _shortened(start.loss_and_gradient(X, y)[1], clip_norm or np.inf, clip_value or np.inf)
+    gradient = _clipped(start.loss_and_gradient(X, y)[1], clip_norm or np.inf, clip_value or np.inf)
     np.testing.assert_allclose(net.parameters_, start.parameters_ - 0.01 * gradient, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bound", [{"clip_norm": 1.0}, {"clip_value": 0.1}], ids=str)
-def test_a_bounded_gradient_saves_a_run_that_diverges(diabetes, bound, dtype):
+def test_clipping_prevents_divergence(diabetes, bound, dtype):
     X, y = diabetes
     net = _net(MLPRegressor, solver="sgd", activation="identity", learning_rate="linear", dtype=dtype, max_iter=100)
     with pytest.raises(ValueError, match="Training diverged at epoch"):
         net.fit(10 * X, y)
-    assert net.set_params(**bound).fit(10 * X, y).score(10 * X, y) > 0.5  # 0.518 is a linear model's
+    assert net.set_params(**bound).fit(10 * X, y).score(10 * X, y) > 0.5  # a linear model reaches 0.518
 
 
 # --- label smoothing ------------------------------------------------------------------------------------------------
 
-TO_THE_MINIMUM = {
+CONVERGED = {
     "hidden_layer_sizes": (),
     "init": "zeros",
     "alpha": 0,
@@ -413,38 +415,38 @@ TO_THE_MINIMUM = {
 }
 
 
-def test_with_label_smoothing_the_scores_of_separable_classes_are_the_smoothed_log_odds():
+def test_label_smoothing_gives_the_smoothed_log_odds_of_separable_classes():
     X = np.repeat([[-1.0], [1.0]], 20, axis=0)
-    net = MLPClassifier(**TO_THE_MINIMUM, label_smoothing=0.1).fit(X, X[:, 0] > 0)
+    net = MLPClassifier(**CONVERGED, label_smoothing=0.1).fit(X, X[:, 0] > 0)
     np.testing.assert_allclose(
         net.decision_function([[1.0], [-1.0]]), np.log(0.95 / 0.05) * np.array([1, -1]), rtol=1e-6
     )
 
 
-def test_with_label_smoothing_and_softmax_the_amount_goes_to_all_classes_alike():
+def test_label_smoothing_with_softmax_spreads_evenly_over_all_classes():
     X, y = np.repeat(np.eye(3), 10, axis=0), np.repeat(["a", "b", "c"], 10)
-    net = MLPClassifier(**TO_THE_MINIMUM, label_smoothing=0.3).fit(X, y)
+    net = MLPClassifier(**CONVERGED, label_smoothing=0.3).fit(X, y)
     np.testing.assert_allclose(net.predict_proba(np.eye(3)), 0.7 * np.eye(3) + 0.1, atol=1e-6)
-    twice = MLPClassifier(**TO_THE_MINIMUM, label_smoothing=0.3).fit(X, np.column_stack([y, y]))
+    twice = MLPClassifier(**CONVERGED, label_smoothing=0.3).fit(X, np.column_stack([y, y]))
     for p in twice.predict_proba(np.eye(3)):
         np.testing.assert_allclose(p, 0.7 * np.eye(3) + 0.1, atol=1e-6)
 
 
-def test_with_label_smoothing_each_of_several_labels_is_smoothed():
+def test_label_smoothing_applies_to_each_of_several_labels():
     X = np.repeat(np.eye(2), 10, axis=0)
-    net = MLPClassifier(**TO_THE_MINIMUM, label_smoothing=0.2).fit(X, X.astype(int))
+    net = MLPClassifier(**CONVERGED, label_smoothing=0.2).fit(X, X.astype(int))
     np.testing.assert_allclose(net.predict_proba(np.eye(2)), 0.8 * np.eye(2) + 0.1, atol=1e-6)
 
 
-def test_with_label_smoothing_tanh_learns_targets_short_of_one():
+def test_label_smoothing_with_tanh_shrinks_the_targets():
     X = np.repeat([[-1.0], [1.0]], 20, axis=0)
-    net = MLPClassifier(**TO_THE_MINIMUM, label_smoothing=0.1, output_activation="tanh").fit(X, X[:, 0] > 0)
+    net = MLPClassifier(**CONVERGED, label_smoothing=0.1, output_activation="tanh").fit(X, X[:, 0] > 0)
     np.testing.assert_allclose(np.tanh(net.decision_function([[1.0], [-1.0]])), [0.9, -0.9], atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("solver", FIRST_ORDER)
-def test_label_smoothing_trains_with_every_solver(iris, solver, dtype):
+def test_label_smoothing_works_with_every_solver(iris, solver, dtype):
     net = _net(MLPClassifier, solver=solver, dtype=dtype, label_smoothing=0.2)
     whole, by_epochs = clone(net).fit(*iris), _by_epochs(clone(net), 3, *iris)
     np.testing.assert_array_equal(by_epochs.parameters_, whole.parameters_)
@@ -452,7 +454,7 @@ def test_label_smoothing_trains_with_every_solver(iris, solver, dtype):
 
 
 @pytest.mark.parametrize("loss", ["hinge", "perceptron", "focal"])
-def test_label_smoothing_is_for_losses_of_soft_targets(cancer, loss):
+def test_label_smoothing_needs_a_loss_with_soft_targets(cancer, loss):
     with pytest.raises(
         ValueError, match=f"label_smoothing=0.1 is not supported with loss='{loss}'; use one of 'log_loss'"
     ):
@@ -460,6 +462,6 @@ def test_label_smoothing_is_for_losses_of_soft_targets(cancer, loss):
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.0, np.nan, "much"])
-def test_label_smoothing_out_of_its_range(cancer, value):
+def test_out_of_range_label_smoothing_raises(cancer, value):
     with pytest.raises(ValueError, match=r"'label_smoothing' parameter .*\[0\.?0?, 1"):
         _net(MLPClassifier, label_smoothing=value).fit(*cancer)

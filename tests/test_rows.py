@@ -1,4 +1,4 @@
-"""Tables: whatever the type and the form of X, the net sees the same numbers."""
+"""Rows of X: the network gets the same numbers, whatever the type and the format of X."""
 
 from unittest.mock import patch
 
@@ -11,7 +11,7 @@ from nets import assert_close, build, examples, network_of, new_state, random_da
 from scipy import sparse
 
 from sknn_iitb._engine import objective as objective_module
-from sknn_iitb._engine import rows as table_module
+from sknn_iitb._engine import rows as rows_module
 from sknn_iitb._engine.rows import DenseRows
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb.activations import Softmax, Tanh
@@ -19,11 +19,11 @@ from sknn_iitb.losses import LogLoss
 from sknn_iitb.optimizers import SGD
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
-WHOLE = [np.dtype(name) for name in ("bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)))]
-kinds = pytest.mark.parametrize("kind", [*WHOLE, np.dtype("float32"), np.dtype("float64")], ids=str)
+INTEGERS = [np.dtype(name) for name in ("bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)))]
+kinds = pytest.mark.parametrize("kind", [*INTEGERS, np.dtype("float32"), np.dtype("float64")], ids=str)
 
 NET = naive.Net((7, 6, 5, 3), [Tanh(), Tanh()], Softmax(), LogLoss(), alpha=0.1)
-RATES = [0.3, 0.2, 0.2]
+DROPOUT_RATES = [0.3, 0.2, 0.2]
 
 
 def results(X, dtype, dropout=None, net=NET):
@@ -43,7 +43,7 @@ def assert_same(found, expected):
 
 
 def small_numbers(kind, n_rows=30):
-    """Numbers that a net can learn from; those of a float type are not whole."""
+    """Small numbers to learn from, fractional if the type is a float."""
     X = np.random.default_rng(2).integers(0, 2 if kind == "bool" else 4, (n_rows, 7))
     return (X + 0.3 if np.dtype(kind).kind == "f" else X).astype(kind)
 
@@ -54,19 +54,19 @@ def small_numbers(kind, n_rows=30):
 @pytest.mark.nojit
 @kinds
 @dtypes
-def test_numbers_of_any_type_are_converted_as_numpy_does(kind, dtype):
+def test_numbers_of_any_type_are_converted_like_numpy(kind, dtype):
     rng = np.random.default_rng(0)
-    if kind in WHOLE:
-        # of all sizes, so that most of the large ones have to be rounded
+    if kind in INTEGERS:
+        # of all magnitudes; most of the large ones have to be rounded
         least, most = (0, 1) if kind == "bool" else (np.iinfo(kind).min, np.iinfo(kind).max)
         X = rng.integers(least, most, (20, 70), dtype=kind, endpoint=True)
         X[0, :2] = least, most
     else:
         X = rng.normal(size=(20, 70)).astype(kind)
-    table, rows = DenseRows(X, dtype), rng.integers(0, 20, 33)
+    dense_rows, rows = DenseRows(X, dtype), rng.integers(0, 20, 33)
     x = np.full((33, 70), np.nan, dtype)
-    compiled("load", table_module._loader(kind, False), dtype, from_python=True).function(
-        table.source, rows, x, np.dtype(dtype).type(0), 0
+    compiled("load", rows_module._loader(kind, False), dtype, from_python=True).function(
+        dense_rows.source, rows, x, np.dtype(dtype).type(0), 0
     )
     np.testing.assert_array_equal(x, X[rows].astype(dtype))
 
@@ -74,15 +74,15 @@ def test_numbers_of_any_type_are_converted_as_numpy_does(kind, dtype):
 @pytest.mark.nojit
 @kinds
 @dtypes
-def test_training_and_prediction_are_those_of_the_converted_table(kind, dtype):
+def test_results_match_those_of_converted_data(kind, dtype):
     X = small_numbers(kind)
-    with patch.object(table_module, "_CHUNK", 7):  # converted in several blocks to predict
+    with patch.object(rows_module, "_CHUNK", 7):  # predict converts several chunks
         assert_same(results(X, dtype), results(X.astype(dtype), dtype))
 
 
 @pytest.mark.nojit
 @pytest.mark.parametrize("kind", ["float64", "uint8"])
-def test_a_matrix_in_another_order_is_copied(kind):
+def test_non_contiguous_x_gives_the_same_results(kind):
     X = small_numbers(kind)
     expected = results(X, "float64")
     assert_same(results(np.asfortranarray(X), "float64"), expected)
@@ -91,7 +91,7 @@ def test_a_matrix_in_another_order_is_copied(kind):
 
 
 @pytest.mark.parametrize("kind", ["float64", "float32", "uint8", "bool"])
-def test_a_read_only_memmap_is_read_where_it_lies(tmp_path, kind):
+def test_read_only_memmap_is_read_in_place(tmp_path, kind):
     X = small_numbers(kind)
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
@@ -103,7 +103,7 @@ def test_a_read_only_memmap_is_read_where_it_lies(tmp_path, kind):
 
 
 def unsorted(X):
-    """The entries of each row in reverse."""
+    """Reverse the entries of each row."""
     X = X.copy()
     for start, stop in zip(X.indptr, X.indptr[1:], strict=False):
         X.indices[start:stop] = X.indices[start:stop][::-1].copy()
@@ -113,14 +113,14 @@ def unsorted(X):
 
 
 def with_duplicates(X):
-    """Each entry in two parts, which lie apart."""
-    halves = [np.concatenate(2 * [row]) for row in np.split(X.indices, X.indptr[1:-1])]
-    parts = [np.concatenate([0.25 * row, 0.75 * row]) for row in np.split(X.data, X.indptr[1:-1])]
-    return type(X)((np.concatenate(parts), np.concatenate(halves), 2 * X.indptr), shape=X.shape)
+    """Split each entry into two duplicates that are not adjacent."""
+    indices = [np.concatenate(2 * [row]) for row in np.split(X.indices, X.indptr[1:-1])]
+    data = [np.concatenate([0.25 * row, 0.75 * row]) for row in np.split(X.data, X.indptr[1:-1])]
+    return type(X)((np.concatenate(data), np.concatenate(indices), 2 * X.indptr), shape=X.shape)
 
 
 def with_zeros(X):
-    """Some entries are zero, but are stored."""
+    """Store some explicit zeros."""
     X = X.copy()
     X.data[::3] = 0
     return X
@@ -145,8 +145,8 @@ forms = pytest.mark.parametrize("form", FORMS)
 containers = pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array])
 
 
-def sparse_table(form="as-it-is", container=sparse.csr_array, dtype="float64"):
-    """30 rows, some of them empty."""
+def sparse_data(form="as-it-is", container=sparse.csr_array, dtype="float64"):
+    """A sparse matrix of 30 rows, some of them empty."""
     X = sparse.random(30, 7, density=0.3, random_state=3, format="csr")
     X[[0, 4, 5, 29]] *= 0
     X.eliminate_zeros()
@@ -156,18 +156,18 @@ def sparse_table(form="as-it-is", container=sparse.csr_array, dtype="float64"):
 @pytest.mark.nojit
 @forms
 @containers
-@pytest.mark.parametrize("dropout", [None, RATES], ids=["no-dropout", "dropout"])
-def test_training_and_prediction_of_a_sparse_table_are_those_of_the_dense_one(form, container, dropout):
-    # with dropout too: an entry is left out of both or of none
-    X = sparse_table(form, container)
+@pytest.mark.parametrize("dropout", [None, DROPOUT_RATES], ids=["no-dropout", "dropout"])
+def test_sparse_results_match_dense_results(form, container, dropout):
+    # with dropout too: masks do not depend on the format
+    X = sparse_data(form, container)
     for actual, wanted in zip(results(X, "float64", dropout), results(X.toarray(), "float64", dropout), strict=True):
         np.testing.assert_allclose(actual, wanted, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.nojit
 @forms
-def test_forms_of_a_sparse_table_are_what_they_claim(form):
-    X, plain = sparse_table(form), sparse_table()
+def test_sparse_forms_have_their_properties(form):
+    X, plain = sparse_data(form), sparse_data()
     assert X.indices.dtype == X.indptr.dtype == ("int64" if "int64" in form else "int32")
     assert X.has_sorted_indices == ("unsorted" not in form and "duplicates" not in form)
     assert X.has_canonical_format == X.has_sorted_indices
@@ -180,7 +180,7 @@ def test_forms_of_a_sparse_table_are_what_they_claim(form):
 @pytest.mark.nojit
 @dtypes
 @pytest.mark.parametrize("kind", ["bool", "int8", "uint8", "int64", "float32", "float64"])
-def test_entries_of_any_type_are_converted(kind, dtype):
+def test_sparse_entries_of_any_type_are_converted(kind, dtype):
     X = small_numbers(kind)
     X[3:5] = 0
     for actual, wanted in zip(results(sparse.csr_array(X), dtype), results(X, dtype), strict=True):
@@ -191,14 +191,14 @@ def test_entries_of_any_type_are_converted(kind, dtype):
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     density=st.floats(0, 1),
-    piece=st.integers(1, 50),
+    chunk_size=st.integers(1, 50),
     normalization=st.sampled_from([None, "batch_norm", "layer_norm"]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_random_sparse_tables_are_the_dense_ones(shape, density, piece, normalization, seed):
+def test_random_sparse_results_match_dense_results(shape, density, chunk_size, normalization, seed):
     X = sparse.random(*shape, density=density, random_state=seed, format="csr")
     net = NET._replace(units=(shape[1], 5, 4, 3), normalization=normalization)
-    with patch.object(objective_module, "CHUNK", piece):
+    with patch.object(objective_module, "CHUNK", chunk_size):
         pairs = zip(results(X, "float64", net=net), results(X.toarray(), "float64", net=net), strict=True)
     for actual, wanted in pairs:
         # a column that is almost constant is divided by 0.003
@@ -206,22 +206,22 @@ def test_random_sparse_tables_are_the_dense_ones(shape, density, piece, normaliz
 
 
 @pytest.mark.nojit
-def test_training_on_some_rows_of_a_sparse_table_is_training_on_a_table_of_them():
-    X, rows = sparse_table(), np.array([3, 0, 7, 11, 29, 17])
+def test_sparse_row_indices_equal_a_copy_of_the_rows():
+    X, rows = sparse_data(), np.array([3, 0, 7, 11, 29, 17])
     theta, _, Y, weight = random_data(NET, "float64", 0, 30, weighted=True)
-    some, table = build(NET, X, Y, weight, 6, rows), build(NET, X[rows], Y[rows], weight[rows])
-    assert some.evaluate(theta) == table.evaluate(theta)
-    np.testing.assert_array_equal(some.gradient, table.gradient)
+    indexed, subset = build(NET, X, Y, weight, 6, rows), build(NET, X[rows], Y[rows], weight[rows])
+    assert indexed.evaluate(theta) == subset.evaluate(theta)
+    np.testing.assert_array_equal(indexed.gradient, subset.gradient)
 
 
 @pytest.mark.parametrize("form", ["as-it-is", "int64-unsorted-duplicates"])
-def test_read_only_memmaps_of_a_sparse_table_will_do(tmp_path, form):
-    # as joblib hands them to its workers
-    X = sparse_table(form)
+def test_read_only_sparse_memmaps_are_accepted(tmp_path, form):
+    # as joblib passes them to its workers
+    X = sparse_data(form)
     arrays = []
     for name in ("data", "indices", "indptr"):
         np.save(tmp_path / f"{name}.npy", getattr(X, name))
         arrays.append(np.load(tmp_path / f"{name}.npy", mmap_mode="r"))
     mapped = sparse.csr_array(tuple(arrays), shape=X.shape)
     assert not mapped.data.flags.writeable
-    assert_same(results(mapped, "float64", RATES), results(X, "float64", RATES))
+    assert_same(results(mapped, "float64", DROPOUT_RATES), results(X, "float64", DROPOUT_RATES))

@@ -1,4 +1,4 @@
-"""With scikit-learn's own options the estimators are scikit-learn's model, epoch by epoch."""
+"""With scikit-learn's own options, the estimators match scikit-learn's epoch by epoch."""
 
 import inspect
 
@@ -13,7 +13,7 @@ from sknn_iitb import MLPClassifier, MLPRegressor
 
 pytestmark = [
     pytest.mark.skipif(
-        parse_version(sklearn.__version__) < parse_version("1.9"), reason="earlier releases have another model"
+        parse_version(sklearn.__version__) < parse_version("1.9"), reason="earlier releases have a different model"
     ),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
@@ -26,7 +26,7 @@ SOLVERS = {
     "momentum": {"solver": "sgd", "nesterovs_momentum": False},
     "nesterov": {"solver": "sgd"},
     "invscaling": {"solver": "sgd", "learning_rate": "invscaling", "power_t": 0.1},
-    # no epoch is an improvement, so that the rate falls four times within the 20
+    # no epoch improves, so the learning rate falls four times within 20 epochs
     "adaptive": {"solver": "sgd", "learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 3},
     "adam": {"solver": "adam"},
 }
@@ -84,7 +84,7 @@ def _assert_same_run(ours, theirs, X):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("task", TASKS)
-def test_20_epochs_are_those_of_scikit_learn(data, task, solver, activation, early_stopping, shuffle):
+def test_20_epochs_match_scikit_learn(data, task, solver, activation, early_stopping, shuffle):
     X, y = data(task)
     parameters = {"learning_rate_init": 0.01, "n_iter_no_change": 20, **SOLVERS[solver]}
     ours, theirs = _pair(
@@ -93,7 +93,7 @@ def test_20_epochs_are_those_of_scikit_learn(data, task, solver, activation, ear
         activation=activation,
         early_stopping=early_stopping,
         shuffle=shuffle,
-        batch_size=20,  # the last batch of an epoch is a short one
+        batch_size=20,  # the last batch of an epoch is short
         max_iter=20,
         **parameters,
     )
@@ -105,9 +105,9 @@ def test_20_epochs_are_those_of_scikit_learn(data, task, solver, activation, ear
 
 @pytest.mark.parametrize("ignored", [{}, {"early_stopping": True, "shuffle": False}], ids=["defaults", "ignored"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-# the gradient of several outputs is too large in scikit-learn (its issue 8349)
+# the gradient of several outputs is too large in scikit-learn (issue 8349)
 @pytest.mark.parametrize("task", [task for task in TASKS if task != "three outputs"])
-def test_lbfgs_finds_the_minimum_of_scikit_learn(data, task, activation, ignored):
+def test_lbfgs_finds_the_same_minimum_as_scikit_learn(data, task, activation, ignored):
     X, y = data(task)
     parameters = {"hidden_layer_sizes": (6, 5), "activation": activation, "solver": "lbfgs", **ignored}
     ours, theirs = _pair(task, max_iter=20, **parameters)
@@ -132,7 +132,7 @@ def test_training_stops_where_scikit_learn_stops(data, task, early_stopping):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_warm_start_goes_on_like_scikit_learn(data, task):
+def test_warm_start_continues_like_scikit_learn(data, task):
     X, y = data(task)
     ours, theirs = _pair(task, hidden_layer_sizes=8, max_iter=5, batch_size=20, warm_start=True)
     for _ in range(2):
@@ -142,21 +142,21 @@ def test_a_warm_start_goes_on_like_scikit_learn(data, task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_partial_fit_is_that_of_scikit_learn(data, task):
+def test_partial_fit_matches_scikit_learn(data, task):
     X, y = data(task)
-    # in a fixed order: scikit-learn draws the same shuffle again in each call
+    # without shuffling: scikit-learn repeats the same shuffle in each call
     ours, theirs = _pair(task, hidden_layer_sizes=8, batch_size=20, shuffle=False)
-    announced = {}
+    classes = {}
     if is_classifier(ours):
-        announced = {"classes": np.arange(4) if task == "multilabel" else np.unique(y)}
+        classes = {"classes": np.arange(4) if task == "multilabel" else np.unique(y)}
     for _ in range(5):
-        ours.partial_fit(X, y, **announced)
-        theirs.partial_fit(X, y, **announced)
+        ours.partial_fit(X, y, **classes)
+        theirs.partial_fit(X, y, **classes)
     _assert_same_run(ours, theirs, X)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_equal_sample_weights_are_those_of_scikit_learn(data, task):
+def test_equal_sample_weights_match_scikit_learn(data, task):
     X, y = data(task)
     ours, theirs = _pair(task, hidden_layer_sizes=8, max_iter=5, batch_size=20, early_stopping=True)
     ours.fit(X, y, sample_weight=np.full(len(X), 2.5))
@@ -165,7 +165,7 @@ def test_equal_sample_weights_are_those_of_scikit_learn(data, task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_float32_is_kept_and_close_to_scikit_learn(data, task):
+def test_float32_is_preserved_and_close_to_scikit_learn(data, task):
     X, y = data(task)
     ours, theirs = _pair(task, hidden_layer_sizes=8, max_iter=20, batch_size=20)
     ours.fit(X.astype(np.float32), y)
@@ -175,9 +175,9 @@ def test_float32_is_kept_and_close_to_scikit_learn(data, task):
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_parameters_are_scikit_learns_with_their_order_and_defaults_and_then_ours(name):
+def test_parameters_start_with_those_of_scikit_learn_in_order_and_with_their_defaults(name):
     classes = OURS[name], getattr(neural_network, name)
-    # scikit-learn's have no annotations
+    # scikit-learn's signatures have no annotations
     ours, theirs = (
         [parameter.replace(annotation=parameter.empty) for parameter in inspect.signature(cls).parameters.values()]
         for cls in classes
@@ -188,7 +188,7 @@ def test_parameters_are_scikit_learns_with_their_order_and_defaults_and_then_our
 
 @pytest.mark.parametrize("parameters", [{}, {"early_stopping": True}, {"solver": "lbfgs"}], ids=str)
 @pytest.mark.parametrize("task", TASKS)
-def test_fitted_attributes_are_those_of_scikit_learn_and_more(data, task, parameters):
+def test_fitted_attributes_include_those_of_scikit_learn(data, task, parameters):
     X, y = data(task)
     ours, theirs = _pair(task, max_iter=2, **parameters)
     public = [name for name in vars(theirs.fit(X, y)) if name.endswith("_") and not name.startswith("_")]

@@ -1,4 +1,4 @@
-"""Several outputs for each target: columns of class labels, quantiles, a mean with its deviation; and focal loss."""
+"""Several outputs: columns of class labels, quantiles, mean and standard deviation; and focal loss."""
 
 import numpy as np
 import pandas as pd
@@ -27,9 +27,9 @@ def _net(cls, **parameters):
     return cls(**{**defaults, "random_state": 0, **parameters})
 
 
-# --- several columns of class labels --------------------------------------------------------------------------------
+# --- columns of class labels ----------------------------------------------------------------------------------------
 
-# for the classes 0, 1, 2 of iris, two columns of labels
+# columns of labels for the classes 0, 1, 2 of iris
 LABELS = {
     "numbers": np.array([[5, -1], [7, -1], [9, 4]]),
     "names": np.array([["setosa", "small"], ["versicolor", "small"], ["virginica", "large"]]),
@@ -42,7 +42,7 @@ LABELS = {
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", LABELS)
-def test_predictions_have_the_form_of_a_forests(iris, kind, dtype):
+def test_predictions_have_the_format_of_a_random_forest(iris, kind, dtype):
     X, y = iris
     Y = LABELS[kind][y]
     net = _net(MLPClassifier, max_iter=60, dtype=dtype).fit(X, Y)
@@ -62,7 +62,7 @@ def test_predictions_have_the_form_of_a_forests(iris, kind, dtype):
     assert net.n_outputs_ == sum(len(c) for c in net.classes_)
 
 
-def test_a_matrix_of_zeros_and_ones_is_an_indicator_and_has_no_list(bits):
+def test_matrix_of_zeros_and_ones_is_a_multilabel_indicator(bits):
     X, Y = bits
     net = _net(MLPClassifier).fit(X, Y)
     assert isinstance(net.predict_proba(X), np.ndarray)
@@ -70,7 +70,7 @@ def test_a_matrix_of_zeros_and_ones_is_an_indicator_and_has_no_list(bits):
         net.partial_fit(X, 2 * Y)
 
 
-def test_frames_of_labels_are_their_values(iris):
+def test_frames_of_labels_equal_their_values(iris):
     X, y = iris
     Y = LABELS["names"][y]
     frame = pd.DataFrame(Y, columns=["species", "size"])
@@ -79,7 +79,7 @@ def test_frames_of_labels_are_their_values(iris):
     assert net.score(X, frame) == twin.score(X, Y)
 
 
-def test_the_loss_is_the_sum_of_the_columns(iris):
+def test_loss_is_the_sum_over_columns(iris):
     X, y = iris
     Y = LABELS["one column of one class"][y]
     net = _net(MLPClassifier, solver="lbfgs", alpha=0.0, max_iter=5).fit(X, Y)
@@ -89,7 +89,7 @@ def test_the_loss_is_the_sum_of_the_columns(iris):
     )
 
 
-def test_without_a_hidden_layer_each_column_is_learned_as_if_it_were_alone(iris):
+def test_linear_network_learns_columns_independently(iris):
     X, y = iris
     Y = LABELS["numbers"][y]
     parameters = {"hidden_layer_sizes": (), "solver": "lbfgs", "alpha": 1.0, "tol": 1e-8, "max_iter": 10_000}
@@ -99,7 +99,7 @@ def test_without_a_hidden_layer_each_column_is_learned_as_if_it_were_alone(iris)
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_weights_and_samples_left_out_count_in_the_score(iris):
+def test_score_and_validation_are_weighted_and_cross_validation_works(iris):
     X, y = iris
     Y, weight = LABELS["numbers"][y], np.random.RandomState(0).uniform(size=len(X))
     net = _net(MLPClassifier, early_stopping=True, max_iter=20).fit(X, Y, sample_weight=weight)
@@ -113,7 +113,7 @@ def test_weights_and_samples_left_out_count_in_the_score(iris):
 
 @pytest.mark.parametrize("loss", ["log_loss", "focal", "squared_error", "hinge", "perceptron"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_columns_of_classes_are_learned_by_every_loss(iris, loss, dtype):
+def test_every_loss_learns_label_columns(iris, loss, dtype):
     X, y = iris
     Y = LABELS["names"][y]
     net = _net(MLPClassifier, loss=loss, max_iter=60, dtype=dtype).fit(X, Y)
@@ -124,9 +124,9 @@ def test_columns_of_classes_are_learned_by_every_loss(iris, loss, dtype):
     assert hasattr(net, "predict_proba") == (loss in ("log_loss", "focal", "squared_error"))
 
 
-def test_partial_fit_takes_classes_that_come_later(iris):
+def test_partial_fit_accepts_classes_that_appear_later(iris):
     X, y = iris
-    Y = LABELS["not an indicator"][y] - 1  # the first two flowers alone look like an indicator
+    Y = LABELS["not an indicator"][y] - 1  # the first two classes alone look like an indicator matrix
     Y[y == 2] = [2, 7]
     classes = [[0, 1, 2], [0, 1, 7]]
     net = _net(MLPClassifier).partial_fit(X[y < 2], Y[y < 2], classes=classes)
@@ -141,7 +141,7 @@ def test_partial_fit_takes_classes_that_come_later(iris):
 
 
 @pytest.mark.parametrize("fitted", [False, True])
-def test_columns_of_labels_that_are_not_legal(iris, fitted):
+def test_invalid_label_columns_raise(iris, fitted):
     X, y = iris
     Y = LABELS["numbers"][y]
     net = _net(MLPClassifier, warm_start=True)
@@ -171,7 +171,7 @@ QUANTILES = [0.1, 0.5, 0.9]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_quantiles_cover_what_they_should_on_new_samples(diabetes, dtype):
+def test_quantiles_have_their_coverage_on_new_samples(diabetes, dtype):
     X, y = diabetes
     net = _net(MLPRegressor, loss=Quantile(QUANTILES), learning_rate="cosine", max_iter=100, alpha=1, dtype=dtype)
     predicted = cross_val_predict(net, X, y, cv=KFold(5, shuffle=True, random_state=0))
@@ -180,13 +180,13 @@ def test_quantiles_cover_what_they_should_on_new_samples(diabetes, dtype):
     # the standard errors are 0.014, 0.024 and 0.014
     np.testing.assert_allclose(np.mean(y[:, None] <= predicted, axis=0), QUANTILES, atol=0.03)
     d2 = [metrics.d2_pinball_score(y, predicted[:, k], alpha=q) for k, q in enumerate(QUANTILES)]
-    assert np.mean(d2) > 0.2  # 0 are constants that cover as much
+    assert np.mean(d2) > 0.2  # constants with the same coverage score 0
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("table", ["diabetes", "wine"])
-def test_the_score_of_a_quantile_is_d2_pinball(request, table, weighted):
-    X, y = request.getfixturevalue(table)
+@pytest.mark.parametrize("dataset", ["diabetes", "wine"])
+def test_quantile_score_is_d2_pinball(request, dataset, weighted):
+    X, y = request.getfixturevalue(dataset)
     weight = np.random.RandomState(0).uniform(size=len(X)) if weighted else None
     net = _net(MLPRegressor, loss=Quantile(0.2)).fit(X, y, X_val=X, y_val=y, sample_weight_val=weight)
     d2 = metrics.d2_pinball_score(y, net.predict(X), sample_weight=weight, alpha=0.2)
@@ -196,14 +196,14 @@ def test_the_score_of_a_quantile_is_d2_pinball(request, table, weighted):
     assert listed.score(X, y, weight) == pytest.approx(d2, rel=1e-12)
 
 
-def test_the_score_is_the_mean_of_the_quantiles_scores(diabetes):
+def test_score_is_the_mean_over_quantiles(diabetes):
     X, y = diabetes
     net = _net(MLPRegressor, loss=Quantile(QUANTILES)).fit(X, y)
     d2 = [metrics.d2_pinball_score(y, net.predict(X)[:, k], alpha=q) for k, q in enumerate(QUANTILES)]
     assert net.score(X, y) == pytest.approx(np.mean(d2), rel=1e-12)
 
 
-def test_without_a_hidden_layer_it_is_quantile_regression(diabetes):
+def test_linear_network_matches_quantile_regression(diabetes):
     X, y = diabetes
     net = _net(MLPRegressor, loss=Quantile(QUANTILES), hidden_layer_sizes=(), alpha=0, batch_size="full")
     net.set_params(learning_rate="cosine", max_iter=4000, n_iter_no_change=np.inf).fit(X, y)
@@ -222,7 +222,7 @@ def test_quantiles_do_not_cross(wine, n_targets):
     assert (np.diff(predicted) >= 0).all()
     np.testing.assert_allclose(predicted, np.sort(values), rtol=1e-12)
 
-    # sorting never makes the loss worse
+    # sorting never increases the loss
     def pinball(values):
         errors = (Y[:, :n_targets] if n_targets > 1 else Y[:, 0])[..., None] - values
         return np.maximum(np.multiply(QUANTILES, errors), np.subtract(QUANTILES, 1) * errors).sum(axis=-1)
@@ -230,7 +230,7 @@ def test_quantiles_do_not_cross(wine, n_targets):
     assert (pinball(predicted) <= pinball(values) + 1e-12).all()
 
 
-def test_quantiles_of_several_targets_are_the_last_axis(wine):
+def test_quantiles_of_several_targets_form_the_last_axis(wine):
     X, Y = wine
     net = _net(MLPRegressor, loss=Quantile(QUANTILES), max_iter=200).fit(X, Y)
     predicted = net.predict(X)
@@ -244,7 +244,7 @@ def test_quantiles_of_several_targets_are_the_last_axis(wine):
     assert watched.validation_scores_[-1] == pytest.approx(watched.score(X, Y, sample_weight=weight), rel=1e-9)
 
 
-def test_a_list_of_one_quantile_learns_what_the_quantile_does(diabetes):
+def test_list_of_one_quantile_equals_the_quantile(diabetes):
     X, y = diabetes
     alone, listed = (_net(MLPRegressor, loss=Quantile(q)).fit(X, y) for q in (0.3, [0.3]))
     np.testing.assert_array_equal(alone.parameters_, listed.parameters_)
@@ -254,17 +254,17 @@ def test_a_list_of_one_quantile_learns_what_the_quantile_does(diabetes):
 @pytest.mark.parametrize(
     "quantile", [[], [0.5, 0.1], [0.1, 0.1], [0, 0.5], [0.5, 1], [0.1, "0.5"], [0.1, None], [[0.1]]]
 )
-def test_quantiles_that_are_not_legal(diabetes, quantile):
+def test_invalid_quantiles_raise(diabetes, quantile):
     net = _net(MLPRegressor, loss=Quantile(quantile))
     assert_refused(net, diabetes, r"'quantile' parameter of Quantile must be .*\(0.*1\).*increas")
 
 
-def test_another_number_of_quantiles_cannot_go_on(diabetes):
+def test_warm_start_cannot_change_the_number_of_quantiles(diabetes):
     net = _net(MLPRegressor, loss=Quantile(QUANTILES), warm_start=True).fit(*diabetes)
     assert_refused(net.set_params(loss=Quantile([0.1, 0.9])), diabetes, "cannot continue with layers")
 
 
-# --- a mean with its deviation --------------------------------------------------------------------------------------
+# --- mean and standard deviation ------------------------------------------------------------------------------------
 
 
 def _heteroscedastic(n, seed):
@@ -275,7 +275,7 @@ def _heteroscedastic(n, seed):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_gaussian_loss_learns_where_the_noise_is(dtype):
+def test_gaussian_loss_learns_heteroscedastic_noise(dtype):
     net = _net(MLPRegressor, loss="gaussian", hidden_layer_sizes=(30, 30), activation="tanh", dtype=dtype)
     net.set_params(learning_rate="cosine", max_iter=60, batch_size=200)
     X, y, _ = _heteroscedastic(2000, 0)
@@ -290,7 +290,7 @@ def test_the_gaussian_loss_learns_where_the_noise_is(dtype):
 
 
 @pytest.mark.parametrize("n_targets", [1, 3])
-def test_without_inputs_that_say_anything_it_finds_means_and_deviations(wine, n_targets):
+def test_gaussian_loss_on_constant_inputs_finds_means_and_deviations(wine, n_targets):
     Y = 2 * wine[1][:, :n_targets] * np.arange(1, n_targets + 1) + 1
     Y = Y[:, 0] if n_targets == 1 else Y
     X = np.ones((len(Y), 1))
@@ -298,25 +298,25 @@ def test_without_inputs_that_say_anything_it_finds_means_and_deviations(wine, n_
     mean, std = net.fit(X, Y).predict(X, return_std=True)
     np.testing.assert_allclose(mean, np.broadcast_to(Y.mean(axis=0), Y.shape), rtol=1e-5)
     np.testing.assert_allclose(std, np.broadcast_to(Y.std(axis=0), Y.shape), rtol=1e-5)
-    # but for its constant, the entropy of normal distributions
+    # the entropy of normal distributions without its constant
     entropy = norm(scale=Y.std(axis=0)).entropy() - np.log(2 * np.pi) / 2
     assert net.loss_ == pytest.approx(np.sum(entropy), rel=1e-6)
 
 
-def test_without_a_hidden_layer_it_is_the_most_likely_normal_distribution(diabetes):
+def test_linear_gaussian_network_maximizes_the_likelihood(diabetes):
     X, y = diabetes[0][:, :3], diabetes[1]
     net = MLPRegressor(Gaussian(1e-12), (), solver="lbfgs", alpha=0, tol=1e-9, max_iter=5000, random_state=0).fit(X, y)
 
-    def improbability(w):
+    def negative_log_likelihood(w):
         return -norm.logpdf(y, w[0] + X @ w[1:4], np.exp(w[4] + X @ w[5:])).mean()
 
-    w = minimize(improbability, np.zeros(8), tol=1e-9).x
+    w = minimize(negative_log_likelihood, np.zeros(8), tol=1e-9).x
     mean, std = net.predict(X, return_std=True)
     np.testing.assert_allclose(mean, w[0] + X @ w[1:4], atol=1e-3)
     np.testing.assert_allclose(std, np.exp(w[4] + X @ w[5:]), rtol=1e-3)
 
 
-def test_deviations_have_a_floor(diabetes):
+def test_deviations_respect_their_floor(diabetes):
     X, y = diabetes
     net = _net(MLPRegressor, max_iter=30)
     low, high = (
@@ -326,19 +326,19 @@ def test_deviations_have_a_floor(diabetes):
     assert high.min() >= 2
 
 
-def test_other_losses_learn_no_deviation(diabetes):
+def test_return_std_with_another_loss_raises(diabetes):
     X, y = diabetes
     for loss in ("squared_error", Quantile(QUANTILES)):
         net = _net(MLPRegressor, loss=loss).fit(X, y)
         with pytest.raises(ValueError, match="return_std=True needs loss='gaussian', this net has"):
             net.predict(X, return_std=True)
-        # what counts is what the net was fitted with
+        # the loss at fit time counts
         with pytest.raises(ValueError, match="return_std=True needs"):
             net.set_params(loss="gaussian").predict(X, return_std=True)
 
 
 @pytest.mark.parametrize("value", [0, -1.0, np.nan])
-def test_a_floor_that_is_not_legal(diabetes, value):
+def test_invalid_floor_raises(diabetes, value):
     assert_refused(_net(MLPRegressor, loss=Gaussian(value)), diabetes, r"'var_floor' parameter of Gaussian.*\(0")
 
 
@@ -346,17 +346,17 @@ def test_a_floor_that_is_not_legal(diabetes, value):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("table", ["cancer", "iris", "bits"])
-def test_focal_loss_without_focus_is_cross_entropy(request, table, dtype):
-    X, y = request.getfixturevalue(table)
+@pytest.mark.parametrize("dataset", ["cancer", "iris", "bits"])
+def test_focal_loss_with_zero_gamma_is_cross_entropy(request, dataset, dtype):
+    X, y = request.getfixturevalue(dataset)
     focal, plain = (_net(MLPClassifier, loss=loss, dtype=dtype).fit(X, y) for loss in (Focal(gamma=0), "log_loss"))
     tolerance = {"rtol": 1e-3, "atol": 1e-4} if dtype == "float32" else {"rtol": 1e-8, "atol": 1e-10}
     np.testing.assert_allclose(focal.parameters_, plain.parameters_, **tolerance)
 
 
-@pytest.mark.parametrize("table", ["cancer", "iris"])
-def test_focal_loss_weighs_what_is_learned_already_less(request, table):
-    X, y = request.getfixturevalue(table)
+@pytest.mark.parametrize("dataset", ["cancer", "iris"])
+def test_focal_loss_has_lower_weights_for_learned_samples(request, dataset):
+    X, y = request.getfixturevalue(dataset)
     net = _net(MLPClassifier, loss=Focal(gamma=2.0), alpha=0, solver="lbfgs", max_iter=5).fit(X, y)
     p = net.predict_proba(X)[np.arange(len(y)), y]
     assert net.loss_ == pytest.approx(np.mean(-((1 - p) ** 2) * np.log(p)), rel=1e-9)
@@ -364,7 +364,7 @@ def test_focal_loss_weighs_what_is_learned_already_less(request, table):
     assert net.score(X, y) > 0.9
 
 
-def test_focal_loss_is_less_certain():
+def test_focal_loss_is_less_confident():
     X, y = make_circles(400, noise=0.2, factor=0.5, random_state=0)
     net = _net(MLPClassifier, max_iter=100, hidden_layer_sizes=30)
     focal, plain = (clone(net).set_params(loss=loss).fit(X, y).predict_proba(X) for loss in ("focal", "log_loss"))
@@ -372,5 +372,5 @@ def test_focal_loss_is_less_certain():
 
 
 @pytest.mark.parametrize("gamma", [-0.1, np.nan, "much"])
-def test_a_focus_that_is_not_legal(cancer, gamma):
+def test_invalid_gamma_raises(cancer, gamma):
     assert_refused(_net(MLPClassifier, loss=Focal(gamma)), cancer, r"'gamma' parameter of Focal.*\[0")

@@ -1,4 +1,4 @@
-"""Nets that become scikit-learn's estimators and come back: they predict, train on and know what they did before."""
+"""Conversion to and from scikit-learn: predictions, further training and attributes stay the same."""
 
 import pickle
 
@@ -22,7 +22,7 @@ from sknn_iitb.schedules import InvScaling, WarmUp
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 SAME_MODEL = pytest.mark.skipif(
-    parse_version(sklearn.__version__) < parse_version("1.9"), reason="earlier releases have another model"
+    parse_version(sklearn.__version__) < parse_version("1.9"), reason="earlier releases have a different model"
 )
 
 # each: the fixture that has the data, the estimators, parameters
@@ -38,7 +38,7 @@ TASKS = {
 SOLVERS = {
     "momentum": {"solver": "sgd", "nesterovs_momentum": False},
     "invscaling": {"solver": "sgd", "learning_rate": "invscaling", "power_t": 0.1},
-    # no epoch is an improvement, so that the rate has fallen before the change and falls again after it
+    # no epoch improves, so the learning rate falls before and after the conversion
     "adaptive": {"solver": "sgd", "learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1},
     "adam": {"solver": "adam", "beta_1": 0.8},
     "lbfgs": {"solver": "lbfgs"},
@@ -73,7 +73,7 @@ def _outputs(net, X):
 
 
 def _numbers(value):
-    """All numbers in an attribute; of None, NaN."""
+    """All numbers in an attribute; NaN for None."""
     if isinstance(value, (list, tuple)):
         return np.concatenate([_numbers(item) for item in value]) if value else np.array([])
     return np.array(value, dtype=float).ravel()
@@ -94,36 +94,36 @@ def _assert_same_attributes(one, other):
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("task", [task for task in TASKS if task != "three outputs"])
-def test_a_net_becomes_the_one_that_scikit_learn_would_have_fitted(data, task, solver, early_stopping):
+def test_converted_network_matches_one_fitted_by_scikit_learn(data, task, solver, early_stopping):
     X, y = data(task)
     net = _net(task, early_stopping=early_stopping, warm_start=True, **SOLVERS[solver]).fit(X, y)
-    became, fitted = net.to_sklearn(), _theirs(net).fit(X, y)
-    assert type(became) is type(fitted)
-    assert repr(became) == repr(fitted)
-    _assert_same_attributes(became, fitted)
-    assert became.score(X, y) == pytest.approx(fitted.score(X, y))
-    if not early_stopping:  # else its own loses the best weights
-        _assert_same_attributes(became.fit(X, y), fitted.fit(X, y))
+    converted, fitted = net.to_sklearn(), _theirs(net).fit(X, y)
+    assert type(converted) is type(fitted)
+    assert repr(converted) == repr(fitted)
+    _assert_same_attributes(converted, fitted)
+    assert converted.score(X, y) == pytest.approx(fitted.score(X, y))
+    if not early_stopping:  # with early stopping, scikit-learn loses the best weights
+        _assert_same_attributes(converted.fit(X, y), fitted.fit(X, y))
 
 
 @SAME_MODEL
 @pytest.mark.parametrize("solver", [solver for solver in SOLVERS if solver != "lbfgs"])
 @pytest.mark.parametrize("task", TASKS)
-def test_partial_fit_goes_on_as_if_scikit_learn_had_fitted_the_net(data, task, solver):
+def test_partial_fit_of_a_converted_network_continues_like_scikit_learn(data, task, solver):
     X, y = data(task)
     net = _net(task, **SOLVERS[solver]).fit(X, y)
-    became, fitted = net.to_sklearn(), _theirs(net).fit(X, y)
+    converted, fitted = net.to_sklearn(), _theirs(net).fit(X, y)
     for _ in range(4):
-        became.partial_fit(X, y)
+        converted.partial_fit(X, y)
         fitted.partial_fit(X, y)
-    _assert_same_attributes(became, fitted)
-    assert became._optimizer.learning_rate == pytest.approx(fitted._optimizer.learning_rate)
+    _assert_same_attributes(converted, fitted)
+    assert converted._optimizer.learning_rate == pytest.approx(fitted._optimizer.learning_rate)
 
 
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu", "linear", "sigmoid", ReLU()])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("task", TASKS)
-def test_predictions_are_the_same_after_the_change(data, task, dtype, activation):
+def test_conversion_keeps_predictions(data, task, dtype, activation):
     X, y = data(task)
     net = _net(task, activation=activation, dtype=dtype).fit(X, y)
     theirs = net.to_sklearn()
@@ -132,7 +132,7 @@ def test_predictions_are_the_same_after_the_change(data, task, dtype, activation
     assert {array.dtype for array in [*theirs.coefs_, *theirs.intercepts_]} == {np.dtype(dtype)}
 
 
-def test_labels_and_names_of_columns_are_kept(iris):
+def test_conversion_keeps_labels_and_feature_names(iris):
     pandas = pytest.importorskip("pandas")
     X, y = iris
     X, y = pandas.DataFrame(X, columns=list("abcd")), np.array(["x", "yy", "z"])[y]
@@ -157,7 +157,7 @@ def test_labels_and_names_of_columns_are_kept(iris):
     ],
     ids=str,
 )
-def test_parts_become_names_and_flat_parameters(diabetes, ours, theirs):
+def test_components_become_names_and_flat_parameters(diabetes, ours, theirs):
     net = MLPRegressor(max_iter=2, hidden_layer_sizes=3, **ours).fit(*diabetes)
     assert translated(net)[1] == {}
     assert net.to_sklearn().get_params().items() >= theirs.items()
@@ -186,7 +186,7 @@ def test_parts_become_names_and_flat_parameters(diabetes, ours, theirs):
     ],
     ids=lambda ours: next(iter(ours)),
 )
-def test_what_only_training_reads_becomes_scikit_learns_default(diabetes, ours):
+def test_training_options_missing_in_scikit_learn_become_its_defaults(diabetes, ours):
     X, y = diabetes
     net = MLPRegressor(max_iter=2, hidden_layer_sizes=3, random_state=0, **ours).fit(X, y)
     assert len(translated(net)[1]) == 1
@@ -203,13 +203,13 @@ def test_what_only_training_reads_becomes_scikit_learns_default(diabetes, ours):
         assert len(theirs.partial_fit(X, y).loss_curve_) == n_before + 1
 
 
-def test_a_net_without_hidden_layers_has_any_activation(diabetes):
+def test_network_without_hidden_layers_converts_with_any_activation(diabetes):
     X, y = diabetes
     net = MLPRegressor(hidden_layer_sizes=(), activation="gelu", max_iter=2).fit(X, y)
     np.testing.assert_allclose(net.to_sklearn().predict(X), net.predict(X), rtol=1e-12)
 
 
-def test_losses_with_scikit_learns_outputs_become_its_own(counts):
+def test_losses_with_an_output_of_scikit_learn_are_replaced(counts):
     X, y = counts
     for loss, output, theirs in [
         ("absolute_error", "auto", "squared_error"),
@@ -217,12 +217,12 @@ def test_losses_with_scikit_learns_outputs_become_its_own(counts):
         ("squared_error", "exponential", "poisson"),
     ]:
         net = MLPRegressor(loss=loss, output_activation=output, max_iter=3, random_state=0).fit(X, y + 1)
-        became = net.to_sklearn()
-        assert became.loss == theirs
-        np.testing.assert_allclose(became.predict(X), net.predict(X), rtol=1e-10)
+        converted = net.to_sklearn()
+        assert converted.loss == theirs
+        np.testing.assert_allclose(converted.predict(X), net.predict(X), rtol=1e-10)
 
 
-NOT_THERE = [
+UNSUPPORTED = [
     ("iris", {"activation": "gelu"}, "'activation'.*'tanh'.*Got 'gelu'"),
     ("iris", {"output_activation": "logistic"}, "output_activation='logistic'.*for such targets.*'softmax'"),
     ("cancer", {"output_activation": "softmax"}, "output_activation='softmax'.*for such targets.*'logistic'"),
@@ -241,10 +241,10 @@ NOT_THERE = [
 ]
 
 
-@pytest.mark.parametrize(("table", "parameters", "message"), NOT_THERE)
-def test_a_net_that_scikit_learn_does_not_have(request, table, parameters, message):
-    X, y = request.getfixturevalue(table)
-    cls = MLPClassifier if table in ("iris", "cancer") else MLPRegressor
+@pytest.mark.parametrize(("dataset", "parameters", "message"), UNSUPPORTED)
+def test_network_without_equivalent_in_scikit_learn_raises(request, dataset, parameters, message):
+    X, y = request.getfixturevalue(dataset)
+    cls = MLPClassifier if dataset in ("iris", "cancer") else MLPRegressor
     net = cls(max_iter=2, **parameters).fit(X, y)
     with pytest.raises(ValueError, match=f"scikit-learn has no network that predicts like this one.*{message}"):
         net.to_sklearn()
@@ -252,18 +252,18 @@ def test_a_net_that_scikit_learn_does_not_have(request, table, parameters, messa
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
-def test_batch_normalization_goes_into_the_weights(cls, dtype, wine):
+def test_batch_norm_is_folded_into_the_weights(cls, dtype, wine):
     X, y = wine[0], wine[1][:, 0] if cls is MLPRegressor else wine[1][:, 0] > 0
     sizes = {"hidden_layer_sizes": (6, 5), "max_iter": 20, "random_state": 0}
     net = cls(batch_norm=True, dtype=dtype, **sizes).fit(X, y)
-    became = net.to_sklearn()
+    converted = net.to_sklearn()
     tolerance = 1e-12 if dtype == "float64" else 1e-5
-    np.testing.assert_allclose(_outputs(became, X.astype(dtype)), _outputs(net, X), atol=tolerance)
+    np.testing.assert_allclose(_outputs(converted, X.astype(dtype)), _outputs(net, X), atol=tolerance)
     with pytest.warns(ConvergenceWarning):
-        became.set_params(warm_start=True, max_iter=2).fit(X, y)
+        converted.set_params(warm_start=True, max_iter=2).fit(X, y)
 
 
-def test_one_class_has_the_columns_that_scikit_learn_has_for_it(iris):
+def test_single_class_has_the_probability_columns_of_scikit_learn(iris):
     X, _ = iris
     y = np.full(len(X), "only")
     net, sklearns = (cls(max_iter=2).fit(X, y) for cls in (MLPClassifier, neural_network.MLPClassifier))
@@ -273,24 +273,24 @@ def test_one_class_has_the_columns_that_scikit_learn_has_for_it(iris):
     assert MLPClassifier.from_sklearn(theirs).predict_proba(X).shape == net.predict_proba(X).shape == (len(X), 1)
 
 
-def test_several_classes_a_column_are_not_there(iris):
+def test_label_columns_with_several_classes_raise(iris):
     X, y = iris
     net = MLPClassifier(max_iter=2).fit(X, np.column_stack([y, 2 - y]))
     with pytest.raises(ValueError, match="for such targets scikit-learn has none"):
         net.to_sklearn()
 
 
-def test_predictions_count_and_not_what_parameters_have_become_since(diabetes):
+def test_conversion_uses_the_fitted_components_and_not_later_parameters(diabetes):
     net = MLPRegressor(activation="gelu", max_iter=2).fit(*diabetes).set_params(activation="relu")
     with pytest.raises(ValueError, match="Got 'gelu'"):
         net.to_sklearn()
 
 
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
-def test_every_parameter_that_scikit_learn_does_not_have_is_refused_off_its_default(cls):
+def test_every_parameter_unknown_to_scikit_learn_is_reported_unless_default(cls):
     known = parameter_defaults(getattr(neural_network, cls.__name__))
     assert translated(cls())[1] == {}
-    assert translated(cls(n_threads=2))[1] == {}  # which changes the time alone
+    assert translated(cls(n_threads=2))[1] == {}  # which changes only the speed
     for name in parameter_defaults(cls).keys() - known.keys() - {"n_threads"}:
         net = cls()
         setattr(net, name, 0.123)
@@ -300,7 +300,7 @@ def test_every_parameter_that_scikit_learn_does_not_have_is_refused_off_its_defa
         assert "0.123" in refused[name]
 
 
-def test_several_equal_activations_are_one():
+def test_list_of_equal_activations_becomes_one():
     net = MLPClassifier()
     net.activation = ["tanh", "tanh"]
     assert translated(net)[0]["activation"] == "tanh"
@@ -314,7 +314,7 @@ def test_several_equal_activations_are_one():
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("task", TASKS)
-def test_a_net_of_scikit_learns_becomes_ours(data, task, solver, early_stopping):
+def test_network_of_scikit_learn_becomes_ours(data, task, solver, early_stopping):
     X, y = data(task)
     theirs = _theirs(_net(task, early_stopping=early_stopping, **SOLVERS[solver])).fit(X, y)
     ours = TASKS[task][1].from_sklearn(theirs)
@@ -327,33 +327,33 @@ def test_a_net_of_scikit_learns_becomes_ours(data, task, solver, early_stopping)
 @SAME_MODEL
 @pytest.mark.parametrize("solver", [solver for solver in SOLVERS if solver != "lbfgs"])
 @pytest.mark.parametrize("task", TASKS)
-def test_training_goes_on_as_if_the_net_had_been_ours(data, task, solver):
+def test_training_continues_as_if_the_network_had_been_ours(data, task, solver):
     X, y = data(task)
     net = _net(task, **SOLVERS[solver])
-    became, fitted = type(net).from_sklearn(_theirs(net).fit(X, y)), net.fit(X, y)
+    converted, fitted = type(net).from_sklearn(_theirs(net).fit(X, y)), net.fit(X, y)
     for _ in range(3):
-        became.partial_fit(X, y)
+        converted.partial_fit(X, y)
         fitted.partial_fit(X, y)
-    _assert_same_attributes(fitted, became.to_sklearn())
-    np.testing.assert_allclose(became.learning_rate_curve_[-3:], fitted.learning_rate_curve_[-3:])
-    for each in (became, fitted):
+    _assert_same_attributes(fitted, converted.to_sklearn())
+    np.testing.assert_allclose(converted.learning_rate_curve_[-3:], fitted.learning_rate_curve_[-3:])
+    for each in (converted, fitted):
         each.set_params(warm_start=True).fit(X, y)
-    _assert_same_attributes(fitted, became.to_sklearn())
+    _assert_same_attributes(fitted, converted.to_sklearn())
 
 
 @SAME_MODEL
 @pytest.mark.parametrize("task", TASKS)
-def test_a_warm_start_under_early_stopping_goes_on_with_the_best_score(data, task):
+def test_warm_start_with_early_stopping_continues_with_the_best_score(data, task):
     X, y = data(task)
     net = _net(task, early_stopping=True, warm_start=True)
-    became, fitted = type(net).from_sklearn(_theirs(net).fit(X, y)), net.fit(X, y)
-    np.testing.assert_allclose(became.fit(X, y).parameters_, fitted.fit(X, y).parameters_, rtol=1e-7, atol=1e-10)
+    converted, fitted = type(net).from_sklearn(_theirs(net).fit(X, y)), net.fit(X, y)
+    np.testing.assert_allclose(converted.fit(X, y).parameters_, fitted.fit(X, y).parameters_, rtol=1e-7, atol=1e-10)
 
 
 @pytest.mark.parametrize("batch_size", ["auto", 20])
 @pytest.mark.parametrize("solver", ["momentum", "adam", "lbfgs"])
 @pytest.mark.parametrize("task", TASKS)
-def test_there_and_back_a_net_is_the_same_to_the_bit(data, task, solver, batch_size):
+def test_round_trip_is_exact(data, task, solver, batch_size):
     X, y = data(task)
     net = _net(task, batch_size=batch_size, **SOLVERS[solver]).fit(X, y)
     back = type(net).from_sklearn(pickle.loads(pickle.dumps(net.to_sklearn())))
@@ -380,7 +380,7 @@ def test_float32_stays_float32(diabetes):
     assert ours.partial_fit(X, y).parameters_.dtype == np.float32
 
 
-def test_nothing_is_shared(iris):
+def test_conversion_shares_no_state(iris):
     X, y = iris
     net = MLPClassifier(max_iter=3, random_state=np.random.RandomState(0)).fit(X, y)
     theirs = net.to_sklearn()
@@ -397,7 +397,7 @@ def test_nothing_is_shared(iris):
 
 
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
-def test_what_cannot_be_taken_over(cls):
+def test_converting_unfitted_or_wrong_estimators_raises(cls):
     with pytest.raises(NotFittedError):
         cls().to_sklearn()
     with pytest.raises(NotFittedError):

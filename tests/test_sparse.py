@@ -1,4 +1,4 @@
-"""Sparse X: in every form the same as dense, and never made dense."""
+"""Sparse X: every format gives the results of dense X, and is never converted to dense."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ KINDS = [getattr(sparse, f"{name}_{kind}") for name in FORMATS for kind in ("mat
 
 @pytest.fixture
 def task(task):
-    """Tables of which most entries are zero."""
+    """An estimator class, X with mostly zeros, and y."""
     cls, X, y = task
     X = np.where(abs(X) > 1, X, 0)
     X[7] = 0
@@ -40,7 +40,7 @@ def _net(cls, **parameters):
 
 
 def _with_indices(X, dtype):
-    """CSR with indices of that type."""
+    """CSR with indices of the given dtype."""
     X = sparse.csr_array(X)
     X.indices, X.indptr = X.indices.astype(dtype), X.indptr.astype(dtype)
     return X
@@ -56,7 +56,7 @@ def _unsorted(X):
 
 
 def _with_duplicates(X):
-    """Each entry is stored in two parts, which lie apart."""
+    """Split each entry into two duplicates that are not adjacent."""
     X = sparse.coo_array(X)
     data, row, col = np.concatenate([0.25 * X.data, 0.75 * X.data]), np.tile(X.row, 2), np.tile(X.col, 2)
     order = np.argsort(row, kind="stable")
@@ -65,7 +65,7 @@ def _with_duplicates(X):
 
 
 def _with_zeros(X):
-    """All entries are stored."""
+    """Store all entries, including zeros."""
     n, d = X.shape
     return sparse.csr_array((X.ravel(), np.tile(np.arange(d), n), np.arange(0, n * d + 1, d)), shape=X.shape)
 
@@ -89,12 +89,12 @@ NETS = {
     "plain": {},
     "no hidden layer": {"hidden_layer_sizes": ()},
     "lbfgs": {"solver": "lbfgs"},
-    "sgd in single steps": {"solver": "sgd", "batch_size": 1, "max_iter": 1},
+    "sgd with batch size 1": {"solver": "sgd", "batch_size": 1, "max_iter": 1},
     "identity": {"activation": "identity", "batch_size": "full"},
     "batch_norm": {"batch_norm": True},
     "layer_norm": {"layer_norm": True},
     "dropout": {"dropout": [0.2, 0.3, 0.3]},
-    "penalties and bounds": {"l1": 0.1, "max_norm": 1.0, "clip_norm": 0.1},
+    "penalties and constraints": {"l1": 0.1, "max_norm": 1.0, "clip_norm": 0.1},
     "early stopping": {"early_stopping": True},
 }
 
@@ -107,29 +107,29 @@ def _assert_same(ours, theirs, X, dtype):
     np.testing.assert_allclose(*outputs, **tolerance)
 
 
-# --- the same as dense ----------------------------------------------------------------------------------------------
+# --- equivalence to dense X -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.nojit
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_a_matrix_is_the_dense_one(task, form, dtype):
+def test_every_sparse_form_matches_dense(task, form, dtype):
     cls, X, y = task
     X = X.astype(dtype)
     S = FORMS[form](X)
-    before = [part.copy() for part in (S.data, *S.coords)] if S.format == "coo" else [S.data.copy(), S.indices.copy()]
+    before = [array.copy() for array in (S.data, *S.coords)] if S.format == "coo" else [S.data.copy(), S.indices.copy()]
     dense, net = _net(cls).fit(X, y), _net(cls).fit(S, y)
     _assert_same(net, dense, S, dtype)
     np.testing.assert_allclose(net.predict(S), net.predict(X), rtol=1e-4 if dtype == "float32" else 1e-10, atol=1e-4)
     assert net.score(S, y) == pytest.approx(dense.score(X, y), rel=1e-4)
     after = [S.data, *S.coords] if S.format == "coo" else [S.data, S.indices]
-    for was, is_now in zip(before, after, strict=True):  # neither sorted nor summed for the user
+    for was, is_now in zip(before, after, strict=True):  # neither sorted nor summed in place
         np.testing.assert_array_equal(is_now, was)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", NETS)
-def test_every_kind_of_net_learns_the_same(task, kind, dtype):
+def test_every_kind_of_network_matches_dense(task, kind, dtype):
     cls, X, y = task
     dense, net = _net(cls, dtype=dtype, **NETS[kind]).fit(X, y), _net(cls, dtype=dtype, **NETS[kind])
     _assert_same(net.fit(sparse.csr_array(X), y), dense, sparse.csc_matrix(X), dtype)
@@ -146,7 +146,7 @@ def test_entries_of_any_type_are_converted(digits, given):
     _assert_same(net, dense, sparse.coo_matrix(X), "float64")
 
 
-def test_calls_of_partial_fit_are_epochs_of_fit_to_the_bit(task):
+def test_partial_fit_equals_epochs_of_fit_exactly(task):
     cls, X, y = task
     S = sparse.csr_array(X)
     whole, by_epochs = _net(cls, dropout=0.2).fit(S, y), _net(cls, dropout=0.2)
@@ -156,7 +156,7 @@ def test_calls_of_partial_fit_are_epochs_of_fit_to_the_bit(task):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_weights_and_samples_without_weight(task, solver):
+def test_sample_weights_match_dense_and_zero_weights_equal_removed_rows(task, solver):
     cls, X, y = task
     weight = np.random.RandomState(0).randint(0, 3, len(X)) * 0.7
     S, net = sparse.csr_array(X), _net(cls, solver=solver)
@@ -165,7 +165,7 @@ def test_weights_and_samples_without_weight(task, solver):
     _assert_same(with_zeros, net.fit(X, y, weight), S, "float64")
 
 
-def test_samples_to_validate_on_may_be_sparse_or_not(task):
+def test_validation_data_may_be_sparse_or_dense(task):
     cls, X, y = task
     net = _net(cls, early_stopping=True)
     fits = [
@@ -177,7 +177,7 @@ def test_samples_to_validate_on_may_be_sparse_or_not(task):
         _assert_same(fitted, fits[0], sparse.csr_array(X), "float64")
 
 
-def test_scorers_and_splitters_get_sparse_samples_too(task):
+def test_scorers_and_splitters_accept_sparse_samples(task):
     cls, X, y = task
     scoring = "neg_log_loss" if cls is MLPClassifier else "neg_mean_absolute_error"
     groups = np.arange(len(X)) % 7
@@ -187,7 +187,7 @@ def test_scorers_and_splitters_get_sparse_samples_too(task):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_transform_and_ones_own_loop(task, dtype):
+def test_transform_and_loss_and_gradient_match_dense(task, dtype):
     cls, X, y = task
     S, net = sparse.csr_array(X), _net(cls, dtype=dtype, alpha=0.1, l1=0.1).fit(X, y)
     tolerance = {"rtol": 1e-3, "atol": 1e-5} if dtype == "float32" else {"rtol": 1e-10, "atol": 1e-12}
@@ -200,7 +200,7 @@ def test_transform_and_ones_own_loop(task, dtype):
 
 
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
-def test_many_rows_go_through_in_several_pieces(cls):
+def test_many_rows_in_several_chunks_match_dense(cls):
     rng = np.random.RandomState(0)
     X = np.where(rng.uniform(size=(3000, 6)) < 0.2, rng.normal(size=(3000, 6)), 0)
     y = (X.sum(axis=1) > 0).astype(int)
@@ -208,7 +208,7 @@ def test_many_rows_go_through_in_several_pieces(cls):
     _assert_same(net, dense, sparse.csr_array(X), "float64")
 
 
-def test_a_matrix_without_entries(task):
+def test_empty_matrix_matches_zeros(task):
     cls, X, y = task
     S = sparse.csr_array(X.shape)
     net, dense = _net(cls).fit(S, y), _net(cls).fit(0 * X, y)
@@ -216,14 +216,14 @@ def test_a_matrix_without_entries(task):
     np.testing.assert_array_equal(net.predict(S), np.full(len(X), net.predict(S[:1])[0]))
 
 
-def test_a_matrix_on_disk_that_cannot_be_written_to(task, tmp_path):
+def test_read_only_memory_mapped_matrix_is_accepted(task, tmp_path):
     cls, X, y = task
     S = _memory_mapped(X, tmp_path / "X")
     assert not S.data.flags.writeable
     np.testing.assert_array_equal(_net(cls).fit(S, y).predict(S), _net(cls).fit(sparse.csr_array(X), y).predict(S))
 
 
-def test_a_frame_of_sparse_columns_is_sparse(task):
+def test_frame_of_sparse_columns_is_sparse(task):
     cls, X, y = task
     frame = pd.DataFrame.sparse.from_spmatrix(sparse.csr_array(X)).rename(columns=str)
     net = _net(cls).fit(frame, y)
@@ -231,18 +231,18 @@ def test_a_frame_of_sparse_columns_is_sparse(task):
     assert net.feature_names_in_.tolist() == list(frame.columns)
 
 
-def test_a_pipeline_of_sparse_steps(iris):
+def test_pipeline_of_sparse_steps(iris):
     rows = [{f"{name}={value:.1f}": 1 for name, value in zip("abcd", row, strict=True)} for row in iris[0]]
     pipeline = make_pipeline(DictVectorizer(), MaxAbsScaler(), _net(MLPClassifier, max_iter=40))
     assert cross_val_score(pipeline, rows, iris[1], cv=3).mean() > 0.8
 
 
-# --- never made dense -----------------------------------------------------------------------------------------------
+# --- memory ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
-def test_training_and_prediction_take_no_memory_for_zeros(cls, form):
+def test_zeros_take_no_memory(cls, form):
     X = sparse.random_array((3000, 10_000), density=1e-3, format=form, rng=np.random.default_rng(0))  # dense: 240 MB
     y = np.arange(3000) % 2
     net = _net(cls, hidden_layer_sizes=2, early_stopping=True, max_iter=2, warm_start=True).fit(X, y)
@@ -257,7 +257,7 @@ def test_training_and_prediction_take_no_memory_for_zeros(cls, form):
     assert peak < 8e6
 
 
-def test_entries_that_are_whole_numbers_are_never_converted_as_a_whole():
+def test_integer_entries_are_never_converted_all_at_once():
     X = sparse.csr_array(np.random.RandomState(0).randint(0, 2, size=(100_000, 50), dtype=np.int8))  # as float64: 20 MB
     y = np.arange(len(X.indptr) - 1) % 2
     net = _net(MLPClassifier, hidden_layer_sizes=2, max_iter=1, batch_size=1000, warm_start=True)
@@ -290,8 +290,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform ==
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="has no getrusage")
 @pytest.mark.parametrize(("cls", "form"), [("MLPClassifier", "csr"), ("MLPRegressor", "csc")])
-def test_a_large_matrix_trains_in_less_than_a_gigabyte(cls, form):
-    """Dense, X alone would take eight."""
+def test_large_matrix_trains_in_less_than_a_gigabyte(cls, form):
+    """X alone would take eight gigabytes if it were dense."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", LARGE.format(cls=cls, form=form)],
         cwd=Path(__file__).parents[1],
@@ -333,7 +333,7 @@ def test_a_large_matrix_trains_in_less_than_a_gigabyte(cls, form):
         "data",
     ],
 )
-def test_a_matrix_that_points_outside_itself_is_refused(form, damage):
+def test_matrix_with_indices_out_of_bounds_raises(form, damage):
     X = sparse.random(50, 50, 0.3, form, random_state=0)
     y = np.arange(50) % 2
     net = MLPClassifier((5,), max_iter=2, random_state=0).fit(X, y)
@@ -352,7 +352,7 @@ def test_a_matrix_that_points_outside_itself_is_refused(form, damage):
     np.testing.assert_array_equal(net.parameters_, before)
 
 
-def test_coordinates_outside_the_matrix_are_refused():
+def test_coordinates_out_of_bounds_raise():
     X = sparse.random(50, 20, 0.3, "coo", random_state=0)
     net = MLPClassifier((5,), max_iter=2).fit(X, np.arange(50) % 2)
     X.col[3] = 20
@@ -360,7 +360,7 @@ def test_coordinates_outside_the_matrix_are_refused():
         net.predict(X)
 
 
-def test_checking_a_matrix_leaves_it_as_it_is():
+def test_checking_a_matrix_leaves_it_unchanged():
     X = sparse.csr_array((np.arange(9.0), np.arange(9), np.array([0, 3, 6])), shape=(2, 9))  # three entries unused
     data, indices = X.data, X.indices
     MLPClassifier((3,), max_iter=2).fit(X, [0, 1])
@@ -376,7 +376,7 @@ def test_checking_a_matrix_leaves_it_as_it_is():
     ],
     ids=["far", "negative"],
 )
-def test_a_list_of_lists_that_points_outside_the_matrix_is_refused(damage):
+def test_list_of_lists_with_indices_out_of_bounds_raises(damage):
     X = sparse.random(50, 50, 0.1, "lil", random_state=0)
     net = MLPClassifier((5,), max_iter=2).fit(X, np.arange(50) % 2)
     damage(X)
@@ -384,7 +384,7 @@ def test_a_list_of_lists_that_points_outside_the_matrix_is_refused(damage):
         net.predict(X)
 
 
-def test_indices_that_are_floats_are_refused():
+def test_float_indices_raise():
     X = sparse.random(50, 50, 0.1, "csr", random_state=0)
     net = MLPClassifier((5,), max_iter=2).fit(X, np.arange(50) % 2)
     X.indices = X.indices.astype(float)

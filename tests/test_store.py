@@ -1,4 +1,4 @@
-"""Files of compiled functions: whole or absent, and written by one of the processes that need them."""
+"""Files of compiled functions: complete or absent, and written by only one of the processes that need them."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from sknn_iitb._jit.store import Stored
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    """Nothing has failed yet, and waiting is worthwhile."""
+    """Reset the state of the module: no failures, and waiting enabled."""
     monkeypatch.setattr(store, "failures", {})
     monkeypatch.setattr(Stored, "patient", True)
 
@@ -27,25 +27,25 @@ def _content(path):
     return sorted(each.name for each in path.iterdir())
 
 
-def test_what_is_saved_is_loaded(directory):
+def test_saved_file_is_loaded(directory):
     Stored([directory], "f.nbc").save(b"code")
     assert Stored([directory], "f.nbc").load(bytes) == b"code"
     assert _content(directory) == ["f.nbc"]
 
 
-def test_a_file_is_not_valid_under_another_name(tmp_path, directory):
+def test_file_is_invalid_under_another_name(tmp_path, directory):
     stored = Stored([directory], "f.nbc")
     stored.save(b"code")
     os.rename(directory / "f.nbc", directory / "g.nbc")
     assert Stored([directory], "g.nbc").load(bytes) is None
     os.rename(directory / "g.nbc", directory / "f.nbc")
     assert stored.load(bytes) == b"code"
-    # nor in the directory of other sources or of another processor
+    # nor in the directory of different sources or of another processor
     os.rename(directory, tmp_path / "other")
     assert Stored([tmp_path / "other"], "f.nbc").load(bytes) is None
 
 
-# --- where nothing can be written -------------------------------------------------------------------------------
+# --- failing writes ---------------------------------------------------------------------------------------------
 
 
 def _full(*arguments):
@@ -60,7 +60,7 @@ def _half_full(path, content):
 
 @pytest.fixture(params=["write", "rename"])
 def full_disk(request, monkeypatch):
-    """A disk that fills up while a file is written, or just before it gets its name."""
+    """A disk that fills up while a file is written, or just before it is renamed."""
     if request.param == "write":
         monkeypatch.setattr(store.Path, "write_bytes", _half_full)
     else:
@@ -68,13 +68,13 @@ def full_disk(request, monkeypatch):
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_a_full_disk_is_left_as_it_was(directory):
+def test_full_disk_leaves_no_file(directory):
     Stored([directory], "f.nbc").save(b"code")
     assert _content(directory) == []
     assert store.failures["f.nbc"].errno == errno.ENOSPC
 
 
-def test_an_interrupted_write_leaves_nothing(directory, monkeypatch):
+def test_interrupted_write_leaves_no_file(directory, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
@@ -84,7 +84,7 @@ def test_an_interrupted_write_leaves_nothing(directory, monkeypatch):
     assert _content(directory) == []
 
 
-def test_the_second_directory_is_for_what_the_first_does_not_take(tmp_path, directory):
+def test_second_directory_is_used_if_the_first_is_not_writable(tmp_path, directory):
     (tmp_path / "file").touch()
     stored = Stored([tmp_path / "file" / "cache", directory], "f.nbc")
     stored.save(b"code")
@@ -98,7 +98,7 @@ def test_the_second_directory_is_for_what_the_first_does_not_take(tmp_path, dire
 
 @pytest.fixture
 def owner(directory):
-    """What a process has that compiles the function."""
+    """The file in the process that compiles the function."""
     stored = Stored([directory], "f.nbc")
     assert stored.load_or_lock(bytes) is None
     assert _content(directory) == ["f.nbc.lock"]
@@ -109,11 +109,11 @@ def owner(directory):
 
 @pytest.fixture
 def other(directory):
-    """What another process has that needs it."""
+    """The file in another process that needs the function."""
     return Stored([directory], "f.nbc")
 
 
-def test_others_wait_for_the_file(owner, other, directory):
+def test_other_processes_wait_for_the_file(owner, other, directory):
     with ThreadPoolExecutor(1) as pool:
         result = pool.submit(other.load_or_lock, bytes)
         time.sleep(0.1)
@@ -126,21 +126,21 @@ def test_others_wait_for_the_file(owner, other, directory):
     assert Stored.patient
 
 
-def test_a_file_that_has_just_been_written_is_loaded(owner, other):
+def test_file_written_in_the_meantime_is_loaded(owner, other):
     owner.save(b"code")
     owner.release()
     assert other.load_or_lock(bytes) == b"code"
     other.release()
 
 
-def test_another_function_is_not_waited_for(owner, directory):
+def test_other_functions_are_not_waited_for(owner, directory):
     stored = Stored([directory], "g.nbc")
     assert stored.load_or_lock(bytes) is None
     stored.release()
     assert Stored.patient
 
 
-def test_after_an_owner_that_wrote_nothing_another_process_compiles_and_nobody_waits_again(owner, other, directory):
+def test_waiting_ends_for_good_if_the_owner_writes_nothing(owner, other, directory):
     with ThreadPoolExecutor(1) as pool:
         result = pool.submit(other.load_or_lock, bytes)
         time.sleep(0.1)
@@ -153,7 +153,7 @@ def test_after_an_owner_that_wrote_nothing_another_process_compiles_and_nobody_w
 
 
 @pytest.mark.usefixtures("owner")
-def test_nobody_waits_for_long(other, monkeypatch):
+def test_waiting_is_limited(other, monkeypatch):
     monkeypatch.setattr(store, "_LONGEST_WAIT", 0.1)
     begin = time.monotonic()
     assert other.load_or_lock(bytes) is None
@@ -163,7 +163,7 @@ def test_nobody_waits_for_long(other, monkeypatch):
 
 
 @pytest.mark.usefixtures("owner")
-def test_the_lock_of_a_process_that_has_died_is_taken_over(other, directory):
+def test_lock_of_a_dead_process_is_taken_over(other, directory):
     os.utime(directory / "f.nbc.lock", (time.time() - 3600,) * 2)
     begin = time.monotonic()
     assert other.load_or_lock(bytes) is None
@@ -173,14 +173,14 @@ def test_the_lock_of_a_process_that_has_died_is_taken_over(other, directory):
 
 
 @pytest.mark.usefixtures("owner")
-def test_a_clock_that_is_slow_does_not_make_anybody_wait_for_ever(other, directory, monkeypatch):
+def test_lock_from_the_future_does_not_block_forever(other, directory, monkeypatch):
     monkeypatch.setattr(store, "_LONGEST_WAIT", 0.1)
     os.utime(directory / "f.nbc.lock", (time.time() + 3600,) * 2)
     assert other.load_or_lock(bytes) is None
     other.release()
 
 
-def test_without_a_place_for_a_lock_nobody_waits(tmp_path):
+def test_no_waiting_without_a_writable_directory(tmp_path):
     (tmp_path / "file").touch()
     for directories in ([tmp_path / "file" / "cache"], [tmp_path / "file"], []):
         stored = Stored(directories, "f.nbc")

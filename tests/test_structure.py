@@ -1,4 +1,4 @@
-"""The house: which module may import which, what is public and documented, and that the registries are sound."""
+"""Structure of the package: imports, public names and their documentation, registries."""
 
 import ast
 import importlib
@@ -24,7 +24,7 @@ from sknn_iitb.schedules import SCHEDULES
 
 ESTIMATORS = [MLPClassifier, MLPRegressor]
 REGISTRIES = [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS]
-PARTS = [cls for registry in REGISTRIES for cls in registry]
+COMPONENTS = [cls for registry in REGISTRIES for cls in registry]
 
 PACKAGE = Path(sknn_iitb.__file__).parent
 PROJECT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ GROUPS = [
 
 
 def _imports(path):
-    """Full names of the modules that a source imports, wherever in it; of ours also those that it takes by name."""
+    """Full names of all modules imported anywhere in a source, including our modules imported by name."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -69,12 +69,12 @@ def _group(module):
     return next(number for number, names in enumerate(GROUPS) if module.partition(".")[0] in names)
 
 
-def test_every_module_has_its_group():
+def test_every_module_belongs_to_a_group():
     assert {name.partition(".")[0] for name in SOURCES} == set().union(*GROUPS)
 
 
 @pytest.mark.parametrize("module", SOURCES)
-def test_a_module_imports_only_from_its_group_and_those_below(module):
+def test_modules_import_only_from_their_group_and_those_below(module):
     assert all(_group(module) <= _group(imported) for imported in _ours(SOURCES[module]))
 
 
@@ -84,30 +84,30 @@ def test_tabular_and_inspection_do_not_import_each_other():
         assert not any(name.partition(".")[0] == other for name in imported)
 
 
-def test_imports_have_no_circles():
-    # a package is its __init__, which imports its public modules
+def test_imports_have_no_cycles():
+    # a package stands for its __init__, which imports its public modules
     arrows = {name: {each for each in _ours(path) if each in SOURCES} - {name} for name, path in SOURCES.items()}
     TopologicalSorter(arrows).prepare()  # raises CycleError
 
 
-def test_components_know_nothing_of_each_other():
+def test_components_do_not_import_each_other():
     components = GROUPS[4]
     for module in components:
         assert not _ours(SOURCES[module]) & (components - {module})
 
 
-def test_only_jit_knows_numba():
+def test_only_jit_imports_numba():
     users = {name for name, path in SOURCES.items() if _top_level(path) & {"numba", "llvmlite"}}
     assert {name.partition(".")[0] for name in users} == {"_jit"}
 
 
-def test_the_package_imports_only_what_it_depends_on():
+def test_package_imports_only_its_dependencies():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     required, for_plots = (
         {re.match(r"[\w-]+", line)[0] for line in lines}
         for lines in (project["dependencies"], project["optional-dependencies"]["plot"])
     )
-    # the second line needs no installation of its own: they are dependencies of scikit-learn and numba
+    # the second line installs nothing more: dependencies of scikit-learn and numba
     assert required == {
         *("numba", "numpy", "scikit-learn", "scipy"),
         *("joblib", "llvmlite", "threadpoolctl"),
@@ -117,8 +117,8 @@ def test_the_package_imports_only_what_it_depends_on():
     assert imported - sys.stdlib_module_names <= importable
 
 
-def test_importing_the_package_compiles_nothing_and_needs_no_other_package():
-    # scikit-learn itself imports pandas where it is installed
+def test_import_compiles_nothing_and_needs_no_optional_package():
+    # scikit-learn itself imports pandas if installed
     script = """
 import sys
 sys.modules["pandas"] = sys.modules["matplotlib"] = None
@@ -131,7 +131,7 @@ print(len(compilations.buffer))
     assert done.stdout.split() == ["0"]
 
 
-def test_the_estimators_train_without_docstrings():
+def test_estimators_train_without_docstrings():
     script = """
 import warnings
 import numpy as np
@@ -150,7 +150,7 @@ for cls in (TabularMLPClassifier, TabularMLPRegressor):
     assert done.stdout == "(20,) None\n" * 4
 
 
-def test_the_package_says_that_it_is_typed():
+def test_package_is_marked_as_typed():
     assert (PACKAGE / "py.typed").is_file()
 
 
@@ -174,7 +174,7 @@ def _public_methods(cls):
 
 
 def _section(thing, title):
-    """The entries of a section of a numpydoc text, with their types."""
+    """The entries of a section of a numpydoc docstring, with their types."""
     lines = inspect.cleandoc(thing.__doc__).splitlines()
     if title not in lines:
         return {}
@@ -191,7 +191,7 @@ def _section(thing, title):
 
 
 @pytest.mark.parametrize("module", SOURCES)
-def test_a_module_says_what_it_is_and_what_it_offers(module):
+def test_modules_have_a_docstring_and_valid_all(module):
     name = f"{PACKAGE.name}.{module}".removesuffix(".__init__")
     namespace = importlib.import_module(name)
     assert inspect.getdoc(namespace).partition("\n\n")[0].endswith((".", ":"))
@@ -200,14 +200,14 @@ def test_a_module_says_what_it_is_and_what_it_offers(module):
 
 
 @pytest.mark.parametrize("thing", PUBLIC_OBJECTS)
-def test_a_public_name_has_a_docstring_of_its_own_that_starts_with_a_summary(thing):
+def test_public_objects_have_their_own_docstring_with_a_summary(thing):
     doc = vars(thing).get("__doc__") if inspect.isclass(thing) else thing.__doc__
     assert doc
     assert inspect.cleandoc(doc).partition("\n\n")[0].endswith((".", ":"))
 
 
 @pytest.mark.parametrize("thing", PUBLIC_OBJECTS)
-def test_documented_parameters_are_those_of_the_signature(thing):
+def test_documented_parameters_match_the_signature(thing):
     for function in [thing, *(_public_methods(thing) if inspect.isclass(thing) else [])]:
         documented = _section(function, "Parameters") if function.__doc__ else {}
         if documented:
@@ -219,7 +219,7 @@ def test_documented_parameters_are_those_of_the_signature(thing):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_every_public_method_of_an_estimator_says_what_it_takes_and_returns(estimator):
+def test_public_methods_document_parameters_and_returns(estimator):
     methods = [f for f in _public_methods(estimator) if f.__module__.startswith(PACKAGE.name)]
     assert {"fit", "partial_fit", "predict", "loss_and_gradient"} <= {f.__name__ for f in methods}
     for method in methods:
@@ -230,7 +230,7 @@ def test_every_public_method_of_an_estimator_says_what_it_takes_and_returns(esti
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_documented_attributes_are_those_of_a_fitted_estimator(estimator, iris):
+def test_documented_attributes_match_a_fitted_estimator(estimator, iris):
     X, y = iris
     net = estimator(hidden_layer_sizes=(3,), max_iter=1, early_stopping=True, batch_norm=True).fit(X, y)
     own = {name for name in dir(net) if name.endswith("_") and not name.startswith("_")}
@@ -240,18 +240,18 @@ def test_documented_attributes_are_those_of_a_fitted_estimator(estimator, iris):
 
 
 def _options(estimator, parameter):
-    """The names in braces that the documentation of a parameter lists."""
+    """The names in braces in the documentation of a parameter."""
     description = re.search(rf"^ *{parameter} : .*\n((?: {{8}}.*\n|\n)+)", _indented_doc(estimator), re.MULTILINE)[1]
     return re.findall(r"'(\w+)'", description[description.index("{") : description.index("}")])
 
 
 def _indented_doc(estimator):
-    """The docstring as in the source: from Python 3.13 on its indentation is stripped."""
+    """The docstring indented as in the source: Python 3.13 strips the indentation."""
     return textwrap.indent(inspect.cleandoc(estimator.__doc__), "    ")
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_documented_options_are_those_of_the_registries(estimator):
+def test_documented_options_match_the_registries(estimator):
     outputs = "classifier_outputs" if estimator is MLPClassifier else "regressor_outputs"
     assert _options(estimator, "activation") == ACTIVATIONS.names(lambda cls: cls.hidden)
     assert _options(estimator, "loss") == LOSSES.names(lambda cls: getattr(cls, outputs))
@@ -262,7 +262,7 @@ def test_documented_options_are_those_of_the_registries(estimator):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_the_documentation_lists_every_legal_output_of_every_loss(estimator):
+def test_documentation_lists_every_legal_output_of_every_loss(estimator):
     attribute = "classifier_outputs" if estimator is MLPClassifier else "regressor_outputs"
     legal = {}
     for losses, outputs in re.findall(r"^ *- loss (.*): (.*)$", estimator.__doc__, re.MULTILINE):
@@ -270,7 +270,7 @@ def test_the_documentation_lists_every_legal_output_of_every_loss(estimator):
     assert legal == {name: getattr(LOSSES[name], attribute) for name in LOSSES.names(lambda c: getattr(c, attribute))}
 
 
-def test_the_estimators_describe_a_shared_parameter_in_the_same_words():
+def test_estimators_share_the_descriptions_of_common_parameters():
     entries = [
         dict(re.findall(r"^ {4}(\S.*)\n((?: {8}.*\n|\n)+)", _indented_doc(cls), re.MULTILINE)) for cls in ESTIMATORS
     ]
@@ -282,16 +282,16 @@ def test_the_estimators_describe_a_shared_parameter_in_the_same_words():
     assert {name.partition(" : ")[0] for name in differing} == {"output_activation"}
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_a_registered_part_has_a_docstring_of_its_own(part):
-    assert vars(part).get("__doc__")
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_registered_components_have_their_own_docstring(component):
+    assert vars(component).get("__doc__")
 
 
 # --- registries -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.parameter)
-def test_a_name_belongs_to_one_part(registry):
+def test_names_are_unique_in_a_registry(registry):
     names = [name for cls in registry for name in cls.names]
     assert sorted(names) == sorted(set(names)) == sorted(registry.names())
     assert all(registry[name] is cls for cls in registry for name in cls.names)
@@ -301,27 +301,27 @@ def test_a_name_belongs_to_one_part(registry):
 
 
 @pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.parameter)
-def test_every_public_part_of_a_module_can_be_had_by_name_or_wraps_one_that_can(registry):
+def test_public_components_are_registered_or_wrappers(registry):
     namespace = importlib.import_module(registry.base.__module__)
     classes = [getattr(namespace, name) for name in namespace.__all__]
-    parts = {cls for cls in classes if inspect.isclass(cls) and issubclass(cls, registry.base)} - {registry.base}
-    wrappers = {cls for cls in parts if not cls.names}
-    assert parts - wrappers == set(registry)
+    components = {cls for cls in classes if inspect.isclass(cls) and issubclass(cls, registry.base)} - {registry.base}
+    wrappers = {cls for cls in components if not cls.names}
+    assert components - wrappers == set(registry)
     assert all("schedule" in cls().get_params(deep=False) for cls in wrappers)
 
 
-def _functions(part):
-    """The functions of a part that are compiled, with the family that they belong to."""
-    if issubclass(part, LOSSES.base):
-        functions = [part.function, *part.fused.values(), *part.rowwise.values()]
+def _functions(component):
+    """The functions of a component that are compiled."""
+    if issubclass(component, LOSSES.base):
+        functions = [component.function, *component.fused.values(), *component.rowwise.values()]
     else:
-        functions = [getattr(part, "function", None), getattr(part, "kernel", None)]
+        functions = [getattr(component, "function", None), getattr(component, "kernel", None)]
     return [f for f in functions if f is not None]
 
 
 @pytest.mark.parametrize("registry", REGISTRIES[:3], ids=lambda registry: registry.parameter)
-def test_functions_of_one_family_differ_in_name_as_their_files_in_the_cache_must(registry):
-    functions = {function for part in registry for function in _functions(part)}
+def test_functions_of_a_family_have_unique_cache_names(registry):
+    functions = {function for component in registry for function in _functions(component)}
     assert len(functions) > 1
     names = {name_in_package(function) for function in functions}
     assert None not in names

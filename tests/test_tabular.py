@@ -1,4 +1,4 @@
-"""The estimators for tables: what they take, what they refuse, and that they learn from real tables."""
+"""The tabular estimators: valid and invalid input, and learning from real tables."""
 
 import os
 import pickle
@@ -57,12 +57,12 @@ QUICK = {"preset": "fast", "max_iter": 8, "hidden_layer_sizes": (16,), "random_s
     ids=lambda estimator: type(estimator).__name__,
 )
 @pytest.mark.filterwarnings("ignore")
-def test_checks_of_scikit_learn(estimator):
+def test_scikit_learn_checks(estimator):
     check_estimator(estimator)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_on_real_numbers_it_is_no_worse_than_a_pipeline_with_the_plain_net():
+def test_numeric_data_score_no_worse_than_a_plain_network():
     X, y = load_breast_cancer(return_X_y=True)
     plain = make_pipeline(StandardScaler(), MLPClassifier(random_state=0, max_iter=300))
     ours = TabularMLPClassifier(preset="fast", random_state=0)
@@ -71,7 +71,7 @@ def test_on_real_numbers_it_is_no_worse_than_a_pipeline_with_the_plain_net():
     assert cross_val_score(TabularMLPRegressor(preset="fast", random_state=0), X, y, cv=3).mean() > 0.4
 
 
-def test_a_table_as_it_comes_is_learned_better_than_its_numbers_alone(table):
+def test_raw_table_scores_well_with_all_columns(table):
     X, number, label = table
     parameters = {"preset": "fast", "random_state": 0}
     whole = cross_val_score(TabularMLPRegressor(**parameters), X, number, cv=3).mean()
@@ -81,7 +81,7 @@ def test_a_table_as_it_comes_is_learned_better_than_its_numbers_alone(table):
     assert numbers > 0.5
 
 
-def test_several_classes_labels_and_columns_of_numbers():
+def test_multiclass_multilabel_and_multioutput_targets():
     X, y = load_iris(return_X_y=True)
     net = TabularMLPClassifier(preset="fast", random_state=0).fit(X, y)
     probabilities = net.predict_proba(X)
@@ -96,7 +96,7 @@ def test_several_classes_labels_and_columns_of_numbers():
     assert both.score(X[:, :2], X[:, 2:]) > 0.7
 
 
-def test_predictions_stay_within_what_was_seen_and_follow_the_scale_of_y(table):
+def test_predictions_stay_in_the_range_of_y_and_scale_with_it(table):
     X, number, _ = table
     net = TabularMLPRegressor(**QUICK).fit(X, number)
     far = X.assign(income=1e30, size=-1e30)
@@ -117,7 +117,7 @@ def test_calibration_lowers_the_log_loss():
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "log_loss", "roc_auc"])
-def test_every_metric_of_the_classifier(metric, table):
+def test_every_classifier_metric_works(metric, table):
     X, _, label = table
     assert TabularMLPClassifier(preset="fast", metric=metric, random_state=0).fit(X, label).score(X, label) > 0.75
     labels = np.column_stack([label == "dear", X["owned"]]).astype(int)
@@ -126,7 +126,7 @@ def test_every_metric_of_the_classifier(metric, table):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_classes", [2, 4])
-def test_metrics_are_scikit_learns(n_classes, weighted):
+def test_metrics_match_scikit_learn(n_classes, weighted):
     rng = np.random.RandomState(0)
     y = rng.permutation(np.arange(90) % n_classes)
     score = rng.normal(size=(90, n_classes)).astype(np.float32)
@@ -146,12 +146,12 @@ def test_metrics_are_scikit_learns(n_classes, weighted):
     assert CLASSIFIER_METRICS["roc_auc"].error(targets, score, samples) == pytest.approx(1 - area, rel=1e-5)
 
 
-def test_every_metric_of_the_regressor(table):
+def test_every_regressor_metric_works(table):
     X, number, _ = table
     assert TabularMLPRegressor(preset="fast", metric="mae", random_state=0).fit(X, number).score(X, number) > 0.6
 
 
-def test_quantiles_cover_their_share_and_do_not_cross():
+def test_quantiles_have_their_coverage_and_do_not_cross():
     rng = np.random.RandomState(0)
     X = pd.DataFrame({"x": rng.uniform(-2, 2, 2000), "group": rng.choice(["a", "b"], 2000)})
     spread = np.where(X["group"] == "a", 0.2, 1.0)
@@ -170,7 +170,7 @@ def test_quantiles_cover_their_share_and_do_not_cross():
 
 
 @pytest.mark.parametrize("wrong", [[0.5, 0.1], [0.0, 1.0], [1.5]])
-def test_quantiles_that_are_none(wrong, table):
+def test_invalid_quantiles_raise(wrong, table):
     X, number, _ = table
     with pytest.raises(ValueError, match="quantile"):
         TabularMLPRegressor(quantiles=wrong, **QUICK).fit(X, number)
@@ -187,7 +187,7 @@ def test_class_weights_move_the_predictions(table):
 
 
 @pytest.mark.parametrize("estimator", [TabularMLPClassifier, TabularMLPRegressor])
-def test_weights_are_repetitions_to_the_bit_in_any_order(estimator, table):
+def test_integer_weights_equal_repeated_rows_exactly_in_any_order(estimator, table):
     X, number, label = table
     X, y = X[:100], (label if estimator is TabularMLPClassifier else number)[:100]
     counts = np.random.RandomState(1).randint(0, 3, len(X))
@@ -205,7 +205,7 @@ def test_weights_are_repetitions_to_the_bit_in_any_order(estimator, table):
         estimator(**QUICK).fit(X, y, sample_weight=0 * counts)
 
 
-def test_a_table_of_few_distinct_rows_is_learned_as_well_as_its_frequencies():
+def test_few_distinct_rows_are_learned_as_well_as_their_frequencies():
     rng = np.random.RandomState(0)
     X = rng.randint(2, size=(4000, 3))
     y = rng.uniform(size=4000) < np.array([0.1, 0.6, 0.4, 0.9, 0.8, 0.3, 0.5, 0.2])[X @ [4, 2, 1]]
@@ -214,7 +214,7 @@ def test_a_table_of_few_distinct_rows_is_learned_as_well_as_its_frequencies():
     assert log_loss(y[2000:], net.predict_proba(X[2000:])) < log_loss(y[2000:], known) + 0.01
 
 
-def test_the_users_own_validation(table):
+def test_custom_validation_set_is_used(table):
     X, number, _ = table
     net = TabularMLPRegressor(**QUICK).fit(X[:200], number[:200], X_val=X[200:], y_val=number[200:])
     assert len(net.members_) == 2
@@ -238,7 +238,7 @@ def test_the_users_own_validation(table):
         ),
     ],
 )
-def test_y_val_needs_the_columns_of_y(y, y_val, message):
+def test_y_val_with_different_columns_raises(y, y_val, message):
     X, number = load_diabetes(return_X_y=True)
     net = TabularMLPRegressor(**QUICK)
     with pytest.raises(ValueError, match=message):
@@ -249,7 +249,7 @@ def test_y_val_needs_the_columns_of_y(y, y_val, message):
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
-def test_y_val_needs_the_classes_of_y(class_weight):
+def test_y_val_with_different_classes_raises(class_weight):
     X, y = load_iris(return_X_y=True)
     net = TabularMLPClassifier(class_weight=class_weight, **QUICK)
     labels = np.eye(3, dtype=int)[y]
@@ -261,7 +261,7 @@ def test_y_val_needs_the_classes_of_y(class_weight):
             clone(net).fit(X, targets).partial_fit(X, other)
 
 
-def test_splitters_as_validation_fraction(table):
+def test_validation_fraction_accepts_splitters(table):
     X, number, _ = table
     groups = np.arange(len(X)) // 10
     TabularMLPRegressor(validation_fraction=GroupKFold(3), **QUICK).fit(X, number, groups=groups)
@@ -270,7 +270,7 @@ def test_splitters_as_validation_fraction(table):
 
 @pytest.fixture
 def split_of(monkeypatch):
-    """Fit an estimator and return its samples, with the splits of its members."""
+    """A function that fits an estimator and returns its samples and the splits of its members."""
 
     def fit(estimator, X, y, **arguments):
         seen = []
@@ -289,16 +289,16 @@ def split_of(monkeypatch):
 
 @pytest.mark.parametrize("fraction", [0.2, 0.5, 0.4, 0.15, 0.75])
 @pytest.mark.parametrize("estimator", [TabularMLPClassifier, TabularMLPRegressor])
-def test_a_group_is_never_on_both_sides_of_a_split(estimator, fraction, split_of):
+def test_groups_are_never_split(estimator, fraction, split_of):
     rng = np.random.RandomState(0)
     groups = rng.choice([f"patient {k}" for k in range(40)], 600, p=rng.dirichlet(np.full(40, 3.0)))
     X = rng.randint(5, size=(600, 2))  # equal samples in several groups
     y = rng.randint(2, size=600)
     net = estimator(validation_fraction=fraction, n_estimators=4, **QUICK)
-    samples, parts = split_of(net, X, y, groups=groups)
-    assert len({tuple(held_out) for _, held_out in parts}) == 4
+    samples, splits = split_of(net, X, y, groups=groups)
+    assert len({tuple(held_out) for _, held_out in splits}) == 4
     largest = np.bincount(samples.groups).max() / len(samples.Y)
-    for rows, held_out in parts:
+    for rows, held_out in splits:
         assert sorted([*rows, *held_out]) == list(range(len(samples.Y)))
         assert set(samples.groups[rows]).isdisjoint(samples.groups[held_out])
         assert abs(len(held_out) / len(samples.Y) - fraction) <= largest
@@ -308,17 +308,17 @@ def test_a_group_is_never_on_both_sides_of_a_split(estimator, fraction, split_of
     np.testing.assert_array_equal(other.predict(X), net.predict(X))
 
 
-def test_groups_are_stratified_by_their_class(split_of):
+def test_groups_are_stratified_by_class(split_of):
     y = np.repeat([0, 0, 0, 1], 50)
     X, groups = np.random.RandomState(0).normal(size=(200, 2)), np.arange(200) // 5
     for fraction in (0.2, 0.4):
         net = TabularMLPClassifier(validation_fraction=fraction, **QUICK)
-        samples, parts = split_of(net, X, y, groups=groups)
-        for _, held_out in parts:
+        samples, splits = split_of(net, X, y, groups=groups)
+        for _, held_out in splits:
             assert samples.y[held_out].mean() == pytest.approx(0.25, abs=0.07)
 
 
-def test_groups_that_cannot_be_split(table):
+def test_groups_that_cannot_be_split_raise(table):
     X, number, _ = table
     net = TabularMLPRegressor(**QUICK)
     with pytest.raises(ValueError, match="groups contains only one group"):
@@ -333,33 +333,33 @@ def test_groups_that_cannot_be_split(table):
 
 @pytest.mark.parametrize("fraction", [0.2, 1 / 3, 0.5, 0.07, 0.15, 0.4, 0.6, 0.9])
 @pytest.mark.parametrize("estimator", [TabularMLPClassifier, TabularMLPRegressor])
-def test_validation_fraction_is_the_share_that_is_held_out(estimator, fraction, split_of):
+def test_validation_fraction_is_the_held_out_share(estimator, fraction, split_of):
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(203, 3)), np.repeat([0, 1], [150, 53])
     net = estimator(validation_fraction=fraction, n_estimators=3, **QUICK)
-    _, parts = split_of(net, X, y)
-    assert len({tuple(held_out) for _, held_out in parts}) == 3
-    for rows, held_out in parts:
+    _, splits = split_of(net, X, y)
+    assert len({tuple(held_out) for _, held_out in splits}) == 3
+    for rows, held_out in splits:
         assert sorted([*rows, *held_out]) == list(range(203))
         assert abs(len(held_out) - 203 * fraction) <= 1
-    # 8 distinct rows and two labels: each fold has its share of the samples
+    # 8 distinct rows and two labels: each fold gets its share of the samples
     X = rng.randint(2, size=(4000, 3))
-    samples, parts = split_of(net, X, rng.randint(2, size=4000))
+    samples, splits = split_of(net, X, rng.randint(2, size=4000))
     weight = np.ones(len(samples.Y)) if samples.weight is None else samples.weight
-    for _, held_out in parts:
+    for _, held_out in splits:
         assert weight[held_out].sum() / weight.sum() == pytest.approx(fraction, abs=0.03)
 
 
 def test_uneven_splits_are_stratified(split_of):
     y = np.repeat([0, 1, 2], [70, 29, 1])
     net = TabularMLPClassifier(validation_fraction=0.4, n_estimators=20, **QUICK)
-    samples, parts = split_of(net, np.random.RandomState(0).normal(size=(100, 2)), y)
-    found = np.array([np.bincount(samples.y[held_out], minlength=3) for _, held_out in parts])
+    samples, splits = split_of(net, np.random.RandomState(0).normal(size=(100, 2)), y)
+    found = np.array([np.bincount(samples.y[held_out], minlength=3) for _, held_out in splits])
     assert np.all(abs(found - [28, 11.6, 0.4]) <= 2)
     assert 0 < found[:, 2].sum() < 20
 
 
-def test_a_validation_fraction_that_leaves_no_sample_to_train_on():
+def test_validation_fraction_without_training_samples_raises():
     X = np.arange(10.0)[:, None]
     with pytest.raises(ValueError, match=r"validation_fraction=0.99 of 10 distinct samples leaves none to train on"):
         TabularMLPRegressor(validation_fraction=0.99, **QUICK).fit(X, X[:, 0])
@@ -367,7 +367,7 @@ def test_a_validation_fraction_that_leaves_no_sample_to_train_on():
 
 @pytest.mark.parametrize("n_equal", [2, 4, 50])
 @pytest.mark.parametrize("fraction", [0.2, 0.4])
-def test_a_constant_is_learned_from_a_single_distinct_sample(n_equal, fraction):
+def test_single_distinct_sample_is_learned_as_a_constant(n_equal, fraction):
     X, weight = np.ones((n_equal, 1)), np.arange(n_equal) == 0
     net = TabularMLPRegressor(quantiles=[0.1, 0.9], validation_fraction=fraction, **QUICK)
     for y, given in ((np.full(n_equal, 3.0), None), (np.arange(3.0, n_equal + 3), weight)):
@@ -383,10 +383,10 @@ def test_a_constant_is_learned_from_a_single_distinct_sample(n_equal, fraction):
         assert np.isfinite(net.fit(X, y).predict_proba(X)).all()
 
 
-def test_it_stops_in_time(table):
+def test_max_time_stops_training(table):
     X, number, _ = table
     net = TabularMLPRegressor(max_iter=100_000, max_time=1.0, random_state=0)
-    TabularMLPRegressor(max_iter=1, random_state=0).fit(X, number)  # compiles
+    TabularMLPRegressor(max_iter=1, random_state=0).fit(X, number)  # compiles everything
     begin = time.perf_counter()
     net.fit(X, number)
     assert time.perf_counter() - begin < 3
@@ -403,7 +403,7 @@ def test_results_do_not_depend_on_threads_and_survive_a_pickle(table):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).predict_proba(X), expected)
 
 
-def test_it_is_an_estimator_as_any_other(table):
+def test_estimators_work_with_scikit_learn_tools(table):
     X, number, label = table
     search = GridSearchCV(TabularMLPClassifier(**QUICK), {"hidden_layer_sizes": [(8,), (16,)]}, cv=2).fit(X, label)
     assert search.best_score_ > 0.5
@@ -414,7 +414,7 @@ def test_it_is_an_estimator_as_any_other(table):
     PartialDependenceDisplay.from_estimator(net, X, ["income"])
 
 
-def test_preprocessing_by_hand_leads_to_the_same_place(table):
+def test_builtin_preprocessing_scores_no_worse_than_manual_preprocessing(table):
     X, number, _ = table
     numeric = make_pipeline(SimpleImputer(), StandardScaler())
     categories = OneHotEncoder(handle_unknown="ignore")
@@ -426,7 +426,7 @@ def test_preprocessing_by_hand_leads_to_the_same_place(table):
     assert ours > by_hand - 0.05
 
 
-def test_one_line_of_progress(table, capsys):
+def test_verbose_prints_progress(table, capsys):
     X, number, _ = table
     TabularMLPRegressor(**{**QUICK, "verbose": 1}).fit(X, number)
     lines = capsys.readouterr().out.splitlines()
@@ -434,7 +434,7 @@ def test_one_line_of_progress(table, capsys):
 
 
 class Tensor:
-    """An array of a library other than NumPy, which cannot leave its device unless it is the CPU."""
+    """An array of a library other than NumPy, which can leave its device only if that is the CPU."""
 
     def __init__(self, values, device="cpu"):
         self.values, self.device = np.asarray(values), device
@@ -455,7 +455,7 @@ class Tensor:
         return np.asarray(self.values, dtype)
 
     def __array_namespace__(self, api_version=None):
-        raise AssertionError("the array is asked for its own functions")
+        raise AssertionError("the namespace of the array is used")
 
 
 @pytest.mark.parametrize("dispatches", [False, True])
@@ -483,15 +483,15 @@ def test_arrays_of_another_library_are_converted(dispatches, monkeypatch):
 # --- memory -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs the peak memory of Linux")
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs the peak memory from Linux")
 @pytest.mark.parametrize(("method", "most"), [("fit", 90), ("predict", 45)])
 def test_memory_is_a_small_multiple_of_the_table(method, most):
     namespace = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "memory.py"))
     more, _ = namespace["growth"](method, "dense", 200_000, 20)
-    assert more < most  # the encoded table has 16 MB
+    assert more < most  # the encoded table takes 16 MB
 
 
-def test_a_sparse_table_that_is_too_large_is_refused():
+def test_too_large_sparse_x_raises():
     X = sparse.random(2000, 140_000, 1e-6, "csr", random_state=0)
     message = r"shape \(2000, 140000\) would take 1\.0 GiB.*TruncatedSVD"
     for estimator in (TabularMLPRegressor(**QUICK), TableEncoder()):
@@ -545,7 +545,7 @@ def test_batches_do_not_change_predictions(kind, table, monkeypatch):
     ids=["times", "infinite", "duplicated names", "one row", "no rows"],
 )
 @pytest.mark.parametrize("estimator", [TabularMLPClassifier(**QUICK), TabularMLPRegressor(**QUICK)])
-def test_a_table_that_cannot_be_used(estimator, change, message, table):
+def test_invalid_table_raises(estimator, change, message, table):
     X, number, label = table
     y = label if isinstance(estimator, TabularMLPClassifier) else number
     fitted = clone(estimator).fit(X, y)
@@ -572,9 +572,9 @@ def test_a_table_that_cannot_be_used(estimator, change, message, table):
     ],
     ids=[
         "all missing",
-        "no level",
+        "no category",
         "duplicate",
-        "1 row a level",
+        "1 row per category",
         "mixed",
         "huge",
         "category",
@@ -583,7 +583,7 @@ def test_a_table_that_cannot_be_used(estimator, change, message, table):
         "5 rows",
     ],
 )
-def test_a_table_that_is_odd_but_can_be_used(change, table):
+def test_unusual_table_is_accepted(change, table):
     X, number, label = table
     odd = change(X)
     y = np.resize(["a", "b"], len(odd)) if len(odd) < 10 else label
@@ -591,7 +591,7 @@ def test_a_table_that_is_odd_but_can_be_used(change, table):
     assert np.isfinite(TabularMLPRegressor(**QUICK).fit(odd, number[: len(odd)]).predict(odd)).all()
 
 
-def test_targets_that_cannot_be_learned(table):
+def test_invalid_targets_raise(table):
     X, number, _ = table
     with pytest.raises(ValueError, match="only one class, 'dear'"):
         TabularMLPClassifier(**QUICK).fit(X, np.full(len(X), "dear"))
@@ -602,20 +602,20 @@ def test_targets_that_cannot_be_learned(table):
 
 
 @pytest.mark.parametrize("chosen", ["all", ["height"], [True], [99]])
-def test_columns_that_are_not_there_cannot_be_categories(chosen, table):
+def test_invalid_categorical_features_raise(chosen, table):
     X, number, _ = table
     with pytest.raises(ValueError, match="categorical_features"):
         TabularMLPRegressor(categorical_features=chosen, **QUICK).fit(X, number)
 
 
 @pytest.mark.parametrize("sizes", [(), (0,), (3, -1), (2.5,)])
-def test_layers_without_neurons_are_refused(sizes, table):
+def test_invalid_hidden_layer_sizes_raise(sizes, table):
     X, number, _ = table
     with pytest.raises(ValueError, match="hidden_layer_sizes"):
         TabularMLPRegressor(**{**QUICK, "hidden_layer_sizes": sizes}).fit(X, number)
 
 
-# --- going on ---------------------------------------------------------------------------------------------------
+# --- partial_fit ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("estimator", [TabularMLPClassifier, TabularMLPRegressor])
@@ -632,7 +632,7 @@ def test_partial_fit_learns_from_new_samples_and_keeps_the_scales(estimator):
     assert net.score(X[half:], y[half:]) > before + 0.01
 
 
-def test_partial_fit_goes_on_from_a_pickle_as_without(table):
+def test_partial_fit_continues_from_a_pickle(table):
     X, number, _ = table
     net = TabularMLPRegressor(quantiles=[0.1, 0.9], dropout=0.1, **QUICK)
     net.partial_fit(X[:200], number[:200]).partial_fit(X[200:], number[200:])
@@ -646,7 +646,7 @@ def test_partial_fit_goes_on_from_a_pickle_as_without(table):
     assert not np.array_equal(net.predict_quantiles(X), quantiles)
 
 
-def test_the_first_partial_fit_is_a_fit_with_all_classes(table):
+def test_first_partial_fit_is_a_fit_with_all_classes(table):
     X, _, label = table
     net = TabularMLPClassifier(**QUICK).partial_fit(X, label, classes=["cheap", "dear", "free"])
     assert net.classes_.tolist() == ["cheap", "dear", "free"]
@@ -670,7 +670,7 @@ def test_the_first_partial_fit_is_a_fit_with_all_classes(table):
         ({"X": lambda X: X[:5]}, "inconsistent numbers of samples"),
     ],
 )
-def test_partial_fit_with_what_cannot_be_used_leaves_the_net_as_it_was(change, message, table):
+def test_invalid_partial_fit_leaves_the_estimator_unchanged(change, message, table):
     X, _, label = table
     net = TabularMLPClassifier(**QUICK).fit(X, label)
     before = pickle.dumps(net)
@@ -683,7 +683,7 @@ def test_partial_fit_with_what_cannot_be_used_leaves_the_net_as_it_was(change, m
 
 
 @pytest.mark.parametrize("before", [None, [0.2, 0.8], [0.1, 0.5, 0.9]])
-def test_quantiles_that_are_set_after_fit_need_another(before, table):
+def test_quantiles_set_after_fit_need_a_new_fit(before, table):
     X, number, _ = table
     net = TabularMLPRegressor(quantiles=before, **QUICK).fit(X, number).set_params(quantiles=[0.1, 0.9])
     for call in (lambda: net.predict_quantiles(X), lambda: net.partial_fit(X, number)):
@@ -714,7 +714,7 @@ def test_quantiles_that_are_set_after_fit_need_another(before, table):
     ],
     ids=str,
 )
-def test_hyperparameters_of_the_net_matter(parameters, table):
+def test_hyperparameters_take_effect(parameters, table):
     X, number, _ = table
     plain = TabularMLPRegressor(**QUICK).fit(X, number)
     net = clone(plain).set_params(**parameters).fit(X, number)
@@ -722,7 +722,7 @@ def test_hyperparameters_of_the_net_matter(parameters, table):
     assert abs(net.predict(X) - plain.predict(X)).max() > 1e-3
 
 
-def test_dropout_leaves_out_in_training_only_and_depends_on_the_seed(table):
+def test_dropout_acts_only_in_training_and_depends_on_the_seed(table):
     X, number, _ = table
     nets = [TabularMLPRegressor(**{**QUICK, "random_state": k}, dropout=0.5).fit(X, number) for k in (0, 0, 1)]
     predictions = [net.predict(X) for net in nets]
@@ -739,7 +739,7 @@ def test_many_samples_need_fewer_epochs():
     assert net.set_params(max_iter=3).fit(X, X.sum(axis=1)).n_iter_ == 3
 
 
-def test_they_can_be_searched(table):
+def test_hyperparameters_can_be_searched(table):
     X, number, _ = table
     grid = {"dropout": [0.0, 0.2], "n_bins": [None, 8], "hidden_layer_sizes": [(8,), (16, 16)]}
     search = GridSearchCV(TabularMLPRegressor(preset="fast", max_iter=4, random_state=0), grid, cv=2).fit(X, number)
@@ -758,7 +758,7 @@ def test_they_can_be_searched(table):
     ],
     ids=str,
 )
-def test_hyperparameters_that_are_none(parameters, table):
+def test_invalid_hyperparameters_raise(parameters, table):
     X, number, _ = table
     (name,) = parameters
     with pytest.raises(ValueError, match=name):
@@ -767,14 +767,14 @@ def test_hyperparameters_that_are_none(parameters, table):
 
 @pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
 @pytest.mark.parametrize(("before", "after"), [("sgd", "adam"), ("adam", "sgd")])
-def test_another_solver_begins_with_a_memory_of_its_own(cls, before, after, cancer):
+def test_changed_solver_starts_with_new_state_vectors(cls, before, after, cancer):
     X, y = cancer
     net = cls(preset="fast", solver=before, max_iter=1, random_state=0).fit(X, y).partial_fit(X, y)
     net.set_params(solver=after).partial_fit(X, y)
     members = net.members_
     assert {member.state.step for member in members} == {-(-len(X) // 256)}
-    n_states = {"sgd": 1, "adam": 2}[after]
-    assert all(member.state.optimizer_state.size == n_states * member.theta.size for member in members)
+    n_state_vectors = {"sgd": 1, "adam": 2}[after]
+    assert all(member.state.optimizer_state.size == n_state_vectors * member.theta.size for member in members)
 
 
 @pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
@@ -785,12 +785,12 @@ def test_another_solver_begins_with_a_memory_of_its_own(cls, before, after, canc
         (np.array([None, *range(568)], dtype=object), "groups must be labels that can be compared"),
     ],
 )
-def test_groups_that_are_no_labels(cls, groups, message, cancer):
+def test_invalid_groups_raise(cls, groups, message, cancer):
     with pytest.raises(ValueError, match=message):
         cls(preset="fast").fit(*cancer, groups=groups)
 
 
-def test_groups_have_no_effect_with_a_validation_set(cancer):
+def test_groups_with_a_validation_set_raise(cancer):
     X, y = cancer
     for net in (TabularMLPClassifier(preset="fast"), MLPClassifier(max_iter=2)):
         with pytest.raises(ValueError, match="groups has no effect with X_val"):

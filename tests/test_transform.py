@@ -1,4 +1,4 @@
-"""A net as a step before others: the values of its hidden layers."""
+"""Networks as transformers: the values of their hidden layers."""
 
 import naive
 import numpy as np
@@ -34,7 +34,7 @@ def _net(cls, **parameters):
 
 
 def _forward(net, X):
-    """Values of the hidden layers, and the raw score, by NumPy in float64."""
+    """Values of the hidden layers, and the raw score, in float64 NumPy."""
     values = [np.asarray(X, float)]
     for k, (W, b) in enumerate(zip(net.coefs_, net.intercepts_, strict=True)):
         z = values[-1] @ W.astype(float)
@@ -51,7 +51,7 @@ def _forward(net, X):
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("activation", ["relu", "identity", MIXED], ids=["relu", "identity", "mixed"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_hidden_activations_are_those_of_a_forward_pass(task, dtype, activation, batch_norm, kind):
+def test_hidden_activations_match_a_forward_pass(task, dtype, activation, batch_norm, kind):
     cls, X, y = task
     X = np.where(abs(X) > 1, X, 0).astype(dtype)
     net = _net(cls, activation=activation, batch_norm=batch_norm, dropout=0.2).fit(kind(X), y)
@@ -69,29 +69,29 @@ def test_hidden_activations_are_those_of_a_forward_pass(task, dtype, activation,
     np.testing.assert_allclose(raw, score[:, 0], **tolerance)
 
 
-def test_many_rows_are_those_of_their_parts(diabetes):
+def test_hidden_activations_of_many_rows_match_those_of_chunks(diabetes):
     X, y = diabetes
     net = _net(MLPRegressor, batch_norm=True).fit(X, y)
-    many = np.tile(X, (50, 1))  # so many that they go through the net in several pieces
+    many = np.tile(X, (50, 1))  # enough rows for several chunks
     for rows in (many, (1000 * many).astype(np.int32)):
-        parts = [net.hidden_activations(part, 1) for part in np.array_split(rows, 50)]
-        np.testing.assert_allclose(net.hidden_activations(rows, 1), np.vstack(parts), rtol=1e-10, atol=1e-12)
+        chunks = [net.hidden_activations(chunk, 1) for chunk in np.array_split(rows, 50)]
+        np.testing.assert_allclose(net.hidden_activations(rows, 1), np.vstack(chunks), rtol=1e-10, atol=1e-12)
 
 
-def test_fit_transform_is_fit_and_transform(task):
+def test_fit_transform_equals_fit_then_transform(task):
     cls, X, y = task
     np.testing.assert_array_equal(_net(cls).fit_transform(X, y), _net(cls).fit(X, y).transform(X))
 
 
 @pytest.mark.parametrize("layer", [3, -4, 1.0, "last", None, True, False])
-def test_a_layer_that_is_not_there(task, layer):
+def test_invalid_layer_raises(task, layer):
     cls, X, y = task
     net = _net(cls).fit(X, y)
     with pytest.raises(ValueError, match=f"layer={layer!r} is not one of the 3 hidden layers"):
         net.hidden_activations(X, layer)
 
 
-def test_without_a_hidden_layer_there_is_nothing_to_transform_to(task):
+def test_transform_without_a_hidden_layer_raises(task):
     cls, X, y = task
     net = _net(cls, hidden_layer_sizes=()).fit(X, y)
     for call in (lambda: net.transform(X), lambda: net.hidden_activations(X), net.get_feature_names_out):
@@ -99,21 +99,21 @@ def test_without_a_hidden_layer_there_is_nothing_to_transform_to(task):
             call()
 
 
-def test_a_net_that_is_not_fitted_transforms_nothing(task):
+def test_transform_before_fit_raises(task):
     cls, X, _ = task
     for call in (lambda: cls().transform(X), lambda: cls().hidden_activations(X), cls().get_feature_names_out):
         with pytest.raises(NotFittedError):
             call()
 
 
-def test_features_are_named_after_the_class_and_counted(task):
+def test_feature_names_are_class_name_and_number(task):
     cls, X, y = task
     names = _net(cls).fit(X, y).get_feature_names_out()
     assert names.tolist() == [f"{cls.__name__.lower()}{k}" for k in range(5)]
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_frames_come_out_where_they_are_asked_for(task, library):
+def test_set_output_returns_frames(task, library):
     frames = pytest.importorskip(library)
     cls, X, y = task
     net = _net(cls).fit(X, y)
@@ -125,14 +125,14 @@ def test_frames_come_out_where_they_are_asked_for(task, library):
     assert isinstance(net.predict(X), np.ndarray)
 
 
-def test_the_index_of_a_frame_is_kept(task):
+def test_transform_keeps_the_index_of_a_frame(task):
     cls, X, y = task
     frame = pd.DataFrame(X, index=np.arange(len(X)) * 3).rename(columns=str)
     net = _net(cls).fit(frame, y).set_output(transform="pandas")
     assert net.transform(frame).index.equals(frame.index)
 
 
-@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")  # the checks mix arrays and frames
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")  # the checks mix arrays and DataFrames
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize(
     "check",
@@ -147,11 +147,11 @@ def test_the_index_of_a_frame_is_kept(task):
     ],
     ids=lambda check: check.__name__,
 )
-def test_scikit_learns_checks_of_transformers(cls, check):
+def test_scikit_learn_transformer_check(cls, check):
     check(cls.__name__, cls(hidden_layer_sizes=4, max_iter=2))
 
 
-def test_a_net_is_a_step_before_another_estimator(task):
+def test_network_is_a_transformer_in_a_pipeline(task):
     cls, X, y = task
     last = LogisticRegression() if cls is MLPClassifier else Ridge()
     net = _net(cls, max_iter=30, learning_rate_init=0.01)

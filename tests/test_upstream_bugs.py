@@ -1,12 +1,13 @@
-"""Bugs of scikit-learn's multi-layer perceptrons that are not here, by the numbers of its issues where there is one.
+"""Bugs of scikit-learn's multi-layer perceptrons that we avoid, with the numbers of scikit-learn's issues.
 
-Tests of others stand where their subject is:
+Other such bugs are tested with their subject:
 
-- 7280, 8949, 34070 (threads that get into each other's way): ``test_jit.py``;
-- 12505 (calls of partial_fit are not the epochs of fit, for the order is always the same), warm starts that stop after
-  one epoch or lose the best weights, weights that act within a batch only, logarithms of -inf: ``test_estimators.py``;
-- lbfgs that fits as a whole in partial_fit, negative counts: ``test_bad_input.py``;
-- 16812, 19626, 24764, 24846, 25693, 33760, which upstream has mended: its own tests, in ``test_upstream.py``.
+- 7280, 8949, 34070 (interfering threads): ``test_jit.py``;
+- 12505 (partial_fit always uses the same order, so its calls differ from epochs of fit), warm starts that stop after
+  one epoch or lose the best weights, sample weights that act only within a batch, logarithms of -inf:
+  ``test_estimators.py``;
+- a complete lbfgs fit in partial_fit, negative counts: ``test_bad_input.py``;
+- 16812, 19626, 24764, 24846, 25693, 33760, fixed upstream: scikit-learn's own tests, in ``test_upstream.py``.
 """
 
 import pickle
@@ -18,39 +19,39 @@ from sklearn.linear_model import Ridge
 from sknn_iitb import MLPClassifier, MLPRegressor
 
 BOTH = pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
-CONVERGED_OR_NOT = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+IGNORE_CONVERGENCE = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-def test_8349_the_line_search_of_lbfgs_is_not_misled_by_several_outputs(wine):
+def test_8349_several_outputs_do_not_mislead_the_line_search_of_lbfgs(wine):
     Y, X = wine  # ten outputs
     net = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs", alpha=1.0, random_state=0)
     net.fit(X, Y)  # without a warning
     np.testing.assert_allclose(net.coefs_[0].T, Ridge(alpha=1.0).fit(X, Y).coef_, atol=1e-4)
 
 
-def test_15596_a_lucky_epoch_does_not_make_the_adaptive_rate_collapse(diabetes):
+def test_15596_lucky_epoch_does_not_collapse_the_adaptive_learning_rate(diabetes):
     X, y = diabetes
     descent = {"solver": "sgd", "learning_rate_init": 0.01, "momentum": 0, "batch_size": len(X), "random_state": 0}
     net = MLPRegressor(hidden_layer_sizes=(), learning_rate="adaptive", n_iter_no_change=3, tol=1e-6, alpha=0)
     net.set_params(**descent).partial_fit(X, y)
-    net.partial_fit(X, net.predict(X))  # a loss of 0, on which no later epoch improves
-    rates = [net.partial_fit(X, y)._optimizer.learning_rate for _ in range(16)]
+    net.partial_fit(X, net.predict(X))  # a loss of 0, which no later epoch improves
+    learning_rates = [net.partial_fit(X, y)._optimizer.learning_rate for _ in range(16)]
     assert (np.diff(net.loss_curve_[2:]) < -net.tol).all()
-    assert min(rates) >= 0.01 / 5
+    assert min(learning_rates) >= 0.01 / 5
 
 
-def test_15596_nor_does_a_lucky_score_under_early_stopping(diabetes):
+def test_15596_lucky_validation_score_does_not_collapse_the_adaptive_learning_rate(diabetes):
     X, y = diabetes
     descent = {"solver": "sgd", "learning_rate_init": 0.01, "momentum": 0, "batch_size": len(X), "random_state": 0}
     net = MLPRegressor(hidden_layer_sizes=(), learning_rate="adaptive", n_iter_no_change=3, tol=1e-6, alpha=0)
     net.set_params(early_stopping=True, **descent).partial_fit(X, y, X_val=X, y_val=y)
     net.partial_fit(X, y, X_val=X, y_val=net.predict(X))
-    rates = [net.partial_fit(X, y, X_val=X, y_val=y)._optimizer.learning_rate for _ in range(16)]
-    assert min(rates) >= 0.01 / 5
+    learning_rates = [net.partial_fit(X, y, X_val=X, y_val=y)._optimizer.learning_rate for _ in range(16)]
+    assert min(learning_rates) >= 0.01 / 5
 
 
-@CONVERGED_OR_NOT
-def test_29504_a_validation_score_of_nan_does_not_start_patience_anew(diabetes):
+@IGNORE_CONVERGENCE
+def test_29504_nan_validation_score_does_not_reset_the_patience(diabetes):
     X, y = diabetes
     parameters = {"solver": "sgd", "learning_rate_init": 1.0, "activation": "identity", "random_state": 0}
     net = MLPRegressor(early_stopping=True, n_iter_no_change=2, max_iter=100, **parameters).fit(X, y)
@@ -59,26 +60,26 @@ def test_29504_a_validation_score_of_nan_does_not_start_patience_anew(diabetes):
     assert np.isfinite(net.predict(X)).all()
 
 
-def test_19959_a_pickle_grows_by_no_more_than_the_curves_in_partial_fit(iris):
+def test_19959_pickle_grows_only_by_the_curves_in_partial_fit(iris):
     X, y = iris
     net = MLPClassifier(random_state=0).partial_fit(X, y, classes=[0, 1, 2])
     size = len(pickle.dumps(net))
     for _ in range(20):
         net.partial_fit(X, y)
-    per_epoch = 2 * 9 + 10  # a loss and a rate
+    per_epoch = 2 * 9 + 10  # a loss and a learning rate
     assert len(pickle.dumps(net)) < size + 20 * per_epoch
 
 
 @BOTH
-@CONVERGED_OR_NOT
-def test_10236_lbfgs_is_verbose(iris, capsys, cls):
+@IGNORE_CONVERGENCE
+def test_10236_lbfgs_supports_verbose(iris, capsys, cls):
     cls(solver="lbfgs", max_iter=5, verbose=2, random_state=0).fit(*iris)
     assert any(line.startswith("Iteration") for line in capsys.readouterr().out.splitlines())
 
 
-@CONVERGED_OR_NOT
+@IGNORE_CONVERGENCE
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_a_batch_of_zero_weights_is_no_division_by_zero(diabetes, solver):
+def test_batch_of_zero_weights_does_not_divide_by_zero(diabetes, solver):
     X, y = diabetes
     weight = np.where(np.arange(len(X)) < 20, 0.0, 1.0)
     net = MLPRegressor(solver=solver, batch_size=10, shuffle=False, max_iter=3, random_state=0)

@@ -1,4 +1,4 @@
-"""Validation: on samples of the user's, on those of a splitter, by any scorer; and what early stopping makes of it."""
+"""Validation: on a given validation set or a split, with any scorer; and early stopping."""
 
 import copy
 import pickle
@@ -29,17 +29,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 DTYPES = ["float32", "float64"]
 
-# rates so large that scores go up and down
-UNSTEADY = {"MLPClassifier": {"learning_rate_init": 0.3}, "MLPRegressor": {"learning_rate_init": 0.1}}
+# learning rates so large that scores fluctuate
+LEARNING_RATES = {"MLPClassifier": {"learning_rate_init": 0.3}, "MLPRegressor": {"learning_rate_init": 0.1}}
 
 
 def _net(cls, **parameters):
     defaults = {"hidden_layer_sizes": 6, "max_iter": 5, "batch_size": 32, "random_state": 0}
-    return cls(**{**defaults, **UNSTEADY[cls.__name__], **parameters})
+    return cls(**{**defaults, **LEARNING_RATES[cls.__name__], **parameters})
 
 
 def _halves(X, y):
-    """Every second sample to train on, and the others as what fit is given to validate on."""
+    """Every second sample for training, and the others as validation arguments of fit."""
     return (X[::2], y[::2]), {"X_val": X[1::2], "y_val": y[1::2]}
 
 
@@ -47,12 +47,12 @@ def _weights(n):
     return np.random.RandomState(0).randint(0, 3, n) * 0.7
 
 
-# --- samples of the user's ------------------------------------------------------------------------------------------
+# --- given validation sets ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_without_early_stopping_samples_are_scored_after_each_epoch_and_nothing_else(task, dtype, weighted):
+def test_validation_without_early_stopping_only_records_scores(task, dtype, weighted):
     cls, X, y = task
     train, val = _halves(X, y)
     weight = {"sample_weight": _weights(len(val["y_val"]))} if weighted else {}
@@ -73,7 +73,7 @@ def test_without_early_stopping_samples_are_scored_after_each_epoch_and_nothing_
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_early_stopping_returns_to_the_weights_of_the_best_epoch(task, dtype):
+def test_early_stopping_restores_the_best_epoch(task, dtype):
     cls, X, y = task
     train, val = _halves(X, y)
     net = _net(cls, early_stopping=True, n_iter_no_change=4, max_iter=100, dtype=dtype).fit(*train, **val)
@@ -81,11 +81,11 @@ def test_early_stopping_returns_to_the_weights_of_the_best_epoch(task, dtype):
     assert 0 < best < net.n_iter_ - 1 < 99
     assert net.best_validation_score_ == net.validation_scores_[best]
     assert net.score(val["X_val"], val["y_val"]) == pytest.approx(net.best_validation_score_, rel=1e-6)
-    shorter = _net(cls, max_iter=best + 1, dtype=dtype).fit(*train)  # on the same samples, all of them
+    shorter = _net(cls, max_iter=best + 1, dtype=dtype).fit(*train)  # trained on the same samples
     np.testing.assert_array_equal(net.parameters_, shorter.parameters_)
 
 
-def test_samples_of_no_weight_are_not_there(task):
+def test_validation_samples_with_zero_weight_are_ignored(task):
     cls, X, y = task
     train, val = _halves(X, y)
     weight = _weights(len(val["y_val"]))
@@ -97,7 +97,7 @@ def test_samples_of_no_weight_are_not_there(task):
     assert with_zeros.validation_loss_curve_ == without.validation_loss_curve_
 
 
-# each: a fixture, parameters, and what scikit-learn has for the loss
+# each: a fixture, parameters, and the equivalent of the loss in scikit-learn
 LOSSES = {
     "logistic": ("cancer", {}, lambda net, X, y, w: metrics.log_loss(y, net.predict_proba(X), sample_weight=w)),
     "softmax": ("iris", {}, lambda net, X, y, w: metrics.log_loss(y, net.predict_proba(X), sample_weight=w)),
@@ -144,14 +144,14 @@ LOSSES = {
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", LOSSES)
-def test_the_validation_loss_is_that_of_scikit_learns_metric(request, kind, dtype, weighted):
+def test_validation_loss_matches_scikit_learn_metric(request, kind, dtype, weighted):
     fixture, parameters, formula = LOSSES[kind]
     X, y = request.getfixturevalue(fixture)
     train, val = _halves(X, y)
     if weighted:
         val["sample_weight_val"] = _weights(len(val["y_val"]))
     net = _net(MLPClassifier if y.dtype.kind == "i" else MLPRegressor, dtype=dtype, **parameters)
-    # neither the penalty nor smooth labels are part of it
+    # the validation loss excludes the penalty and label smoothing
     net.set_params(learning_rate_init=0.01, alpha=10.0, **({"label_smoothing": 0.1} if kind == "softmax" else {}))
     net.fit(*train, **val)
     expected = formula(net, val["X_val"], val["y_val"], val.get("sample_weight_val"))
@@ -159,7 +159,7 @@ def test_the_validation_loss_is_that_of_scikit_learns_metric(request, kind, dtyp
     np.testing.assert_allclose(net.validation_loss_curve_[-1], expected, rtol=1e-5 if dtype == "float32" else 1e-8)
 
 
-def test_in_a_pipeline_the_samples_are_transformed_like_those_of_training(task):
+def test_pipeline_transforms_the_validation_set(task):
     cls, X, y = task
     (X, y), val = _halves(100 * X + 7, y)
     weight = _weights(len(X))[: len(val["y_val"])]
@@ -176,12 +176,12 @@ def test_in_a_pipeline_the_samples_are_transformed_like_those_of_training(task):
     np.testing.assert_array_equal(pipeline["net"].parameters_, by_hand.parameters_)
 
 
-def test_frames_are_checked_by_the_names_of_their_columns(task):
+def test_feature_names_of_the_validation_set_are_checked(task):
     cls, X, y = task
     X = pd.DataFrame(X[:, :3], columns=["a", "b", "c"])
     (X, y), val = _halves(X, y)
     scoring = "roc_auc" if cls is MLPClassifier else "neg_mean_absolute_error"
-    net = _net(cls, scoring=scoring).fit(X, y, **val)  # without a warning that names are missing
+    net = _net(cls, scoring=scoring).fit(X, y, **val)  # without a warning about missing feature names
     twin = _net(cls, scoring=scoring).fit(X.to_numpy(), y, X_val=val["X_val"].to_numpy(), y_val=val["y_val"])
     assert net.validation_scores_ == twin.validation_scores_
     swapped = val["X_val"][["b", "a", "c"]]
@@ -189,11 +189,11 @@ def test_frames_are_checked_by_the_names_of_their_columns(task):
     assert_refused(net, (X, y), "X_val.*(?s:.)*feature names", call=call)
 
 
-# --- samples of a splitter ------------------------------------------------------------------------------------------
+# --- splitters ------------------------------------------------------------------------------------------------------
 
 
 def _assert_holds_out(net, X, y, rows, held_out, sample_weight=None, **given):
-    """Validation on the held-out samples is the same as if they had been given."""
+    """Assert that a splitter holds out these samples, as if they were given as the validation set."""
     net = net.set_params(early_stopping=True)
     by_splitter = clone(net).fit(X, y, sample_weight=sample_weight, **given)
     w, w_val = (None, None) if sample_weight is None else (sample_weight[rows], sample_weight[held_out])
@@ -202,7 +202,7 @@ def _assert_holds_out(net, X, y, rows, held_out, sample_weight=None, **given):
     np.testing.assert_array_equal(by_splitter.parameters_, by_hand.parameters_)
 
 
-def test_of_a_time_series_the_latest_samples_are_held_out(task):
+def test_time_series_split_holds_out_the_latest_samples(task):
     cls, X, y = task
     n = len(X)
     splitter = TimeSeriesSplit(4)
@@ -211,7 +211,7 @@ def test_of_a_time_series_the_latest_samples_are_held_out(task):
     _assert_holds_out(_net(cls, validation_fraction=splitter), X, y, np.arange(n - 60), np.arange(n - 50, n))
 
 
-def test_groups_are_held_out_as_a_whole(task):
+def test_groups_are_never_split(task):
     cls, X, y = task
     groups = np.random.RandomState(0).randint(0, 9, len(X))
     splitter = GroupShuffleSplit(3, test_size=0.3, random_state=5)
@@ -219,7 +219,7 @@ def test_groups_are_held_out_as_a_whole(task):
     net = _net(cls, validation_fraction=splitter)
     _assert_holds_out(net, X, y, rows, held_out, groups=groups)
     _assert_holds_out(net, X, y, rows, held_out, groups=list(groups))
-    # samples of weight zero do not get into the splitter's hands
+    # the splitter does not see samples of weight zero
     weight = _weights(len(X))
     kept = np.flatnonzero(weight)
     *_, (rows, held_out) = splitter.split(X[kept], y[kept], groups[kept])
@@ -228,7 +228,7 @@ def test_groups_are_held_out_as_a_whole(task):
 
 
 @pytest.mark.parametrize("parameters", [{}, {"early_stopping": True}, {"solver": "lbfgs"}], ids=str)
-def test_groups_without_a_splitter_would_be_ignored(task, parameters):
+def test_groups_without_a_splitter_raise(task, parameters):
     cls, X, y = task
     groups = np.arange(len(X)) // 10
     net = _net(cls, **parameters)
@@ -236,11 +236,11 @@ def test_groups_without_a_splitter_would_be_ignored(task, parameters):
         *(net, (X, y), r"groups needs a splitter.*GroupShuffleSplit\(\).*validation_fraction=0\.1"),
         call=lambda: net.fit(X, y, groups=groups),
     )
-    # but a grid may search over early stopping beside a splitter
+    # but groups with a splitter are fine, so grids can search over early stopping
     net.set_params(early_stopping=False, validation_fraction=GroupShuffleSplit(1)).fit(X, y, groups=groups)
 
 
-def test_a_grid_may_search_over_early_stopping_beside_scoring(task):
+def test_grid_search_over_early_stopping_with_scoring(task):
     cls, X, y = task
     grid = {"early_stopping": [False, True], "solver": ["sgd", "lbfgs"]}
     search = GridSearchCV(_net(cls, scoring="loss", learning_rate_init=0.01), grid, cv=2, error_score="raise")
@@ -250,7 +250,7 @@ def test_a_grid_may_search_over_early_stopping_beside_scoring(task):
         assert score == without or params == {"early_stopping": True, "solver": "sgd"}
 
 
-def test_groups_reach_the_splitter_through_cross_validate_and_a_pipeline(task):
+def test_groups_are_routed_through_cross_validate_and_a_pipeline(task):
     cls, X, y = task
     groups = np.random.RandomState(0).randint(0, 9, len(X))
     net = _net(cls, early_stopping=True, validation_fraction=GroupShuffleSplit(1, random_state=5))
@@ -270,7 +270,7 @@ def test_groups_reach_the_splitter_through_cross_validate_and_a_pipeline(task):
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2], ["setosa", "versicolor", "virginica"]], ids=str)
-def test_any_number_of_classes_is_held_out_in_proportion(iris, labels):
+def test_stratified_split_holds_out_all_classes_in_proportion(iris, labels):
     X, y = iris
     X, y = X[:125], np.array(labels)[y[:125]]
     splitter = StratifiedShuffleSplit(1, test_size=0.2, random_state=1)
@@ -279,7 +279,7 @@ def test_any_number_of_classes_is_held_out_in_proportion(iris, labels):
     _assert_holds_out(_net(MLPClassifier, validation_fraction=splitter), X, y, rows, held_out)
 
 
-def test_the_last_split_of_any_splitter_counts(task):
+def test_last_split_of_a_splitter_is_used(task):
     cls, X, y = task
     folds = np.arange(len(X)) % 4 - 1  # -1 is never held out
     net = _net(cls, validation_fraction=PredefinedSplit(folds))
@@ -287,7 +287,7 @@ def test_the_last_split_of_any_splitter_counts(task):
 
 
 class _HoldsOut:
-    """A splitter with one split, of given rows to train on."""
+    """A splitter with one split and given training rows."""
 
     def __init__(self, rows):
         self.rows = rows
@@ -299,7 +299,7 @@ class _HoldsOut:
         return 1
 
 
-def test_a_splitter_that_leaves_a_part_empty(task):
+def test_splitter_with_an_empty_side_raises(task):
     cls, X, y = task
     for rows in (np.arange(len(X)), np.arange(0)):
         net = _net(cls, early_stopping=True, validation_fraction=_HoldsOut(rows))
@@ -322,7 +322,7 @@ SCORINGS = {
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("cls", "scoring"), [(cls, name) for cls, names in SCORINGS.items() for name in names])
-def test_scores_are_those_of_scikit_learns_scorer(request, cls, scoring, weighted):
+def test_scores_match_scikit_learn_scorer(request, cls, scoring, weighted):
     X, y = request.getfixturevalue("cancer" if cls is MLPClassifier else "diabetes")
     train, val = _halves(X, y)
     weight = {"sample_weight": _weights(len(val["y_val"]))} if weighted and scoring != "neg_max_error" else {}
@@ -333,7 +333,7 @@ def test_scores_are_those_of_scikit_learns_scorer(request, cls, scoring, weighte
     assert len(net.validation_scores_) == 5
 
 
-def test_a_scorer_is_given_the_labels_as_they_came(iris):
+def test_scorer_gets_the_original_labels(iris):
     X, y = iris
     train, val = _halves(X, np.array(["setosa", "versicolor", "virginica"])[y])
     for scoring in ("roc_auc_ovr", metrics.make_scorer(metrics.balanced_accuracy_score)):
@@ -346,7 +346,7 @@ def test_a_scorer_is_given_the_labels_as_they_came(iris):
     )
 
 
-def test_a_function_scores(task):
+def test_scoring_may_be_a_function(task):
     cls, X, y = task
     train, val = _halves(X, y)
     net = _net(cls, scoring=_share_of_small_outputs, early_stopping=True).fit(*train, **val)
@@ -355,13 +355,13 @@ def test_a_function_scores(task):
     ]
     assert net.validation_scores_ == scores
     assert _share_of_small_outputs(net, val["X_val"], val["y_val"]) == max(scores)
-    # one that takes no weights is given none
+    # a scorer without sample_weight is called without it
     weights = {"sample_weight": np.ones(len(train[0])), "sample_weight_val": np.ones(len(val["y_val"]))}
     assert net.fit(*train, **val, **weights).validation_scores_ == scores
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_loss_scores(task, dtype):
+def test_scoring_may_be_the_loss(task, dtype):
     cls, X, y = task
     train, val = _halves(X, y)
     net = _net(cls, scoring="loss", early_stopping=True, n_iter_no_change=3, max_iter=100, dtype=dtype)
@@ -373,7 +373,7 @@ def test_the_loss_scores(task, dtype):
     np.testing.assert_array_equal(net.parameters_, shorter.parameters_)
 
 
-def test_another_score_chooses_other_weights(task):
+def test_scoring_determines_the_best_weights(task):
     cls, X, y = task
     train, val = _halves(X, y)
     net = _net(cls, early_stopping=True, max_iter=20, n_iter_no_change=20)
@@ -388,7 +388,7 @@ def test_another_score_chooses_other_weights(task):
     ("scoring", "match"),
     [("neg_log_loss", "predict_proba"), ("neg_brier_score", "predict_proba"), ("precision", "average")],
 )
-def test_a_score_that_cannot_be_computed_is_an_error_before_training(iris, scoring, match, fitted, monkeypatch):
+def test_score_that_cannot_be_computed_raises_before_training(iris, scoring, match, fitted, monkeypatch):
     net = _net(MLPClassifier, loss="hinge", early_stopping=True)
     if fitted:
         net.fit(*iris)
@@ -398,9 +398,9 @@ def test_a_score_that_cannot_be_computed_is_an_error_before_training(iris, scori
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2], ["setosa", "versicolor", "virginica"]], ids=str)
-def test_where_a_share_lacks_a_class_that_the_score_needs_a_stratified_split_is_advised(iris, labels):
+def test_error_for_a_class_missing_in_the_split_suggests_stratification(iris, labels):
     X, y = iris
-    X, y = X[:103], np.array(labels)[y[:103]]  # three of the last class
+    X, y = X[:103], np.array(labels)[y[:103]]  # the last class has three samples
     net = _net(MLPClassifier, early_stopping=True, scoring="roc_auc_ovr")
     match = (
         rf"(?s)'roc_auc_ovr' cannot.*none of the classes \[{labels[2]!r}\]; StratifiedShuffleSplit\(1\) as validation_f"
@@ -419,7 +419,7 @@ def test_where_a_share_lacks_a_class_that_the_score_needs_a_stratified_split_is_
 
 @pytest.mark.parametrize(("n_samples", "holds_out"), [(10_000, False), (10_001, True)])
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
-def test_auto_stops_early_for_many_samples(cls, n_samples, holds_out):
+def test_auto_enables_early_stopping_for_many_samples(cls, n_samples, holds_out):
     X = np.random.RandomState(0).normal(size=(n_samples, 2))
     y = (X[:, 0] > 0).astype(int)
     net = _net(cls, max_iter=2, batch_size=2000)
@@ -429,7 +429,7 @@ def test_auto_stops_early_for_many_samples(cls, n_samples, holds_out):
     assert (auto.validation_scores_ is not None) == holds_out
 
 
-def test_auto_stops_early_where_samples_are_given(task):
+def test_auto_enables_early_stopping_with_a_validation_set(task):
     cls, X, y = task
     train, val = _halves(X, y)
     net = _net(cls, max_iter=50, n_iter_no_change=3)
@@ -449,7 +449,7 @@ def _by_pickle(net):
 @pytest.mark.parametrize("between", [lambda net: net, _by_pickle, copy.deepcopy], ids=["nothing", "pickle", "deepcopy"])
 @pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive", "plateau"])
 @pytest.mark.parametrize("scoring", [None, "loss"])
-def test_calls_of_partial_fit_are_a_fit_of_as_many_epochs_until_it_stops(task, learning_rate, scoring, between):
+def test_partial_fit_equals_epochs_of_fit_even_after_stopping(task, learning_rate, scoring, between):
     cls, X, y = task
     train, val = _halves(X, y)
     classes = {"classes": [0, 1]} if cls is MLPClassifier else {}
@@ -464,12 +464,12 @@ def test_calls_of_partial_fit_are_a_fit_of_as_many_epochs_until_it_stops(task, l
         assert by_epochs.best_validation_score_ == whole.best_validation_score_
         assert by_epochs.t_ == whole.t_
         stopped += whole.n_iter_ < k
-    assert stopped > 1 or learning_rate == "adaptive"  # which lowers its rate instead
+    assert stopped > 1 or learning_rate == "adaptive"  # which lowers the learning rate instead
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("solver", ["sgd", "rprop", "adamw", "lion"])
-def test_partial_fit_stops_early_with_every_kind_of_solver(task, solver, dtype):
+def test_partial_fit_with_early_stopping_works_with_every_kind_of_solver(task, solver, dtype):
     cls, X, y = task
     train, val = _halves(X, y)
     classes = {"classes": [0, 1]} if cls is MLPClassifier else {}
@@ -482,7 +482,7 @@ def test_partial_fit_stops_early_with_every_kind_of_solver(task, solver, dtype):
     np.testing.assert_array_equal(by_epochs.predict(X), whole.predict(X))
 
 
-def test_partial_fit_goes_on_from_weights_that_were_assigned(diabetes):
+def test_partial_fit_continues_from_assigned_weights(diabetes):
     train, val = _halves(*diabetes)
     net = _net(MLPRegressor, early_stopping=True, solver="sgd", momentum=0, batch_size="full", learning_rate_init=1e-3)
     net.partial_fit(*train, **val)
@@ -492,7 +492,7 @@ def test_partial_fit_goes_on_from_weights_that_were_assigned(diabetes):
     np.testing.assert_allclose(net.partial_fit(*train, **val).parameters_, expected, rtol=1e-12, atol=1e-15)
 
 
-def test_auto_never_holds_samples_out_in_partial_fit(task):
+def test_auto_never_holds_out_samples_in_partial_fit(task):
     cls, X, y = task
     train, val = _halves(X, y)
     classes = {"classes": [0, 1]} if cls is MLPClassifier else {}
@@ -503,7 +503,7 @@ def test_auto_never_holds_samples_out_in_partial_fit(task):
     assert len(auto.validation_scores_) == 1
 
 
-def test_without_early_stopping_the_best_score_is_that_of_all_calls(task):
+def test_best_score_without_early_stopping_covers_all_calls(task):
     cls, X, y = task
     train, val = _halves(X, y)
     classes = {"classes": [0, 1]} if cls is MLPClassifier else {}
@@ -517,7 +517,7 @@ def test_without_early_stopping_the_best_score_is_that_of_all_calls(task):
         assert each.best_validation_score_ == max(each.validation_scores_) > each.validation_scores_[-1]
 
 
-def test_early_stopping_after_a_run_without_it_returns_to_an_epoch_of_its_own(task):
+def test_early_stopping_after_a_run_without_it_starts_a_new_best_score(task):
     cls, X, y = task
     train, val = _halves(X, y)
     wrong = {**val, "y_val": val["y_val"][::-1]}
@@ -526,7 +526,7 @@ def test_early_stopping_after_a_run_without_it_returns_to_an_epoch_of_its_own(ta
     assert net.best_validation_score_ == pytest.approx(net.score(wrong["X_val"], wrong["y_val"]), rel=1e-9)
 
 
-# --- what cannot be validated on ------------------------------------------------------------------------------------
+# --- invalid validation sets ----------------------------------------------------------------------------------------
 
 
 def _changed(y, value):
@@ -551,7 +551,7 @@ BAD = {
     "negative weights": (lambda val: {**val, "sample_weight_val": -np.ones(30)}, "sample_weight_val.*Negative"),
     "zero weights": (
         lambda val: {**val, "sample_weight_val": np.zeros(30)},
-        "sample_weight_val.*(at least one non-zero|zero for every)",  # scikit-learn's words, or ours
+        "sample_weight_val.*(at least one non-zero|zero for every)",  # scikit-learn's message or ours
     ),
 }
 
@@ -559,7 +559,7 @@ BAD = {
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("method", ["fit", "fit again", "warm start", "partial_fit"])
 @pytest.mark.parametrize("kind", BAD)
-def test_what_cannot_be_validated_on_is_an_error_before_training(task, kind, method, early_stopping, monkeypatch):
+def test_invalid_validation_set_raises_before_training(task, kind, method, early_stopping, monkeypatch):
     cls, X, y = task
     change, match = BAD[kind]
     train, val = _halves(X[:60, :3], y[:60])
@@ -573,7 +573,7 @@ def test_what_cannot_be_validated_on_is_an_error_before_training(task, kind, met
     assert_refused(net, train, f"(?s){match}", call=lambda: call(*train, **change(val)))
 
 
-def test_labels_that_are_not_in_y(iris):
+def test_labels_missing_in_y_raise(iris):
     X, y = iris
     net = _net(MLPClassifier).fit(X, y)
     two = y < 2
@@ -581,10 +581,10 @@ def test_labels_that_are_not_in_y(iris):
         *(net, iris, r"X_val, y_val.*classes not in"),
         call=lambda: net.fit(X[two], y[two], X_val=X, y_val=y),
     )
-    net.fit(X, y, X_val=X[two], y_val=y[two])  # not all labels need be in y_val
+    net.fit(X, y, X_val=X[two], y_val=y[two])  # y_val may lack some labels
 
 
-def test_counts_to_validate_on_cannot_be_negative(counts):
+def test_negative_counts_in_y_val_raise(counts):
     X, y = counts
     net = _net(MLPRegressor, loss="poisson", learning_rate_init=0.01)
     assert_refused(net, counts, "y_val.*requires y >= 0", call=lambda: net.fit(X, y, X_val=X, y_val=-y))
@@ -592,7 +592,7 @@ def test_counts_to_validate_on_cannot_be_negative(counts):
 
 @pytest.mark.parametrize("parameters", [{}, {"scoring": "roc_auc"}, {"scoring": "loss"}, {"dtype": "float32"}])
 @pytest.mark.parametrize("kind", [float, np.float32, np.int16])
-def test_many_rows_that_are_left_where_they_are_give_the_same_scores(cancer, monkeypatch, parameters, kind):
+def test_uncopied_validation_rows_give_the_same_scores(cancer, monkeypatch, parameters, kind):
     X, y = cancer
     X = (10 * X).astype(kind)
     net = MLPClassifier(hidden_layer_sizes=5, max_iter=4, early_stopping=True, random_state=0, **parameters)

@@ -1,4 +1,4 @@
-"""The weights: views into one flat vector, which the user may read, assign, store and train by a loop of their own."""
+"""Weights: views of one flat vector, which the user can read, assign, store and train in a custom loop."""
 
 import copy
 import pickle
@@ -31,20 +31,20 @@ def _assert_views(net):
     np.testing.assert_array_equal(np.concatenate([array.ravel() for array in arrays]), theta)
 
 
-def test_weights_are_views_of_the_shapes_that_scikit_learn_has(iris):
+def test_weights_are_views_with_the_shapes_of_scikit_learn(iris):
     net = _classifier().fit(*iris)
     _assert_views(net)
     assert [w.shape for w in net.coefs_] == [(4, 7), (7, 5), (5, 3)]
     assert [b.shape for b in net.intercepts_] == [(7,), (5,), (3,)]
 
 
-def test_a_net_without_hidden_layers_has_one_matrix(iris):
+def test_network_without_hidden_layers_has_one_matrix(iris):
     net = _classifier(hidden_layer_sizes=()).fit(*iris)
     assert [w.shape for w in net.coefs_] == [(4, 3)]
     _assert_views(net)
 
 
-def test_weights_of_a_net_that_is_not_fitted_are_not_there():
+def test_unfitted_network_has_no_weights():
     for name in ("coefs_", "intercepts_", "parameters_", "scales_", "means_", "variances_"):
         assert not hasattr(MLPClassifier(), name)
     with pytest.raises(AttributeError, match="parameters_"):
@@ -81,11 +81,11 @@ ASSIGNMENTS = [_assign_whole, _assign_items, _assign_slices, _assign_numbers, _a
 
 
 @pytest.mark.parametrize("assign", ASSIGNMENTS, ids=_name)
-@pytest.mark.parametrize("go_on", ["predict", "partial_fit", "warm start", "warm start with lbfgs"])
-def test_assigned_weights_are_used(iris, assign, go_on):
+@pytest.mark.parametrize("continuation", ["predict", "partial_fit", "warm start", "warm start with lbfgs"])
+def test_assigned_weights_are_used(iris, assign, continuation):
     X, y = iris
     source = _classifier(random_state=1).fit(X, y)
-    # a single number differs as well, so that nothing that is cached would do
+    # also change a single number, so no cached result would pass
     source.coefs_[1][2, 3] += 0.5
     net = _classifier(warm_start=True).fit(X, y)
     twin = copy.deepcopy(net)
@@ -93,19 +93,19 @@ def test_assigned_weights_are_used(iris, assign, go_on):
     assign(net, [w.copy() for w in source.coefs_], [b.copy() for b in source.intercepts_])
     _assert_views(net)
     for each in (net, twin):
-        if go_on == "partial_fit":
+        if continuation == "partial_fit":
             each.partial_fit(X, y)
-        elif go_on != "predict":
-            each.set_params(solver="lbfgs" if "lbfgs" in go_on else "adam").fit(X, y)
+        elif continuation != "predict":
+            each.set_params(solver="lbfgs" if "lbfgs" in continuation else "adam").fit(X, y)
     np.testing.assert_array_equal(net.parameters_, twin.parameters_)
     np.testing.assert_array_equal(net.predict_proba(X), twin.predict_proba(X))
-    if go_on == "predict":
+    if continuation == "predict":
         np.testing.assert_array_equal(net.predict_proba(X), source.predict_proba(X))
     else:
         assert not np.array_equal(net.parameters_, source.parameters_)
 
 
-def test_an_assigned_array_is_copied_and_takes_the_dtype_of_the_net(iris):
+def test_assigned_array_is_copied_and_converted(iris):
     X, y = iris
     net = _classifier(dtype="float32").fit(X, y)
     given = np.ones((4, 7))
@@ -115,7 +115,7 @@ def test_an_assigned_array_is_copied_and_takes_the_dtype_of_the_net(iris):
     np.testing.assert_array_equal(net.coefs_[0], 1)
 
 
-def test_arithmetic_in_place_changes_the_net(iris):
+def test_in_place_arithmetic_changes_the_network(iris):
     X, y = iris
     net = _classifier().fit(X, y)
     net.coefs_[-1] *= 0
@@ -135,7 +135,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_weights_of_another_shape_are_an_error_and_change_nothing(iris, name, value):
+def test_assigning_wrong_shapes_raises_and_changes_nothing(iris, name, value):
     net = _classifier().fit(*iris)
     before = net.parameters_.copy()
     with pytest.raises((ValueError, TypeError)):
@@ -145,7 +145,7 @@ def test_weights_of_another_shape_are_an_error_and_change_nothing(iris, name, va
 
 
 @pytest.mark.parametrize("value", [1.0, np.ones(7), np.ones((7, 4)), np.ones((1, 7))])
-def test_an_item_of_another_shape_is_an_error_and_changes_nothing(iris, value):
+def test_assigning_an_item_of_wrong_shape_raises_and_changes_nothing(iris, value):
     net = _classifier().fit(*iris)
     before = net.parameters_.copy()
     with pytest.raises(ValueError, match=r"coefs_\[0\] has shape \(4, 7\)"):
@@ -156,14 +156,14 @@ def test_an_item_of_another_shape_is_an_error_and_changes_nothing(iris, value):
 # --- before fit -------------------------------------------------------------------------------------------------
 
 
-def _begin(net, X, y, go_on):
-    if go_on == "warm start":
+def _start(net, X, y, continuation):
+    if continuation == "warm start":
         return net.set_params(warm_start=True).fit(X, y)
     return net.partial_fit(X, y, classes=[0, 1, 2])
 
 
-@pytest.mark.parametrize("go_on", ["partial_fit", "warm start"])
-def test_training_begins_with_weights_that_were_assigned_before(iris, go_on):
+@pytest.mark.parametrize("continuation", ["partial_fit", "warm start"])
+def test_training_starts_from_weights_assigned_before_fit(iris, continuation):
     X, y = iris
     source = _classifier(random_state=1).fit(X, y)
     net = _classifier()
@@ -173,39 +173,43 @@ def test_training_begins_with_weights_that_were_assigned_before(iris, go_on):
     with pytest.raises(NotFittedError):
         net.predict(X)
     twin = _classifier(init=(source.coefs_, source.intercepts_))
-    np.testing.assert_array_equal(_begin(net, X, y, go_on).parameters_, _begin(twin, X, y, go_on).parameters_)
+    np.testing.assert_array_equal(
+        _start(net, X, y, continuation).parameters_, _start(twin, X, y, continuation).parameters_
+    )
     _assert_views(net)
     np.testing.assert_array_equal(coefs[0], source.coefs_[0])
 
 
-@pytest.mark.parametrize("go_on", ["partial_fit", "warm start"])
-def test_weights_assigned_before_go_before_init(iris, go_on):
+@pytest.mark.parametrize("continuation", ["partial_fit", "warm start"])
+def test_weights_assigned_before_fit_override_init(iris, continuation):
     source = _classifier(random_state=1).fit(*iris)
     net, twin = (_classifier(init=([0], [0])), _classifier(init=(source.coefs_, source.intercepts_)))
     net.coefs_ = source.coefs_
     with pytest.raises(ValueError, match="init must be"):
-        _begin(net, *iris, go_on)
+        _start(net, *iris, continuation)
     net.intercepts_ = source.intercepts_
-    np.testing.assert_array_equal(_begin(net, *iris, go_on).parameters_, _begin(twin, *iris, go_on).parameters_)
+    np.testing.assert_array_equal(
+        _start(net, *iris, continuation).parameters_, _start(twin, *iris, continuation).parameters_
+    )
 
 
-@pytest.mark.parametrize("go_on", ["partial_fit", "warm start"])
-def test_weights_of_another_shape_assigned_before_are_an_error_that_leaves_them_there(iris, go_on):
+@pytest.mark.parametrize("continuation", ["partial_fit", "warm start"])
+def test_wrong_shapes_assigned_before_fit_raise_and_are_kept(iris, continuation):
     net = _classifier()
     net.coefs_, net.intercepts_ = [np.ones((3, 7))], [np.ones(7)]
     with pytest.raises(ValueError, match="coefs_ has 3 arrays, got 1"):
-        _begin(net, *iris, go_on)
+        _start(net, *iris, continuation)
     assert net.coefs_[0].shape == (3, 7)
     assert not hasattr(net, "classes_")
 
 
-def test_without_warm_start_fit_draws_weights_whatever_was_assigned_before(iris):
+def test_fit_without_warm_start_ignores_assigned_weights(iris):
     net = _classifier()
     net.coefs_, net.intercepts_ = [np.ones((3, 7))], [np.ones(7)]
     np.testing.assert_array_equal(net.fit(*iris).parameters_, _classifier().fit(*iris).parameters_)
 
 
-# --- storing ----------------------------------------------------------------------------------------------------
+# --- copies -----------------------------------------------------------------------------------------------------
 
 
 def _by_pickle(net, path):
@@ -236,7 +240,7 @@ COPIES = [_by_pickle, _by_deepcopy, _by_joblib, _by_memory_map]
     [{}, {"solver": "rprop"}, {"solver": "sgd"}, {"dropout": 0.3}, {"batch_norm": True}, {"layer_norm": True}],
     ids=str,
 )
-def test_training_goes_on_to_the_same_bits_in_a_copy(iris, tmp_path, make_copy, dtype, parameters):
+def test_training_continues_identically_in_a_copy(iris, tmp_path, make_copy, dtype, parameters):
     X, y = iris
     net = _classifier(dtype=dtype, batch_size=32, hidden_layer_sizes=(33, 5), **parameters)
     for _ in range(2):
@@ -256,7 +260,7 @@ def test_training_goes_on_to_the_same_bits_in_a_copy(iris, tmp_path, make_copy, 
 
 @pytest.mark.parametrize("make_copy", [_by_pickle, _by_deepcopy, _by_joblib], ids=_name)
 @pytest.mark.parametrize("assign", ASSIGNMENTS, ids=_name)
-def test_a_copy_can_be_assigned_to(iris, tmp_path, make_copy, assign):
+def test_weights_of_a_copy_can_be_assigned(iris, tmp_path, make_copy, assign):
     net = _classifier().fit(*iris)
     other = make_copy(net, tmp_path / "net.joblib")
     assign(other, [2 * w for w in net.coefs_], [2 * b for b in net.intercepts_])
@@ -265,7 +269,7 @@ def test_a_copy_can_be_assigned_to(iris, tmp_path, make_copy, assign):
 
 
 @pytest.mark.parametrize("assign", [_assign_whole, _assign_items, _assign_parameters], ids=_name)
-def test_assigning_weights_of_a_read_only_net_makes_a_copy(iris, tmp_path, assign):
+def test_assigning_to_a_read_only_network_makes_a_copy(iris, tmp_path, assign):
     X, _ = iris
     net = _classifier().fit(*iris)
     other = _by_memory_map(net, tmp_path / "net.joblib")
@@ -280,7 +284,7 @@ def test_assigning_weights_of_a_read_only_net_makes_a_copy(iris, tmp_path, assig
     np.testing.assert_array_equal(joblib.load(tmp_path / "net.joblib").parameters_, net.parameters_)
 
 
-def test_an_item_of_another_shape_leaves_a_read_only_net_as_it_is(iris, tmp_path):
+def test_assigning_an_item_of_wrong_shape_leaves_a_read_only_network_unchanged(iris, tmp_path):
     net = _classifier().fit(*iris)
     other = _by_memory_map(net, tmp_path / "net.joblib")
     with pytest.raises(ValueError, match="shape"):
@@ -288,7 +292,7 @@ def test_an_item_of_another_shape_leaves_a_read_only_net_as_it_is(iris, tmp_path
     assert not other.parameters_.flags.writeable
 
 
-def test_numbers_of_a_read_only_net_are_read_only(iris, tmp_path):
+def test_items_of_a_read_only_network_are_read_only(iris, tmp_path):
     net = _classifier().fit(*iris)
     other = _by_memory_map(net, tmp_path / "net.joblib")
     with pytest.raises(ValueError, match="read-only"):
@@ -296,7 +300,7 @@ def test_numbers_of_a_read_only_net_are_read_only(iris, tmp_path):
     np.testing.assert_array_equal(other.parameters_, net.parameters_)
 
 
-def test_a_fitted_net_keeps_the_parts_that_it_was_fitted_with(diabetes):
+def test_fitted_network_keeps_its_components(diabetes):
     X, y = diabetes
     activation, loss = LeakyReLU(0.5), Quantile([0.1, 0.9])
     net = MLPRegressor(activation=activation, loss=loss, max_iter=3, random_state=0).fit(X, y)
@@ -308,7 +312,7 @@ def test_a_fitted_net_keeps_the_parts_that_it_was_fitted_with(diabetes):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).predict(X), before)
 
 
-def test_a_copy_of_a_fit_by_lbfgs_predicts_the_same(iris):
+def test_copy_of_a_network_fitted_by_lbfgs_predicts_the_same(iris):
     X, y = iris
     net = _classifier(solver="lbfgs").fit(X, y)
     other = pickle.loads(pickle.dumps(net))
@@ -316,7 +320,7 @@ def test_a_copy_of_a_fit_by_lbfgs_predicts_the_same(iris):
     np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))
 
 
-def test_changing_a_copy_leaves_the_original_alone(iris):
+def test_changing_a_copy_leaves_the_original_unchanged(iris):
     X, y = iris
     net = _classifier().fit(X, y)
     before = net.predict_proba(X)
@@ -327,13 +331,13 @@ def test_changing_a_copy_leaves_the_original_alone(iris):
 
 
 @pytest.mark.parametrize(("solver", "n_vectors"), [("lbfgs", 1), ("sgd", 2), ("adam", 3)])
-def test_a_pickle_holds_the_weights_once_beside_the_optimizers_memory(diabetes, solver, n_vectors):
+def test_pickle_holds_weights_once_and_optimizer_state(diabetes, solver, n_vectors):
     net = MLPRegressor(hidden_layer_sizes=(200, 100), solver=solver, max_iter=2, random_state=0).fit(*diabetes)
-    # the generator takes 2.5 kB
+    # the random generator takes 2.5 kB
     assert len(pickle.dumps(net)) < n_vectors * net.parameters_.nbytes + 10_000
 
 
-def test_a_clone_is_not_fitted_and_trains_to_the_same_bits(iris):
+def test_clone_is_unfitted_and_trains_identically(iris):
     X, y = iris
     net = _classifier().fit(X, y)
     other = clone(net)
@@ -342,7 +346,7 @@ def test_a_clone_is_not_fitted_and_trains_to_the_same_bits(iris):
     assert not np.shares_memory(other.parameters_, net.parameters_)
 
 
-def test_weights_of_one_net_can_start_another(iris):
+def test_weights_of_one_network_can_initialize_another(iris):
     X, y = iris
     net = _classifier().fit(X, y)
     start = net.parameters_.copy()
@@ -351,14 +355,14 @@ def test_weights_of_one_net_can_start_another(iris):
     assert not np.shares_memory(other.parameters_, net.parameters_)
 
 
-# --- a training loop of one's own -----------------------------------------------------------------------------------
+# --- custom training loop -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.nojit
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("table", ["cancer", "iris", "diabetes", "wine"])
-def test_a_loop_of_ones_own_is_fit_with_full_batch_descent(table, weighted, request):
-    X, y = request.getfixturevalue(table)
+@pytest.mark.parametrize("dataset", ["cancer", "iris", "diabetes", "wine"])
+def test_custom_loop_equals_fit_with_full_batch_gradient_descent(dataset, weighted, request):
+    X, y = request.getfixturevalue(dataset)
     X, y = X[::5], y[::5]
     weight = np.random.RandomState(0).uniform(0.5, 2, len(X)) if weighted else None
     cls = MLPClassifier if y.dtype.kind == "i" else MLPRegressor
@@ -372,15 +376,15 @@ def test_a_loop_of_ones_own_is_fit_with_full_batch_descent(table, weighted, requ
         by_hand.parameters_ -= 0.05 * gradient
         losses.append(loss)
     np.testing.assert_allclose(by_hand.parameters_, fitted.parameters_, rtol=1e-10, atol=1e-14)
-    if table != "wine":  # of several outputs, the curve has their mean
+    if dataset != "wine":  # the curve has the mean over several outputs
         np.testing.assert_allclose(losses, fitted.loss_curve_, rtol=1e-10)
 
 
 @pytest.mark.nojit
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("table", ["cancer", "iris", "bits", "diabetes", "wine"])
-def test_the_gradient_is_that_of_finite_differences(table, weighted, request):
-    X, y = request.getfixturevalue(table)
+@pytest.mark.parametrize("dataset", ["cancer", "iris", "bits", "diabetes", "wine"])
+def test_gradient_matches_finite_differences(dataset, weighted, request):
+    X, y = request.getfixturevalue(dataset)
     X, y = X[::20, :5], y[::20]
     weight = np.random.RandomState(0).uniform(0, 2, len(X)) if weighted else None
     cls = MLPClassifier if y.dtype.kind == "i" else MLPRegressor
@@ -398,18 +402,18 @@ def test_the_gradient_is_that_of_finite_differences(table, weighted, request):
     np.testing.assert_allclose(gradient, central, rtol=1e-6, atol=1e-8)
 
 
-def test_the_gradient_of_many_rows_is_the_mean_of_those_of_their_parts():
-    # so many that they go through the network in several pieces
+def test_gradient_of_many_rows_is_the_mean_over_chunks():
+    # enough rows for several chunks
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(2500, 4)), rng.normal(size=2500)
     net = MLPRegressor(hidden_layer_sizes=5, alpha=0, max_iter=1, random_state=0).fit(X, y)
     loss, gradient = net.loss_and_gradient(X, y)
-    parts = [net.loss_and_gradient(X[rows], y[rows]) for rows in np.split(np.arange(2500), 10)]
-    assert loss == pytest.approx(np.mean([part[0] for part in parts]), rel=1e-12)
-    np.testing.assert_allclose(gradient, np.mean([part[1] for part in parts], axis=0), rtol=1e-9, atol=1e-13)
+    chunks = [net.loss_and_gradient(X[rows], y[rows]) for rows in np.split(np.arange(2500), 10)]
+    assert loss == pytest.approx(np.mean([chunk[0] for chunk in chunks]), rel=1e-12)
+    np.testing.assert_allclose(gradient, np.mean([chunk[1] for chunk in chunks], axis=0), rtol=1e-9, atol=1e-13)
 
 
-def test_loss_and_gradient_leaves_the_net_as_it_is(iris):
+def test_loss_and_gradient_leaves_the_network_unchanged(iris):
     X, y = iris
     net = _classifier().fit(X, y)
     before = net.parameters_.copy()
@@ -421,7 +425,7 @@ def test_loss_and_gradient_leaves_the_net_as_it_is(iris):
     np.testing.assert_array_equal(net.parameters_, before)
 
 
-def test_the_loss_is_the_one_that_fit_reports(iris):
+def test_loss_equals_the_loss_reported_by_fit(iris):
     X, y = iris
     net = _classifier(solver="lbfgs", alpha=0.3).fit(X, y)
     loss, gradient = net.loss_and_gradient(X, y)
@@ -440,7 +444,7 @@ def test_the_loss_is_the_one_that_fit_reports(iris):
         (np.ones((5, 4)), np.zeros(5), np.zeros(5)),
     ],
 )
-def test_loss_and_gradient_checks_what_it_is_given(iris, X, y, sample_weight):
+def test_loss_and_gradient_validates_its_input(iris, X, y, sample_weight):
     net = _classifier().fit(*iris)
     with pytest.raises(ValueError, match=r"."):
         net.loss_and_gradient(X, y, sample_weight)
@@ -449,7 +453,7 @@ def test_loss_and_gradient_checks_what_it_is_given(iris, X, y, sample_weight):
 @pytest.mark.parametrize(
     "change", [lambda c: c.append(c[0]), lambda c: c.pop(), lambda c: c.reverse(), lambda c: c.clear()]
 )
-def test_the_list_of_weights_keeps_its_length_and_order(iris, change):
+def test_list_of_weights_keeps_its_length_and_order(iris, change):
     net = _classifier().fit(*iris)
     with pytest.raises(TypeError, match="coefs_ has one array for each layer"):
         change(net.coefs_)

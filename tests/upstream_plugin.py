@@ -1,4 +1,4 @@
-"""A pytest plugin that puts our estimators in the place of scikit-learn's, before its own tests are imported."""
+"""A pytest plugin that replaces scikit-learn's estimators by ours before its tests are imported."""
 
 import pytest
 from sklearn import neural_network
@@ -7,18 +7,18 @@ import sknn_iitb
 
 
 def pytest_configure(config):
-    """Exchange the estimators; in a hook, so that to import this module changes nothing."""
+    """Replace the estimators in a hook, so importing this module has no effect."""
     neural_network.MLPClassifier = sknn_iitb.MLPClassifier
     neural_network.MLPRegressor = sknn_iitb.MLPRegressor
 
 
 def pytest_collection_modifyitems(items):
-    """Make sure that the tests have got them."""
+    """Check that the tests use the replacements."""
     assert {item.module.MLPClassifier for item in items} == {sknn_iitb.MLPClassifier}
     assert {item.module.MLPRegressor for item in items} == {sknn_iitb.MLPRegressor}
 
 
 @pytest.fixture
 def global_random_seed():
-    """The seed that scikit-learn's conftest.py gives its tests, unless the environment asks for another."""
+    """The default seed of scikit-learn's conftest.py."""
     return 42

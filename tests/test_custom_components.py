@@ -1,4 +1,4 @@
-"""Parts that a user writes: plain functions, which train like the package's own."""
+"""Custom components: plain functions that train like the components of the package."""
 
 import functools
 import os
@@ -26,43 +26,43 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 DTYPES = ["float32", "float64"]
 
 
-# twins of parts that the package has
-def own_tanh(z):
+# copies of built-in components
+def custom_tanh(z):
     t = np.tanh(z)
     return t, 1.0 - t * t
 
 
-def own_leaky_relu(z):
+def custom_leaky_relu(z):
     return (z, 1.0) if z > 0 else (0.01 * z, 0.01)
 
 
-def own_squared_error(value, target):
+def custom_squared_error(value, target):
     return 0.5 * (value - target) ** 2, value - target
 
 
-def own_sgd(theta, gradient, optimizer_state, hyper, step):
+def custom_sgd(theta, gradient, optimizer_state, hyper, step):
     for i in range(theta.size):
         theta[i] -= step.learning_rate * gradient[i]
 
 
-def own_rmsprop(theta, gradient, optimizer_state, hyper, step):
+def custom_rmsprop(theta, gradient, optimizer_state, hyper, step):
     for i in range(theta.size):
         optimizer_state[0, i] = 0.9 * optimizer_state[0, i] + 0.1 * gradient[i] * gradient[i]
         theta[i] -= step.learning_rate * gradient[i] / (np.sqrt(optimizer_state[0, i]) + 1e-8)
 
 
-def own_linear(step, n_steps):
+def custom_linear(step, n_steps):
     return 1 - step / n_steps
 
 
-def own_step(step, n_steps):
-    # for one number at a time
+def custom_step(step, n_steps):
+    # for a single step at a time
     if step < n_steps / 2:
         return 1.0
     return 0.1
 
 
-# parts that the package does not have
+# components that the package lacks
 def bent_identity(z):
     root = np.sqrt(z * z + 1.0)
     return 0.5 * (root - 1.0) + z, 0.5 * z / root + 1.0
@@ -83,13 +83,13 @@ def saw(step, n_steps):
     return 1.0 - (step % 10) / 10
 
 
-TWINS = [
-    ("activation", own_tanh, "tanh"),
-    ("activation", own_leaky_relu, "leaky_relu"),
-    ("loss", own_squared_error, "squared_error"),
-    ("solver", own_sgd, SGD(momentum=0)),
-    ("solver", own_rmsprop, "rmsprop"),
-    ("learning_rate", own_linear, "linear"),
+BUILTIN_COPIES = [
+    ("activation", custom_tanh, "tanh"),
+    ("activation", custom_leaky_relu, "leaky_relu"),
+    ("loss", custom_squared_error, "squared_error"),
+    ("solver", custom_sgd, SGD(momentum=0)),
+    ("solver", custom_rmsprop, "rmsprop"),
+    ("learning_rate", custom_linear, "linear"),
 ]
 
 NEW = [("activation", bent_identity), ("loss", quartic), ("solver", sign_descent), ("learning_rate", saw)]
@@ -103,8 +103,8 @@ def _classifier(**parameters):
     return MLPClassifier(**{"hidden_layer_sizes": 6, "max_iter": 10, "batch_size": 50, "random_state": 0, **parameters})
 
 
-def _from_a_cell(source, name, **namespace):
-    """A function as a notebook defines it: in __main__, from a source that is in no file."""
+def _from_cell(source, name, **namespace):
+    """A function as a notebook cell defines it: in __main__, without a source file."""
     namespace = {"np": np, "__name__": "__main__", **namespace}
     exec(compile(textwrap.dedent(source), "<cell>", "exec"), namespace)
     return namespace[name]
@@ -112,30 +112,32 @@ def _from_a_cell(source, name, **namespace):
 
 @pytest.mark.nojit
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("parameter", "function", "twin"), TWINS, ids=lambda value: getattr(value, "__name__", None))
-def test_a_function_trains_like_the_part_that_it_repeats(diabetes, parameter, function, twin, dtype):
+@pytest.mark.parametrize(
+    ("parameter", "function", "builtin"), BUILTIN_COPIES, ids=lambda value: getattr(value, "__name__", None)
+)
+def test_function_trains_like_the_builtin_component(diabetes, parameter, function, builtin, dtype):
     X, y = diabetes
     X, y = X[:100], y[:100]
-    own = _regressor(**{parameter: function}, dtype=dtype, max_iter=3).fit(X, y)
-    packaged = _regressor(**{parameter: twin}, dtype=dtype, max_iter=3).fit(X, y)
-    assert own.parameters_.dtype == dtype
+    custom = _regressor(**{parameter: function}, dtype=dtype, max_iter=3).fit(X, y)
+    expected = _regressor(**{parameter: builtin}, dtype=dtype, max_iter=3).fit(X, y)
+    assert custom.parameters_.dtype == dtype
     rtol = 1e-10 if dtype == "float64" else 1e-4
-    np.testing.assert_allclose(own.parameters_, packaged.parameters_, rtol=rtol, atol=rtol / 100)
-    np.testing.assert_allclose(own.loss_curve_, packaged.loss_curve_, rtol=rtol)
-    np.testing.assert_allclose(own.learning_rate_curve_, packaged.learning_rate_curve_, rtol=1e-12)
+    np.testing.assert_allclose(custom.parameters_, expected.parameters_, rtol=rtol, atol=rtol / 100)
+    np.testing.assert_allclose(custom.loss_curve_, expected.loss_curve_, rtol=rtol)
+    np.testing.assert_allclose(custom.learning_rate_curve_, expected.learning_rate_curve_, rtol=1e-12)
 
 
 @pytest.mark.parametrize("output", ["logistic", "tanh", "identity"])
-def test_a_loss_trains_a_classifier_like_the_loss_that_it_repeats(cancer, output):
-    own = _classifier(loss=own_squared_error, output_activation=output).fit(*cancer)
-    packaged = _classifier(loss="squared_error", output_activation=output).fit(*cancer)
-    np.testing.assert_allclose(own.parameters_, packaged.parameters_, rtol=1e-9, atol=1e-12)
-    assert hasattr(own, "predict_proba") == (output != "identity")
+def test_loss_trains_a_classifier_like_the_builtin_loss(cancer, output):
+    custom = _classifier(loss=custom_squared_error, output_activation=output).fit(*cancer)
+    expected = _classifier(loss="squared_error", output_activation=output).fit(*cancer)
+    np.testing.assert_allclose(custom.parameters_, expected.parameters_, rtol=1e-9, atol=1e-12)
+    assert hasattr(custom, "predict_proba") == (output != "identity")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("parameter", "function"), NEW, ids=lambda value: getattr(value, "__name__", None))
-def test_a_part_that_the_package_does_not_have_trains(cancer, diabetes, parameter, function, dtype):
+def test_new_component_trains(cancer, diabetes, parameter, function, dtype):
     net = _classifier(**{parameter: function}, learning_rate_init=0.01, max_iter=60, dtype=dtype)
     assert net.fit(*cancer).score(*cancer) > 0.95  # 0.63 by chance
     assert net.loss_curve_[-1] < net.loss_curve_[0]
@@ -143,15 +145,15 @@ def test_a_part_that_the_package_does_not_have_trains(cancer, diabetes, paramete
     assert net.fit(*diabetes).score(*diabetes) > 0.4  # 0 by chance
 
 
-def test_all_four_together(cancer):
+def test_all_four_components_train_together(cancer):
     net = _classifier(**dict(NEW), learning_rate_init=0.01, max_iter=60)
     assert cross_val_score(net, *cancer, cv=3).mean() > 0.93
 
 
-# --- what a part is given -------------------------------------------------------------------------------------------
+# --- arguments ------------------------------------------------------------------------------------------------------
 
 
-def test_a_schedule_sees_every_update_and_their_number(iris):
+def test_schedule_gets_every_step_and_their_number(iris):
     seen = []
 
     def spy(step, n_steps):
@@ -166,20 +168,20 @@ def test_a_schedule_sees_every_update_and_their_number(iris):
     assert {n_steps for _, n_steps in seen} == {7 * 4}
 
 
-def test_a_schedule_may_be_written_for_one_number(diabetes):
-    net = _regressor(learning_rate=own_step, learning_rate_init=0.02, max_iter=4).fit(*diabetes)
+def test_schedule_may_take_a_single_step(diabetes):
+    net = _regressor(learning_rate=custom_step, learning_rate_init=0.02, max_iter=4).fit(*diabetes)
     np.testing.assert_allclose(net.learning_rate_curve_, [0.02, 0.02, 0.002, 0.002])
 
 
-def test_a_schedule_warms_up(diabetes):
-    net = _regressor(learning_rate=WarmUp(own_linear, duration=18), max_iter=4).fit(*diabetes)
+def test_schedule_warms_up(diabetes):
+    net = _regressor(learning_rate=WarmUp(custom_linear, duration=18), max_iter=4).fit(*diabetes)
     first = np.arange(4) * 9  # batches in an epoch
     np.testing.assert_allclose(net.learning_rate_curve_, 0.001 * np.minimum(1, (first + 1) / 18) * (1 - first / 36))
 
 
-def test_an_optimizer_has_two_state_vectors_a_decay_of_weights_only_and_counts_from_1(diabetes):
+def test_optimizer_gets_two_state_vectors_decay_for_weights_and_steps_from_1(diabetes):
     def bookkeeping(theta, gradient, optimizer_state, hyper, step):
-        # each sees its own, zero before the first step
+        # state vectors are zero before the first step
         for i in range(theta.size):
             optimizer_state[0, i] += 1.0
             optimizer_state[1, i] += step.number
@@ -198,24 +200,24 @@ def test_an_optimizer_has_two_state_vectors_a_decay_of_weights_only_and_counts_f
 
 
 @pytest.mark.nojit
-def test_a_function_that_wraps_another_is_known_by_its_own_arguments_and_source(diabetes):
-    numba_tanh, numba_squared_error = numba.njit(own_tanh), numba.njit(own_squared_error)
+def test_wrapper_is_identified_by_its_own_arguments_and_source(diabetes):
+    numba_tanh, numba_squared_error = numba.njit(custom_tanh), numba.njit(custom_squared_error)
 
-    @functools.wraps(LeakyReLU.function)  # which takes its slope too
+    @functools.wraps(LeakyReLU.function)  # which also takes the slope
     def wrapper(z):
         return numba_tanh(z)
 
-    @functools.wraps(own_squared_error)
+    @functools.wraps(custom_squared_error)
     def any_number(*arguments):
         return numba_squared_error(*arguments)
 
     X, y = diabetes
     wrapped = _regressor(activation=wrapper, loss=any_number, max_iter=2).fit(X, y)
-    plain = _regressor(activation=own_tanh, loss=own_squared_error, max_iter=2).fit(X, y)
+    plain = _regressor(activation=custom_tanh, loss=custom_squared_error, max_iter=2).fit(X, y)
     np.testing.assert_allclose(wrapped.parameters_, plain.parameters_, rtol=1e-10)
 
 
-# --- copies of functions --------------------------------------------------------------------------------------------
+# --- copies and the cache -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("parameter", "function"), NEW, ids=lambda value: getattr(value, "__name__", None))
@@ -233,16 +235,16 @@ def test_functions_survive_clone_and_pickle(diabetes, parameter, function):
 
 SOURCES = {
     "activation": """
-        def part(z):
+        def component(z):
             return (z, 1.0) if z > 0 else (SLOPE * z, SLOPE)
     """,
     "loss": """
-        def part(value, target):
+        def component(value, target):
             residual = value - target
             return SLOPE * residual**2, 2 * SLOPE * residual
     """,
     "solver": """
-        def part(theta, gradient, optimizer_state, hyper, step):
+        def component(theta, gradient, optimizer_state, hyper, step):
             for i in range(theta.size):
                 theta[i] -= SLOPE * step.learning_rate * gradient[i]
     """,
@@ -250,9 +252,9 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("parameter", SOURCES)
-def test_an_unpickled_copy_is_not_compiled_again(diabetes, parameter):
+def test_unpickled_copy_is_not_recompiled(diabetes, parameter):
     X, y = diabetes
-    function = _from_a_cell(SOURCES[parameter], "part", SLOPE=0.1)
+    function = _from_cell(SOURCES[parameter], "component", SLOPE=0.1)
     first = _regressor(**{parameter: function}, max_iter=2).fit(X, y)
     n_compiled = len(compilation._memo)
     for _ in range(3):
@@ -263,21 +265,21 @@ def test_an_unpickled_copy_is_not_compiled_again(diabetes, parameter):
 
 
 @pytest.mark.parametrize("parameter", SOURCES)
-def test_functions_that_differ_in_what_they_refer_to_are_told_apart(diabetes, parameter):
+def test_functions_with_different_globals_are_distinguished(diabetes, parameter):
     def trained(function):
         return _regressor(**{parameter: function}, max_iter=2).fit(*diabetes).parameters_
 
-    functions = [_from_a_cell(SOURCES[parameter], "part", SLOPE=slope) for slope in (0.25, 0.5, 1, 1.0)]
+    functions = [_from_cell(SOURCES[parameter], "component", SLOPE=slope) for slope in (0.25, 0.5, 1, 1.0)]
     results = [trained(function) for function in functions]
     assert not np.array_equal(results[0], results[1])
     assert not np.array_equal(results[1], results[2])
     np.testing.assert_array_equal(results[2], results[3])
-    # a cell that is run again with another value
+    # a cell that is run again with a different value
     functions[0].__globals__["SLOPE"] = 0.5
     np.testing.assert_array_equal(trained(functions[0]), results[1])
 
 
-def test_closures_and_defaults_are_told_apart(diabetes):
+def test_closures_with_different_values_are_distinguished(diabetes):
     def with_closure(slope):
         def g(z):
             return (z, 1.0) if z > 0 else (slope * z, slope)
@@ -285,8 +287,8 @@ def test_closures_and_defaults_are_told_apart(diabetes):
         return g
 
     results = [_regressor(activation=with_closure(slope), max_iter=2).fit(*diabetes) for slope in (0.01, 0.5, 0.01)]
-    packaged = _regressor(activation="leaky_relu", max_iter=2).fit(*diabetes)
-    np.testing.assert_allclose(results[0].parameters_, packaged.parameters_, rtol=1e-10)
+    expected = _regressor(activation="leaky_relu", max_iter=2).fit(*diabetes)
+    np.testing.assert_allclose(results[0].parameters_, expected.parameters_, rtol=1e-10)
     np.testing.assert_array_equal(results[2].parameters_, results[0].parameters_)
     assert not np.array_equal(results[1].parameters_, results[0].parameters_)
 
@@ -339,25 +341,25 @@ NOTEBOOK = """
         warnings.simplefilter("ignore")
         X, y = load_diabetes(return_X_y=True)
         X, y = scale(X), scale(y)
-        parts = {"activation": activation, "loss": loss, "solver": solver, "learning_rate": learning_rate}
-        net = MLPRegressor(hidden_layer_sizes=5, max_iter=5, random_state=0, **parts)
+        components = {"activation": activation, "loss": loss, "solver": solver, "learning_rate": learning_rate}
+        net = MLPRegressor(hidden_layer_sizes=5, max_iter=5, random_state=0, **components)
         grid = {"alpha": [0.0, 0.1, 1.0, 10.0]}
         scoring = {"r2": "r2", "compiled": n_compiled}
         search = GridSearchCV(net, grid, cv=3, n_jobs=2, scoring=scoring, refit="r2", error_score="raise").fit(X, y)
         alone = GridSearchCV(net, grid, cv=3, error_score="raise").fit(X, y)
         assert np.array_equal(search.cv_results_["mean_test_r2"], alone.cv_results_["mean_test_score"])
         counts = {n for split in range(3) for n in search.cv_results_[f"split{split}_test_compiled"]}
-        assert counts == {3}, counts  # each once in a worker, however many tasks it has
+        assert counts == {3}, counts  # once per worker, however many tasks it runs
         again = pickle.loads(pickle.dumps(search.best_estimator_))
         assert np.array_equal(again.predict(X), search.predict(X))
         print("done")
 """
 
 
-def test_functions_of_a_notebook_reach_the_workers_of_a_grid_search(tmp_path):
+def test_notebook_functions_reach_grid_search_workers(tmp_path):
     script = tmp_path / "notebook.py"
     script.write_text(textwrap.dedent(NOTEBOOK))
-    package = str(Path(compilation.__file__).parents[1])  # need not be installed
+    package = str(Path(compilation.__file__).parents[1])  # which may not be installed
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])}
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, env=environment)
     assert (run.returncode, run.stdout) == (0, "done\n"), run.stderr
@@ -387,7 +389,7 @@ def calls_python(theta, gradient, optimizer_state, hyper, step):
     ],
 )
 @pytest.mark.parametrize("fitted", [False, True])
-def test_a_function_that_cannot_be_compiled_is_quoted(diabetes, parameter, function, family, fitted):
+def test_error_quotes_a_function_that_cannot_be_compiled(diabetes, parameter, function, family, fitted):
     X, y = diabetes
     net = _regressor()
     if fitted:
@@ -401,8 +403,8 @@ def test_a_function_that_cannot_be_compiled_is_quoted(diabetes, parameter, funct
         np.testing.assert_array_equal(net.predict(X), before)
 
 
-def test_of_a_function_that_wraps_another_its_own_source_is_quoted(diabetes):
-    @functools.wraps(own_tanh)
+def test_error_quotes_the_source_of_a_wrapper(diabetes):
+    @functools.wraps(custom_tanh)
     def wrapper(z):
         return z.no_such_attribute, 1.0
 
@@ -413,8 +415,8 @@ def test_of_a_function_that_wraps_another_its_own_source_is_quoted(diabetes):
     assert "np.tanh" not in quoted
 
 
-def test_a_function_without_a_source_is_named(diabetes):
-    function = _from_a_cell("def from_a_cell(z):\n    return z.no_such_attribute, 1.0", "from_a_cell")
+def test_error_names_a_function_without_a_source(diabetes):
+    function = _from_cell("def from_a_cell(z):\n    return z.no_such_attribute, 1.0", "from_a_cell")
     with pytest.raises(ValueError, match="custom activation 'from_a_cell'"):
         _regressor(activation=function).fit(*diabetes)
 
@@ -434,7 +436,7 @@ FORMS = {
 
 @pytest.mark.parametrize("function", [lambda: 1.0, lambda a, b, c: (a, b), np.sin, Callable(), pow])
 @pytest.mark.parametrize("parameter", FORMS)
-def test_something_of_another_form_is_answered_with_the_form(diabetes, parameter, function):
+def test_error_for_a_wrong_signature_shows_the_expected_one(diabetes, parameter, function):
     with pytest.raises(ValueError, match=FORMS[parameter]):
         _regressor(**{parameter: function}).fit(*diabetes)
 
@@ -451,7 +453,7 @@ def test_something_of_another_form_is_answered_with_the_form(diabetes, parameter
         lambda step, n_steps: None,
     ],
 )
-def test_a_schedule_must_return_factors(diabetes, schedule):
+def test_schedule_that_returns_invalid_factors_raises(diabetes, schedule):
     X, y = diabetes
     net = _regressor().fit(X, y)
     before = net.predict(X)
@@ -461,8 +463,8 @@ def test_a_schedule_must_return_factors(diabetes, schedule):
     np.testing.assert_array_equal(net.predict(X), before)
 
 
-@pytest.mark.parametrize("solver", [own_sgd, SGD()])
-def test_a_flat_parameter_beside_a_function_would_be_ignored(diabetes, solver):
+@pytest.mark.parametrize("solver", [custom_sgd, SGD()])
+def test_flat_parameter_beside_a_function_raises(diabetes, solver):
     with pytest.raises(ValueError, match=r"momentum=0.5.*solver="):
         _regressor(solver=solver, momentum=0.5).fit(*diabetes)
 
@@ -474,7 +476,7 @@ def raises(z):
 
 
 @pytest.mark.nojit
-def test_what_a_function_raises_reaches_the_user(diabetes):
+def test_exception_in_a_function_reaches_the_user(diabetes):
     net = _regressor().fit(*diabetes)
     before = net.parameters_.copy()
     net.set_params(activation=raises)

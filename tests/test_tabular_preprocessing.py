@@ -1,4 +1,4 @@
-"""The parts of the nets for tables: what becomes of a table's columns, and the net that takes them."""
+"""Preprocessing and network of the tabular estimators."""
 
 import copy
 import datetime
@@ -39,13 +39,13 @@ QUICK = {"preset": "fast", "max_iter": 8, "hidden_layer_sizes": (16,), "random_s
 # --- preprocessing ----------------------------------------------------------------------------------------------
 
 
-def test_scaler_is_scikit_learns_robust_one_followed_by_a_smooth_bound():
+def test_scaler_is_a_smoothly_bounded_robust_scaler():
     X = load_breast_cancer().data
     z = RobustScaler().fit_transform(X)
     np.testing.assert_allclose(RobustSmoothScaler().fit_transform(X), z / np.sqrt(1 + (z / 3) ** 2), rtol=1e-12)
 
 
-def test_scaler_takes_half_the_range_where_the_quartiles_are_equal_and_leaves_out_what_is_missing():
+def test_scaler_uses_half_the_range_for_equal_quartiles_and_ignores_missing_values():
     X = np.array([[0.0, 5.0], [0.0, 5.0], [0.0, np.nan], [0.0, 5.0], [4.0, 5.0]])
     Z = RobustSmoothScaler().fit_transform(X)
     assert Z[4, 0] == pytest.approx(2 / np.sqrt(1 + 4 / 9))
@@ -59,8 +59,8 @@ def test_scaler_takes_half_the_range_where_the_quartiles_are_equal_and_leaves_ou
 @example(np.resize([3e38, -3e38], (7, 2)), np.float32)
 @example(np.resize([1.7e308, -1.7e308, 0.0], (7, 2)), np.float64)
 @given(arrays.arrays(np.float64, (7, 2), elements=st.floats(-1e308, 1e308)), st.sampled_from([np.float32, np.float64]))
-def test_scaled_numbers_are_finite_bounded_and_in_order(X, dtype):
-    if abs(X).max() > np.finfo(dtype).max / 20:  # scikit-learn's check for NaN adds them all up, and warns
+def test_scaled_numbers_are_bounded_and_keep_their_order(X, dtype):
+    if abs(X).max() > np.finfo(dtype).max / 20:  # whose sum overflows in scikit-learn's check for NaN, which warns
         X = X / abs(X).max() * (np.finfo(dtype).max / 20)
     X = X.astype(dtype)
     Z = RobustSmoothScaler(limit=3.0).fit_transform(X)
@@ -71,12 +71,12 @@ def test_scaled_numbers_are_finite_bounded_and_in_order(X, dtype):
 
 
 @pytest.mark.parametrize("limit", [0, -1.0, "3", None])
-def test_scaler_names_a_wrong_limit(limit):
+def test_scaler_with_an_invalid_limit_raises(limit):
     with pytest.raises(ValueError, match=re.escape(f"limit must be a positive number, got {limit!r}")):
         RobustSmoothScaler(limit=limit).fit(np.eye(3))
 
 
-def test_encoder_makes_the_columns_that_its_names_say(table):
+def test_encoder_columns_match_their_names(table):
     X, _, _ = table
     encoder = TableEncoder().fit(X)
     Z = pd.DataFrame(encoder.transform(X), columns=encoder.get_feature_names_out())
@@ -99,7 +99,7 @@ def test_encoder_makes_the_columns_that_its_names_say(table):
     assert Z["owned"].nunique() == 2
 
 
-def test_unseen_and_missing_of_two_categories_are_halfway():
+def test_unseen_and_missing_values_of_binary_columns_are_halfway():
     X = pd.DataFrame({"a": ["x", "y"] * 5})
     Z = TableEncoder().fit(X).transform(pd.DataFrame({"a": ["x", "y", "z", None]}))
     x, y, unseen, missing = Z[:, 0]
@@ -122,7 +122,7 @@ def test_equal_values_are_one_category():
 
 
 @pytest.mark.parametrize("served", ["int64", "float64", "Int64", "boolean", "object"])
-def test_booleans_are_served_as_numbers(served):
+def test_boolean_columns_accept_numbers(served):
     rng = np.random.RandomState(0)
     X = pd.DataFrame({"owned": rng.uniform(size=200) < 0.5})
     y = X["owned"].to_numpy().astype(int)
@@ -131,7 +131,7 @@ def test_booleans_are_served_as_numbers(served):
     assert TabularMLPClassifier(**QUICK).fit(X.astype(served), y).score(X, y) == 1
 
 
-def test_columns_whose_every_value_is_unseen_give_one_warning():
+def test_columns_with_only_unseen_values_warn_once():
     X = pd.DataFrame({"a": ["x", "y"] * 5, "b": ["u", "v"] * 5, "c": ["s", "t"] * 5})
     y = np.arange(10.0)
     served = X.assign(a="other", b=["u", "new"] * 5, c=[None, "X"] * 5)
@@ -148,13 +148,13 @@ def test_columns_whose_every_value_is_unseen_give_one_warning():
     encoder.transform(served.assign(a="x", c="t"))
 
 
-def test_many_categories_share_a_column():
+def test_rare_categories_share_a_column():
     X = pd.DataFrame({"a": [f"level {k % 1000}" for k in range(3000)] + ["frequent"] * 100})
     assert TableEncoder().fit_transform(X).shape[1] == 100
 
 
 @pytest.mark.parametrize("chosen", [["b"], [1], [-1], [False, True]])
-def test_categories_can_be_chosen(chosen):
+def test_categorical_features_can_be_chosen(chosen):
     X = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [7, 8, 9, 7]})
     encoder = TableEncoder(categorical_features=chosen).fit(X)
     assert encoder.is_categorical_.tolist() == [False, True]
@@ -165,7 +165,7 @@ def test_categories_can_be_chosen(chosen):
     np.testing.assert_array_equal(Z, encoder.transform(X))
 
 
-def test_polars_gives_what_pandas_gives(table):
+def test_polars_matches_pandas(table):
     polars = pytest.importorskip("polars")
     X, number, _ = table
     other = polars.DataFrame(
@@ -198,7 +198,7 @@ TIMES = {
 
 
 def _typed(library, kind, values):
-    """A table of one column, `a`, of that type; of pyarrow a Table, and a DataFrame of pandas with its types."""
+    """Tables of one column, `a`, of the given type; for pyarrow a Table and a pandas DataFrame with Arrow dtypes."""
     if library == "pandas":
         return [pd.DataFrame({"a": pd.Series(values).astype(kind)})]
     module = pytest.importorskip(library)
@@ -214,7 +214,7 @@ def _typed(library, kind, values):
 
 
 @pytest.mark.parametrize(("library", "kind"), [(library, kind) for library in NUMBERS for kind in NUMBERS[library]])
-def test_numbers_of_every_type_are_numbers(library, kind):
+def test_columns_of_every_numeric_type_are_numeric(library, kind):
     values = [1, 5, 2, 7, 3, 3]
     expected = TableEncoder().fit_transform(np.array(values, float)[:, None])
     for X in _typed(library, kind, values):
@@ -227,7 +227,7 @@ def test_numbers_of_every_type_are_numbers(library, kind):
 @pytest.mark.parametrize(
     ("library", "kind"), [("pandas", "Int16"), ("pyarrow", "decimal128(5, 2)"), ("polars", "Int128")]
 )
-def test_missing_numbers_of_every_type_are_missing(library, kind):
+def test_missing_numbers_of_every_type_are_encoded_as_missing(library, kind):
     expected = TableEncoder().fit_transform([[1.0], [np.nan], [5.0]])
     for X in _typed(library, kind, [1, None, 5]):
         np.testing.assert_array_equal(TableEncoder().fit_transform(X), expected)
@@ -243,13 +243,13 @@ def test_missing_numbers_of_every_type_are_missing(library, kind):
     ],
     ids=str,
 )
-def test_objects_that_are_numbers_are_numbers(values):
+def test_numeric_object_columns_are_numeric(values):
     X = pd.DataFrame({"a": pd.Series(values, dtype=object)})
     np.testing.assert_array_equal(TableEncoder().fit_transform(X), TableEncoder().fit_transform([[1.5], [np.nan], [4]]))
 
 
 @pytest.mark.parametrize(("library", "kind"), [(library, kind) for library in TIMES for kind in TIMES[library]])
-def test_times_of_every_type_are_refused(library, kind):
+def test_dates_and_times_of_every_type_raise(library, kind):
     values = [None] * 3 if library == "pyarrow" else pd.to_datetime([WHEN] * 3)
     if library == "polars":
         values = [None] * 3
@@ -279,7 +279,7 @@ def test_times_of_every_type_are_refused(library, kind):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_objects_that_are_times_or_complex_are_refused(value, message):
+def test_object_columns_of_times_or_complex_numbers_raise(value, message):
     cells = np.empty((3, 1), object)
     cells[:, 0] = [None, value, value]
     for X in (pd.DataFrame({0: pd.Series(cells[:, 0], dtype=object)}), cells):
@@ -291,7 +291,7 @@ def test_objects_that_are_times_or_complex_are_refused(value, message):
         encoder.transform(cells)
 
 
-def test_arrays_of_times_or_complex_numbers_are_refused():
+def test_arrays_of_times_or_complex_numbers_raise():
     for kind in ("datetime64[D]", "timedelta64[s]"):
         X = np.arange(6).reshape(3, 2).astype(kind)
         for transformer in (TableEncoder(), TableEncoder([0]), RobustSmoothScaler(), PiecewiseLinearEncoder()):
@@ -306,7 +306,7 @@ def test_arrays_of_times_or_complex_numbers_are_refused():
 @pytest.mark.parametrize(
     "values", [["x", "y", None], [True, False, None], [b"1", b"2", None], [("x", 1), "y", None]], ids=str
 )
-def test_all_else_is_a_category(values):
+def test_other_columns_are_categorical(values):
     expected = TableEncoder().fit(pd.DataFrame({"a": pd.Series(["x", "y", None], dtype=object)}))
     frames = [pd.DataFrame({"a": pd.Series(values, dtype=object)})]
     if isinstance(values[0], (str, bool)):
@@ -324,7 +324,7 @@ def test_all_else_is_a_category(values):
         assert encoder.transform(X).shape == (3, len(expected.origins_))
 
 
-def test_a_table_of_pyarrow_gives_what_pandas_gives(table):
+def test_pyarrow_matches_pandas(table):
     pyarrow = pytest.importorskip("pyarrow")
     X, number, _ = table
     other = pyarrow.Table.from_pandas(X)
@@ -340,7 +340,7 @@ def test_a_table_of_pyarrow_gives_what_pandas_gives(table):
         TableEncoder().fit(other.rename_columns([*list(X)[:-1], "size"]))
 
 
-def test_tables_without_columns_and_cells_with_lists_have_an_error_of_their_own():
+def test_tables_without_columns_or_with_lists_in_cells_raise():
     frames = [pd.DataFrame(index=range(3)), pd.DataFrame({"a": [[1], [2], [3]]}), pd.DataFrame({"a": ["x", {}, "y"]})]
     messages = ["0 feature", "Column 'a' contains a value of type list", "Column 'a' contains a value of type dict"]
     for X, message in zip(frames, messages, strict=True):
@@ -350,7 +350,7 @@ def test_tables_without_columns_and_cells_with_lists_have_an_error_of_their_own(
         TableEncoder().fit(pd.DataFrame({"a": ["x", "y"]})).transform(pd.DataFrame({"a": [[1], [2]]}))
 
 
-def test_sparse_is_dense(table):
+def test_sparse_matches_dense(table):
     rng = np.random.RandomState(0)
     X = sparse.random(60, 5, 0.3, "csr", random_state=rng)
     y = rng.normal(size=60)
@@ -358,7 +358,7 @@ def test_sparse_is_dense(table):
     np.testing.assert_array_equal(one.predict(X), other.predict(X.toarray()))
 
 
-def test_quantiles_are_those_of_the_repeated_numbers():
+def test_weighted_quantiles_equal_those_of_repeated_rows():
     rng = np.random.RandomState(0)
     X = np.where(rng.uniform(size=(40, 3)) < 0.2, np.nan, rng.normal(size=(40, 3)).round(1))
     counts = rng.randint(0, 4, 40)
@@ -373,13 +373,13 @@ def test_quantiles_are_those_of_the_repeated_numbers():
 
 @settings(max_examples=60, deadline=None)
 @given(arrays.arrays(np.int64, (12, 3), elements=st.integers(-2, 2)), st.sampled_from([np.float32, np.float64]))
-def test_distinct_rows_come_in_the_order_of_their_bytes(X, dtype):
+def test_distinct_rows_are_sorted_by_their_bytes(X, dtype):
     X = np.where(X == 2, np.nan, X).astype(dtype)
-    parts = X[:, :2], X[:, 2:].astype(np.float64)
-    rows = np.hstack([np.ascontiguousarray(part).view(np.uint8).reshape(12, -1) for part in parts])
+    matrices = X[:, :2], X[:, 2:].astype(np.float64)
+    rows = np.hstack([np.ascontiguousarray(matrix).view(np.uint8).reshape(12, -1) for matrix in matrices])
     keys = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
     _, first, index = np.unique(keys, return_index=True, return_inverse=True)
-    found = distinct(*parts)
+    found = distinct(*matrices)
     np.testing.assert_array_equal(found[0], first)
     np.testing.assert_array_equal(found[1], index.ravel())
 
@@ -387,7 +387,7 @@ def test_distinct_rows_come_in_the_order_of_their_bytes(X, dtype):
 # --- bins -------------------------------------------------------------------------------------------------------
 
 
-def test_bins_end_at_quantiles_and_are_linear_between():
+def test_bins_end_at_quantiles_and_are_linear_in_between():
     X = load_breast_cancer().data
     encoder = PiecewiseLinearEncoder(n_bins=4).fit(X)
     expected = np.quantile(X, [0, 0.25, 0.5, 0.75, 1], axis=0, method="averaged_inverted_cdf")
@@ -395,7 +395,7 @@ def test_bins_end_at_quantiles_and_are_linear_between():
     Z = encoder.transform(X)
     assert Z.shape == (569, 120)
     for j, edges in enumerate(encoder.edges_):
-        # the bins add up to the share of the bins below the number
+        # the values of the bins add up to the position among the edges, from -4 to 4
         where = np.interp(X[:, j], edges, [-4, -2, 0, 2, 4])
         np.testing.assert_allclose(Z[:, 4 * j : 4 * j + 4].sum(axis=1), where, atol=1e-12)
     assert list(encoder.get_feature_names_out())[3:5] == ["x0_3", "x1_0"]
@@ -407,10 +407,12 @@ def test_bins_end_at_quantiles_and_are_linear_between():
     st.integers(1, 20),
     st.sampled_from([np.float32, np.float64]),
 )
-def test_bins_are_bounded_and_in_order(X, n_bins, dtype):
+def test_bins_are_bounded_and_monotonic(X, n_bins, dtype):
     with np.errstate(over="ignore", under="ignore"):
         X = np.clip(X, -1e38, 1e38).astype(dtype) if dtype is np.float32 else X
-    if np.nansum(abs(X / np.finfo(dtype).max)) > 0.1:  # scikit-learn's check for NaN adds them all up, and warns
+    if (
+        np.nansum(abs(X / np.finfo(dtype).max)) > 0.1
+    ):  # whose sum overflows in scikit-learn's check for NaN, which warns
         X = X / 200
     encoder = PiecewiseLinearEncoder(n_bins).fit(X)
     Z = encoder.transform(X)
@@ -425,12 +427,12 @@ def test_bins_are_bounded_and_in_order(X, n_bins, dtype):
 
 
 @pytest.mark.parametrize("n_bins", [0, -1, 2.5, "4", None, 1025, 10**9])
-def test_wrong_numbers_of_bins_are_named(n_bins):
+def test_invalid_n_bins_raises(n_bins):
     with pytest.raises(ValueError, match=re.escape(f"n_bins must be an integer from 1 to 1024, got {n_bins!r}")):
         PiecewiseLinearEncoder(n_bins).fit(np.eye(3))
 
 
-# --- the net ----------------------------------------------------------------------------------------------------
+# --- the network ------------------------------------------------------------------------------------------------
 
 
 def _bins(X, n_bins=3):
@@ -438,15 +440,15 @@ def _bins(X, n_bins=3):
 
 
 @pytest.mark.nojit
-@pytest.mark.parametrize(("cut", "n_rows"), [(False, 20), (True, 20), (True, 3)])
+@pytest.mark.parametrize(("binned", "n_rows"), [(False, 20), (True, 20), (True, 3)])
 @pytest.mark.parametrize(
     ("output", "loss", "n_outputs"), [("softmax", "log_loss", 3), ("identity", "squared_error", 1)]
 )
-def test_gradient_is_that_of_finite_differences(output, loss, n_outputs, cut, n_rows):
+def test_gradient_matches_finite_differences(output, loss, n_outputs, binned, n_rows):
     rng = np.random.RandomState(0)
     X = rng.normal(size=(20, 4))
-    units = [16 if cut else 4, 5, 5, n_outputs]
-    bins = _bins(X) if cut else None
+    units = [16 if binned else 4, 5, 5, n_outputs]
+    bins = _bins(X) if binned else None
     network = tabular_network(units, ACTIVATIONS["mish"](), ACTIVATIONS[output](), bins=bins)
     X = X[:n_rows]  # with few rows bins are computed one by one
     Y = np.eye(n_outputs)[rng.randint(n_outputs, size=n_rows)] if n_outputs > 1 else rng.normal(size=(n_rows, 1))
@@ -462,7 +464,7 @@ def test_gradient_is_that_of_finite_differences(output, loss, n_outputs, cut, n_
 
 
 @pytest.mark.nojit
-def test_prediction_is_that_of_the_formula():
+def test_prediction_matches_the_formula():
     rng = np.random.RandomState(0)
     x = rng.normal(size=(6, 3))
     network = tabular_network([3, 4, 2], ACTIVATIONS["tanh"](), ACTIVATIONS["softmax"]())
@@ -474,29 +476,29 @@ def test_prediction_is_that_of_the_formula():
 
 @pytest.mark.nojit
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_network_with_bins_equals_one_behind_the_encoder(dtype):
+def test_network_with_bins_equals_a_network_on_encoded_bins(dtype):
     X = load_breast_cancer().data[:, :5].astype(dtype)
     X = RobustSmoothScaler().fit_transform(X)
     X[:, 3] = X[:, 3] > 0  # a single bin, which is the column itself
     rng = np.random.RandomState(0)
     encoder = PiecewiseLinearEncoder(n_bins=6).fit(X[:, [0, 1, 2, 4]])
-    table = np.hstack([X, encoder.transform(X[:, [0, 1, 2, 4]])])
+    encoded = np.hstack([X, encoder.transform(X[:, [0, 1, 2, 4]])])
     activations = ACTIVATIONS["selu"](), ACTIVATIONS["softmax"]()
     plain = tabular_network([5 + 24, 7, 2], *activations)
-    cut = tabular_network([5 + 24, 7, 2], *activations, bins=_bins(X, 6))
+    binned = tabular_network([5 + 24, 7, 2], *activations, bins=_bins(X, 6))
     theta = draw(plain, rng, dtype) + rng.normal(0, 0.3, plain.layout.size).astype(dtype)
     tolerance = 1e-4 if dtype == "float32" else 1e-12
-    expected = plain.predict(table, theta, False)
-    for net in (cut, copy.deepcopy(cut), pickle.loads(pickle.dumps(cut))):
+    expected = plain.predict(encoded, theta, False)
+    for net in (binned, copy.deepcopy(binned), pickle.loads(pickle.dumps(binned))):
         outputs = net.predict(X, theta, False)
         np.testing.assert_allclose(outputs, expected, rtol=tolerance, atol=tolerance)
         few = net.predict(X[:4], theta, False)  # one by one
         np.testing.assert_allclose(few, expected[:4], rtol=tolerance, atol=tolerance)
 
 
-def test_blocks_cover_all_parameters_once():
+def test_parameter_groups_cover_all_parameters_once():
     network = tabular_network([4, 5, 6, 2], ACTIVATIONS["relu"](), ACTIVATIONS["softmax"]())
-    ranges = [block for block, _ in network.layout.groups(decays=False)]
+    ranges = [group for group, _ in network.layout.groups(decays=False)]
     assert ranges[0][0] == 0
     assert ranges[-1][1] == network.layout.size == 4 + 4 * 5 + 5 * 6 + 6 * 2 + 5 + 6 + 2
     assert all(a[1] == b[0] for a, b in pairwise(ranges))
@@ -506,23 +508,23 @@ def test_blocks_cover_all_parameters_once():
 @pytest.mark.parametrize(
     "dates", [pd.Categorical(pd.date_range("2020", periods=9)), pd.array([WHEN] * 9, dtype="category")]
 )
-def test_categories_that_are_times_are_times(dates):
+def test_categorical_dates_raise(dates):
     with pytest.raises(ValueError, match="Column 'when' contains dates or times"):
         TableEncoder().fit(pd.DataFrame({"when": dates}))
 
 
 @pytest.mark.parametrize("odd", [decimal.Decimal("sNaN"), 10**400])
-def test_objects_that_no_float_holds(odd):
+def test_objects_beyond_the_float_range_raise_or_are_encoded(odd):
     X = pd.DataFrame({"x": pd.Series([odd, *map(decimal.Decimal, range(8))], dtype=object)})
     try:
         Z = TableEncoder().fit_transform(X)
     except ValueError as error:
-        assert "Column 'x'" in str(error)  # noqa: PT017  both are right
+        assert "Column 'x'" in str(error)  # noqa: PT017  either outcome is valid
     else:
         assert np.isfinite(Z).all()
 
 
-def test_a_lazy_frame_has_to_be_collected():
+def test_lazy_frame_raises():
     polars = pytest.importorskip("polars")
     with pytest.raises(ValueError, match=r"LazyFrame.*collect"):
         TableEncoder().fit(polars.LazyFrame({"x": [1.0, 2.0]}))
