@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the tests, which run this file from another folder
 
-from parts_table import ROOT, table, updated, write  # noqa: F401
+from components_table import ROOT, table, updated, write  # noqa: F401
 
 FILES = "README.md", "docs/performance.md"
 NETWORK = "rows x inputs -> hidden -> outputs"

@@ -49,7 +49,7 @@ def test_snippets_run_in_order(name):
         pyplot.close("all")
 
 
-@pytest.mark.parametrize("script", ["parts_table", "figures_table"])
+@pytest.mark.parametrize("script", ["components_table", "figures_table"])
 def test_generated_tables_are_up_to_date(script):
     """The tables of components are what the registries say, and those of figures what the benchmarks have saved."""
     namespace = runpy.run_path(str(ROOT / "docs" / f"{script}.py"))
@@ -139,7 +139,7 @@ def test_link_anchors_lead_to_headings(name):
 
 
 def test_custom_components_example_learns():
-    example = runpy.run_path(str(EXAMPLES / "custom_parts.py"))
+    example = runpy.run_path(str(EXAMPLES / "custom_components.py"))
     assert example["accuracy_with_custom_activation"]() > 0.95
     assert example["fraction_below_with_custom_loss"]() > 0.65  # about a half with a symmetric loss
     assert example["accuracy_with_custom_optimizer"]() > 0.9

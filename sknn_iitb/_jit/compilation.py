@@ -108,7 +108,7 @@ def _compile(family, function, dtype, template, from_python):
             raise
         raise ValueError(
             f"The custom {family} {function.__name__!r} cannot be compiled for {dtype}; see "
-            f"docs/custom_parts for the required form:\n{_source(function)}\n{error}"
+            f"docs/custom_components for the required form:\n{_source(function)}\n{error}"
         ) from None
     finally:
         clock().stop()

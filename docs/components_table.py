@@ -1,6 +1,6 @@
 """Write the tables of components in README.md and docs/user_guide.md from the registries.
 
-Run ``python docs/parts_table.py`` after adding a component. Each table stands between ``<!-- name -->`` and
+Run ``python docs/components_table.py`` after adding a component. Each table stands between ``<!-- name -->`` and
 ``<!-- end name -->``. A test checks that the tables in the files are up to date.
 """
 
@@ -31,7 +31,7 @@ def names(classes):
     return ", ".join(f"{own} (= {', '.join(also)})" if also else own for own, *also in (cls.names for cls in classes))
 
 
-def parts():
+def components():
     """The values that each parameter accepts: names, objects of a module and functions."""
     selections = [
         ("`activation`", ACTIVATIONS, lambda cls: cls.hidden, ""),
@@ -66,7 +66,7 @@ def combinations(kind):
 
 
 TABLES = {
-    "parts": parts,
+    "components": components,
     "classifier": lambda: combinations("classifier"),
     "regressor": lambda: combinations("regressor"),
 }
