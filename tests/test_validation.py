@@ -403,7 +403,7 @@ def test_error_for_a_class_missing_in_the_split_suggests_stratification(iris, la
     X, y = X[:103], np.array(labels)[y[:103]]  # the last class has three samples
     net = _net(MLPClassifier, early_stopping=True, scoring="roc_auc_ovr")
     match = (
-        rf"(?s)'roc_auc_ovr' cannot.*none of the classes \[{labels[2]!r}\]; StratifiedShuffleSplit\(1\) as validation_f"
+        rf"(?s)'roc_auc_ovr' cannot.*no samples of the classes \[{labels[2]!r}\];.*fraction=StratifiedShuffleSplit\(1\)"
     )
     assert_refused(net, (X, y), match)
     net.set_params(validation_fraction=StratifiedShuffleSplit(1, test_size=0.4, random_state=0)).fit(X, y)

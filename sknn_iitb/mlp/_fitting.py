@@ -312,7 +312,7 @@ class FittingMixin:
             except (AttributeError, TypeError, ValueError) as error:
                 lacking = missing(self._targets, samples.y)
                 advice = (
-                    f"  The validation set has no samples of the classes {lacking}; hold out some of each class with "
+                    f" The validation set has no samples of the classes {lacking}; hold out some of each class with "
                     "validation_fraction=StratifiedShuffleSplit(1), or include them in X_val and y_val."
                 )
                 raise ValueError(
