@@ -62,7 +62,7 @@ def combinations(kind):
         for loss in LOSSES
         if getattr(loss, f"{kind}_outputs")
     ]
-    return table(["loss", "legal output_activation, the default first"], rows)
+    return table(["loss", "supported output_activation, the default first"], rows)
 
 
 TABLES = {

@@ -191,7 +191,7 @@ def test_balanced_in_partial_fit_raises(flowers, fitted):
         net.partial_fit(X, y, classes=np.unique(y))
     net.set_params(class_weight="balanced")
     call = lambda: net.partial_fit(X, y, classes=np.unique(y))  # noqa: E731
-    assert_refused(net, flowers, "'balanced' is not for partial_fit.*compute_class_weight", call=call)
+    assert_refused(net, flowers, "'balanced' is not supported by partial_fit.*compute_class_weight", call=call)
 
 
 # --- invalid class weights ------------------------------------------------------------------------------------------

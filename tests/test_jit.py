@@ -24,7 +24,7 @@ from sknn_iitb import MLPClassifier
 from sknn_iitb._engine import kernels
 from sknn_iitb._engine.layers import Mode, dense
 from sknn_iitb._engine.network import CompiledNetwork
-from sknn_iitb._engine.rows import table_of
+from sknn_iitb._engine.rows import as_rows
 from sknn_iitb._jit import cache as cache_module
 from sknn_iitb._jit import compilation, store
 from sknn_iitb._jit.compilation import SIGNATURES, call, compiled
@@ -437,9 +437,7 @@ def test_pickled_network_holds_no_address_and_predicts_in_another_process(packag
     common = {"hidden_layer_sizes": (5,), "activation": "logistic", "max_iter": 5, "random_state": 0}
     nets = [MLPClassifier(early_stopping=True, **common).fit(X, y), MLPClassifier(solver="lbfgs", **common).fit(X, y)]
     addresses = {entry.address for entry in compilation._memo.values()}
-    compiled_network = CompiledNetwork(
-        nets[0]._network.chain(Mode(table_of(X, X.dtype), activate_output=True)), X.dtype
-    )
+    compiled_network = CompiledNetwork(nets[0]._network.chain(Mode(as_rows(X, X.dtype), activate_output=True)), X.dtype)
     assert _holds(pickle.dumps(compiled_network.net), addresses)  # the check finds addresses
     payload = pickle.dumps(nets)
     assert not _holds(payload, addresses)

@@ -278,7 +278,7 @@ def test_warm_start_continues_with_scales_and_moments(task):
 
 def test_batch_norm_needs_batches_and_hidden_layers(task):
     cls, X, y = task
-    with pytest.raises(ValueError, match=r"batch_norm=True needs batches of two samples at least; .*batch_size"):
+    with pytest.raises(ValueError, match=r"batch_norm=True needs batches of at least 2 samples; .*batch_size"):
         _net(cls, batch_norm=True, batch_size=1).fit(X, y)
     with pytest.raises(ValueError, match="batch_norm=True has no effect without a hidden layer"):
         _net(cls, batch_norm=True, hidden_layer_sizes=()).fit(X, y)
@@ -295,6 +295,10 @@ def test_layer_norm_takes_any_batch_but_needs_hidden_layers(task):
         net.means_  # noqa: B018
     with pytest.raises(ValueError, match="layer_norm=True has no effect without a hidden layer"):
         _net(cls, layer_norm=True, hidden_layer_sizes=()).fit(X, y)
+    with pytest.raises(
+        ValueError, match=r"layer_norm=True needs at least 2 neurons .* got hidden_layer_sizes=\(5, 1\)"
+    ):
+        _net(cls, layer_norm=True, hidden_layer_sizes=(5, 1)).fit(X, y)
     with pytest.raises(ValueError, match="batch_norm=True and layer_norm=True cannot be combined"):
         _net(cls, layer_norm=True, batch_norm=True).fit(X, y)
     with pytest.raises(ValueError, match=r"layer_norm=True cannot continue with .*batch_norm=True, layer_norm=False; "):

@@ -330,7 +330,7 @@ def test_return_std_with_another_loss_raises(diabetes):
     X, y = diabetes
     for loss in ("squared_error", Quantile(QUANTILES)):
         net = _net(MLPRegressor, loss=loss).fit(X, y)
-        with pytest.raises(ValueError, match="return_std=True needs loss='gaussian', this net has"):
+        with pytest.raises(ValueError, match="return_std=True needs loss='gaussian', this network has"):
             net.predict(X, return_std=True)
         # the loss at fit time counts
         with pytest.raises(ValueError, match="return_std=True needs"):

@@ -303,7 +303,7 @@ def test_splitter_with_an_empty_side_raises(task):
     cls, X, y = task
     for rows in (np.arange(len(X)), np.arange(0)):
         net = _net(cls, early_stopping=True, validation_fraction=_HoldsOut(rows))
-        assert_refused(net, (X, y), "validation_fraction=.*leaves .* samples to train on")
+        assert_refused(net, (X, y), "validation_fraction=.*leaves .* training samples")
     _assert_holds_out(_net(cls, validation_fraction=_HoldsOut(np.arange(99))), X, y, np.arange(99), np.s_[99:])
 
 

@@ -159,7 +159,7 @@ def train(packed, theta, order, learning_rates, step):
             _constrain(update.after[k], (trained, slopes, update.matrices, theta.dtype.type(update.bound_after[k])))
         # Running moments: averaging the first batches makes the initial moments irrelevant. A short batch counts in
         # proportion to its rows.
-        share = theta.dtype.type(max(_MOMENTUM, update.averages / (step + b + 1)) * rows.size / batch_rows)
+        share = theta.dtype.type(max(_MOMENTUM, update.averages_moments / (step + b + 1)) * rows.size / batch_rows)
         for i in range(n_trained, theta.size):
             theta[i] -= share * memory.gradient[i]
     # NaN if a parameter is infinite or NaN, else zero

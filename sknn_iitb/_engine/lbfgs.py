@@ -23,7 +23,7 @@ def minimize(run, theta):
     trained, moments = theta[:n_trained], theta[n_trained:]
     best = trained.copy()
 
-    # what is minimized is the sum over outputs, whose gradient is computed, and not the reported mean
+    # minimize the sum over outputs, which matches the gradient; the mean is reported
     latest, stopped, moved = (np.nan, 0.0), False, np.zeros_like(moments)
 
     def loss_and_gradient(vector):

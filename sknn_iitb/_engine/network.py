@@ -8,7 +8,7 @@ import numpy as np
 from sknn_iitb._engine import kernels
 from sknn_iitb._engine.layers import Dense, Dropout, FirstDense, Mode, Neurons, Output
 from sknn_iitb._engine.parameters import ParameterLayout, aligned
-from sknn_iitb._engine.rows import table_of
+from sknn_iitb._engine.rows import as_rows
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.records import pack
 from sknn_iitb._jit.signatures import Net
@@ -103,13 +103,13 @@ class Network:
         -------
         outputs : ndarray of shape (n_samples, n_outputs)
         """
-        table = table_of(X, theta.dtype)
+        inputs = as_rows(X, theta.dtype)
         key = theta.dtype, activate_output, n_hidden
-        network = self._compiled.get(key) if table.described_once else None
+        network = self._compiled.get(key) if inputs.is_reusable else None
         if network is None:
-            chain = self.chain(Mode(table, activate_output), n_hidden)
+            chain = self.chain(Mode(inputs, activate_output), n_hidden)
             network = CompiledNetwork([spec._replace(backward=None) for spec in chain], theta.dtype)
-            if table.described_once:
+            if inputs.is_reusable:
                 self._compiled[key] = network
         out = np.empty((X.shape[0], network.n_out), theta.dtype)
         chunk_rows = min(CHUNK, len(out))
@@ -117,7 +117,7 @@ class Network:
         kernel = compiled("predict", kernels.predict, theta.dtype, from_python=True).function
         # chunks of about 100 ms, between which Ctrl-C works
         at_once = chunk_rows * max(1, int(_WORK_PER_CALL / (2 * chunk_rows * self.layout.size + 1)))
-        for rows, matrix, indices in table.chunks():
+        for rows, matrix, indices in inputs.chunks():
             for start in range(0, len(matrix), at_once):
                 few = slice(start, start + at_once)
                 kernel(network.packed, matrix[few], indices[few], theta, work, out[rows][few])

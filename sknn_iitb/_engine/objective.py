@@ -9,7 +9,7 @@ from sknn_iitb._engine import kernels
 from sknn_iitb._engine.layers import Mode
 from sknn_iitb._engine.network import CHUNK, CompiledNetwork
 from sknn_iitb._engine.parameters import aligned
-from sknn_iitb._engine.rows import table_of
+from sknn_iitb._engine.rows import as_rows
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.intrinsics import reset_denormals
 from sknn_iitb._jit.records import pack
@@ -77,9 +77,9 @@ class Objective:
         self._divisor = network.units[-1] if loss.mean_over_outputs else 1
 
         loop, template, on_scores = loss.loop(network.output.names[0])
-        self._table = table_of(X, dtype)  # keeps the memory alive that the kernels access by address
-        n_loaded, n_outputs = self._table.n_loaded, network.units[-1]
-        mode = Mode(self._table, activate_output=not on_scores, training=True, dropout=dropout)
+        self._inputs = as_rows(X, dtype)  # keeps the memory alive that the kernels access by address
+        n_loaded, n_outputs = self._inputs.n_loaded, network.units[-1]
+        mode = Mode(self._inputs, activate_output=not on_scores, training=True, dropout=dropout)
         self._compiled = CompiledNetwork(network.chain(mode), dtype)
         rate = network.input_dropout if dropout else 0.0
         chunk_rows = max_rows if network.whole_batch else min(CHUNK, max_rows)
@@ -87,9 +87,9 @@ class Objective:
         self._gradient_kernel, gradient_address = compiled("gradient", kernels.gradient, dtype, from_python=True)
         self._problem = Problem(
             gradient=gradient_address,
-            load=self._table.loader(rate),
+            load=self._inputs.loader(rate),
             n_loaded=n_loaded,
-            source=self._table.source,
+            source=self._inputs.source,
             Y=Y,
             weight=weight,
             loss=compiled("loss", loop, dtype, template).address,
@@ -102,13 +102,12 @@ class Objective:
             chunk_rows=chunk_rows,
         )
         self.gradient = aligned(network.layout.size, dtype)
-        results, signals = np.zeros((4, 1)), np.zeros((2, 1), np.int64)
         self._memory = Memory(
-            self.gradient,
-            aligned(network.layout.size * has_chunks, dtype),
-            aligned(kernels.work_size(n_loaded, n_outputs, self._compiled.n_numbers, chunk_rows), dtype),
-            *results,
-            *signals,
+            gradient=self.gradient,
+            spare=aligned(network.layout.size * has_chunks, dtype),
+            work=aligned(kernels.work_size(n_loaded, n_outputs, self._compiled.n_numbers, chunk_rows), dtype),
+            **{name: np.zeros(1) for name in ("loss", "penalty", "loss_sum", "penalty_sum")},
+            **{name: np.zeros(1, np.int64) for name in ("stop", "denormals")},
         )
         self._packed = pack([self._compiled.net, self._problem, self._memory], dtype)
 
@@ -143,7 +142,7 @@ class Objective:
             after=np.array(after, np.int64),
             bound_after=np.array(bound_after, np.float64),
             n_trained=self.network.layout.n_trained,
-            averages=int(state.averages),
+            averages_moments=int(state.averages_moments),
             batch_rows=config.batch_size,
             seed=state.seed,
         )
@@ -151,7 +150,7 @@ class Objective:
         self._train_kernel = compiled("train", kernels.train, dtype, from_python=True).function
 
     def train(self, theta, order, learning_rates, step):
-        """Take a step for each learning rate over the samples `order`, the first having the number `step`.
+        """Take a step for each learning rate over the samples `order`, numbered from `step`.
 
         Returns
         -------
@@ -170,7 +169,7 @@ class Objective:
         return self._memory.loss_sum[0], self._memory.penalty_sum[0]
 
     def interrupt(self):
-        """Make :meth:`train`, in whatever thread, raise KeyboardInterrupt before its next step."""
+        """From any thread, make :meth:`train` raise KeyboardInterrupt before its next step."""
         self._memory.stop[0] = 1
 
     def _work(self, n_rows):
@@ -178,7 +177,7 @@ class Objective:
         return 6 * n_rows * self.network.layout.size
 
     def _call(self, kernel, n_rows, arguments):
-        """Call compiled code such that Ctrl-C works."""
+        """Call compiled code, keeping Ctrl-C responsive."""
         if self._work(n_rows) < _WORK_TO_STOP:
             kernel(*arguments)
             return

@@ -52,7 +52,7 @@ class ParameterLayout:
     n_penalized : int
         Number of weights, which come first.
     n_trained : int
-        Number of parameters that the solver updates: all but averages, which come last.
+        Number of parameters that the solver updates: all but running moments, which come last.
     size : int
         Length of the vector.
     """

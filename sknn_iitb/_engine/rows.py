@@ -18,7 +18,7 @@ from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.identity import made_here
 from sknn_iitb._jit.intrinsics import address, array_at, matrix_at, prefetch
 
-__all__ = ["DenseRows", "Rows", "SparseRows", "check_before_conversion", "check_csr", "table_of"]
+__all__ = ["DenseRows", "Rows", "SparseRows", "as_rows", "check_before_conversion", "check_csr"]
 
 # rows converted at a time for prediction
 _CHUNK = 16384
@@ -78,11 +78,11 @@ class DenseRows:
         Columns of the matrix that the rows of a batch are copied to.
     source : ndarray of int64
         Address and length of X, for the loader.
-    described_once : bool
+    is_reusable : bool
         Whether the first layer is the same for any X of this class.
     """
 
-    described_once = True
+    is_reusable = True
 
     def __init__(self, X, dtype):
         X, self._rows = X if isinstance(X, Rows) else (X, None)
@@ -99,7 +99,7 @@ class DenseRows:
         return dense_spec(n_in, n_out, weights)
 
     def chunks(self):
-        """Yield chunks of X in the network's dtype: where they go, the rows, and no row indices."""
+        """Yield chunks of X in the network's dtype: the output slice, the rows, and no row indices."""
         none = np.zeros(0, np.int64)
         if self._X.dtype == self._dtype and self._rows is None:
             yield slice(None), self._X, none
@@ -120,11 +120,11 @@ class SparseRows:
 
     Attributes
     ----------
-    n_loaded, source, described_once
+    n_loaded, source, is_reusable
         As for :class:`DenseRows`; nothing is copied, and the first layer reads this very matrix.
     """
 
-    described_once = False
+    is_reusable = False
     n_loaded = 0
     source = np.zeros(1, np.int64)
 
@@ -177,6 +177,6 @@ def _valid(check):
         raise ValueError(f"X is not a valid sparse matrix: {error}.") from None
 
 
-def table_of(X, dtype):
+def as_rows(X, dtype):
     """DenseRows or SparseRows for X, dense or in CSR format."""
     return (SparseRows if sparse.issparse(X) else DenseRows)(X, dtype)

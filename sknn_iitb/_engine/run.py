@@ -35,7 +35,7 @@ class State:
 
     rng: np.random.RandomState
     optimizer_state: np.ndarray
-    n_steps: int  # as planned, of which an epoch has steps_per_epoch
+    n_steps: int  # planned updates; an epoch has steps_per_epoch
     steps_per_epoch: int
     learning_rate: float
     step: int = 0
@@ -43,7 +43,7 @@ class State:
     order: np.ndarray | None = None
     optimizer: str = ""
     seed: int = 0
-    averages: bool = True  # whether running moments begin with the first step
+    averages_moments: bool = True  # whether running moments begin with the first step
     # under early stopping by partial_fit: the best parameters, which the user sees, and those to continue from
     best: np.ndarray | None = None
     current: np.ndarray | None = None
@@ -113,9 +113,9 @@ class Run:
     Attributes
     ----------
     objective : Objective
-        What is minimized.
+        The objective to minimize.
     config : TrainingConfig
-        How.
+        The configuration.
     history : History
         What has happened so far; changed in place.
     state : State or None
@@ -139,9 +139,9 @@ class Run:
 
     def end_epoch(self):
         """Return whether an observer stops training."""
-        return any([observer.end(self.history) for observer in self.observers])  # noqa: C419  each is to know
+        return any([observer.end(self.history) for observer in self.observers])  # noqa: C419  notify every observer
 
 
 def planned_steps(n_epochs, steps_per_epoch):
-    """The number of updates of so many epochs, limited to what an int64 holds."""
+    """Number of updates in `n_epochs`, capped to fit an int64."""
     return min(n_epochs * steps_per_epoch, 2**62)

@@ -71,7 +71,7 @@ def _descend(run, theta):
                     break
                 if history.stalled > config.n_iter_no_change and _stop(state, history, config, report):
                     report.close()
-                    _doubt(history, config)
+                    _warn_if_stalled(history, config)
                     break
             else:
                 if config.complete and config.warns and not config.schedule.ends:
@@ -175,7 +175,7 @@ def _rise(history):
     return history.loss / max(1.0, abs(first)) if math.isfinite(first) else 0.0
 
 
-def _doubt(history, config):
+def _warn_if_stalled(history, config):
     """Warn if training has stalled without success: above the first loss, or early and with badly scaled data."""
     if not config.complete:
         return

@@ -36,16 +36,18 @@ def hold_out(fraction, targets, samples, rng):
     n_samples = len(samples.Y)
     if hasattr(fraction, "split"):
         try:
-            *_, parts = fraction.split(samples.X, samples.y, samples.groups)
-            rows, held_out = (_indices(part, n_samples) for part in parts)
+            *_, split = fraction.split(samples.X, samples.y, samples.groups)
+            rows, held_out = (_indices(side, n_samples) for side in split)
         except (IndexError, TypeError, ValueError) as error:
             raise ValueError(f"validation_fraction={fraction!r} gives no split of these samples: {error}") from error
         if np.intersect1d(rows, held_out).size:
-            raise ValueError(f"validation_fraction={fraction!r} has samples in both parts of its last split.")
+            raise ValueError(
+                f"validation_fraction={fraction!r} has overlapping training and test indices in its last split."
+            )
         if len(rows) == 0 or len(held_out) < 2:
             raise ValueError(
-                f"validation_fraction={fraction!r} leaves {len(rows)} samples to train on (1 at least is legal) and "
-                f"{len(held_out)} to validate on (2 at least)."
+                f"validation_fraction={fraction!r} leaves {len(rows)} training samples (at least 1 is required) and "
+                f"{len(held_out)} validation samples (at least 2 are required)."
             )
         return rows, held_out
     # the same draws as scikit-learn's, which stratifies if there is one output for two classes
@@ -60,14 +62,14 @@ def hold_out(fraction, targets, samples, rng):
     return rows, held_out
 
 
-def _indices(part, n_samples):
+def _indices(side, n_samples):
     """One side of a split as row indices; they are checked, because kernels read memory by them."""
-    part = np.asarray(part)
-    if part.dtype == bool and part.shape == (n_samples,):
-        return np.flatnonzero(part)
-    if part.ndim != 1 or part.dtype.kind not in "iu" or (part.size and not 0 <= part.min() <= part.max() < n_samples):
+    side = np.asarray(side)
+    if side.dtype == bool and side.shape == (n_samples,):
+        return np.flatnonzero(side)
+    if side.ndim != 1 or side.dtype.kind not in "iu" or (side.size and not 0 <= side.min() <= side.max() < n_samples):
         raise ValueError(f"its indices must be integers from 0 to {n_samples - 1}")
-    return part.astype(np.int64)
+    return side.astype(np.int64)
 
 
 class Validation:

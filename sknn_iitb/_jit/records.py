@@ -1,7 +1,7 @@
 """Records: kernel arguments that travel together, as NamedTuples of arrays and numbers.
 
 In compiled code a record costs nothing: Numba passes its fields one by one. From Python, passing twenty arrays takes
-Numba longer than a small network needs for a batch. So Python packs all records of a run into one table, with the
+Numba longer than a small network needs for a batch. So Python packs all records of a run into one array, with the
 address and shape of each array, and a kernel unpacks it once per call.
 """
 
@@ -66,7 +66,7 @@ def numba_type(record, float_type):
 
 
 def pack(records, dtype):
-    """Pack records into a table that a kernel unpacks; the caller keeps their arrays alive.
+    """Pack records into an array that a kernel unpacks; the caller keeps their arrays alive.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def pack(records, dtype):
 
     Returns
     -------
-    table : ndarray of int64, shape (n_fields, 3)
+    packed : ndarray of int64, shape (n_fields, 3)
         For an array its address, rows and columns; for a number its value or bits.
 
     Raises
@@ -84,29 +84,29 @@ def pack(records, dtype):
     TypeError
         If an array is not of the type that the kernel expects.
     """
-    table = []
+    rows = []
     for record in records:
         for (name, field), value in zip(_fields(type(record)), record, strict=True):
             if field.ndim == 0:
                 bits = np.float64(value).view(np.int64) if field.dtype == "float64" else value
-                table.append((bits, 1, 1))
+                rows.append((bits, 1, 1))
                 continue
             wanted = np.dtype(field.dtype or dtype)
             if value.dtype != wanted or value.ndim != field.ndim or not value.flags.c_contiguous:
                 raise TypeError(f"{name} must be {field.ndim}-D, of {wanted} and in C order, got {value.dtype}")
-            table.append((address(value), *value.shape, 1)[:3])
-    return np.array(table, np.int64)
+            rows.append((address(value), *value.shape, 1)[:3])
+    return np.array(rows, np.int64)
 
 
 def unpack(*records):
-    """A function ``f(table, like)`` for kernels that returns these records; array `like` has the network's dtype."""
+    """A function ``f(packed, like)`` for kernels that returns these records; array `like` has the network's dtype."""
     fields = [field for record in records for _, field in _fields(record)]
     bounds = np.cumsum([0] + [len(record._fields) for record in records])
 
     if config.DISABLE_JIT:
 
-        def unpacked(table, like):
-            values = [_value(row, field) for row, field in zip(table[: len(fields)], fields, strict=True)]
+        def unpacked(packed, like):
+            values = [_value(row, field) for row, field in zip(packed[: len(fields)], fields, strict=True)]
             return tuple(
                 record(*values[start:stop])
                 for record, start, stop in zip(records, bounds[:-1], bounds[1:], strict=True)
@@ -115,12 +115,12 @@ def unpack(*records):
         return unpacked
 
     @intrinsic
-    def unpacked(typing_context, table, like):
+    def unpacked(typing_context, packed, like):
         kinds = [numba_type(record, like.dtype) for record in records]
         fields_of = [field.numba_type(like.dtype) for field in fields]
 
         def codegen(context, builder, signature, arguments):
-            data = context.make_array(table)(context, builder, arguments[0]).data
+            data = context.make_array(packed)(context, builder, arguments[0]).data
             word = cgutils.ir.IntType(64)
 
             def entry(k, column):
@@ -142,7 +142,7 @@ def unpack(*records):
             ]
             return context.make_tuple(builder, signature.return_type, made)
 
-        return types.Tuple(kinds)(table, like), codegen
+        return types.Tuple(kinds)(packed, like), codegen
 
     return unpacked
 

@@ -124,7 +124,7 @@ class Update(NamedTuple):
     after: INDICES
     bound_after: REALS
     n_trained: INTEGER
-    averages: INTEGER
+    averages_moments: INTEGER
     batch_rows: INTEGER
     seed: INTEGER
 
@@ -138,26 +138,26 @@ def _signatures(f):
     vector, matrix = _array(f, 1), _array(f, 2)
     const_vector, const_matrix = _array(f, 1, readonly=True), _array(f, 2, readonly=True)
     hyper = _array(types.float64, 1, readonly=True)
-    index, table = _array(types.int64, 1, readonly=True), _array(types.int64, 2, readonly=True)
+    index, integers = _array(types.int64, 1, readonly=True), _array(types.int64, 2, readonly=True)
     real, integer, nothing = types.float64, types.int64, types.void
     layer, batch, step = (numba_type(record, f) for record in (LayerRecord, Batch, Step))
     return {
         # components
         "activation": nothing(matrix, const_vector, matrix, const_vector),
         "loss": real(const_matrix, const_matrix, const_matrix, matrix, const_vector, index),
-        "constraint": nothing(vector, vector, table, f),
+        "constraint": nothing(vector, vector, integers, f),
         "optimizer": nothing(vector, const_vector, matrix, hyper, step),
         # a layer: x, value or delta, cache
         "layer_forward": nothing(const_matrix, matrix, matrix, layer, const_vector, batch),
         "layer_backward": nothing(matrix, matrix, matrix, layer, const_vector, batch),
         # source, rows, x, rate, key
         "load": nothing(index, index, matrix, f, integer),
-        # the loops of _engine/kernels.py, whose table holds the packed records
-        "forward": nothing(const_matrix, vector, table, const_vector, batch),
-        "backward": nothing(matrix, matrix, vector, table, const_vector, batch),
-        "gradient": nothing(table, const_vector, index, integer),
-        "train": nothing(table, vector, index, hyper, integer),
-        "predict": nothing(table, const_matrix, index, const_vector, vector, matrix),
+        # the loops of _engine/kernels.py, which get the packed records
+        "forward": nothing(const_matrix, vector, integers, const_vector, batch),
+        "backward": nothing(matrix, matrix, vector, integers, const_vector, batch),
+        "gradient": nothing(integers, const_vector, index, integer),
+        "train": nothing(integers, vector, index, hyper, integer),
+        "predict": nothing(integers, const_matrix, index, const_vector, vector, matrix),
     }
 
 

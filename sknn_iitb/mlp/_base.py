@@ -1,4 +1,4 @@
-"""What the two estimators share: fitted attributes, and the use of a fitted network."""
+"""Base class of the MLP estimators: fitted attributes, and the use of a fitted network."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ class BaseMLP(ParametersMixin, FittingMixin, WeightsMixin, FeaturesMixin, Callba
         return X
 
     def _is_ready(self, X):
-        """Whether validate_data would return X as it is: to find out takes it longer than a net to predict a row."""
+        """Whether validate_data would return X unchanged; its own checks take longer than predicting one row."""
         if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0 or not X.flags.c_contiguous:
             return False
         known = vars(self)
@@ -80,7 +80,7 @@ class BaseMLP(ParametersMixin, FittingMixin, WeightsMixin, FeaturesMixin, Callba
     def loss_and_gradient(
         self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Array]:
-        """The loss that training minimises, and its gradient, at the present parameters.
+        """Compute the loss that training minimizes and its gradient at the current parameters.
 
         ``est.parameters_ -= learning_rate * gradient`` is one step of gradient descent.
 
@@ -113,7 +113,7 @@ class BaseMLP(ParametersMixin, FittingMixin, WeightsMixin, FeaturesMixin, Callba
         return [np.float64, np.float32] if self.dtype is None else [np.dtype(self.dtype)]
 
     def _input_types(self, reset):
-        """What X may stay as; anything else is converted to the first of them."""
+        """Dtypes accepted for X; others are converted to the first."""
         return [*self._float_types(reset), *WHOLE_NUMBERS]
 
     def _network_dtype(self, X):

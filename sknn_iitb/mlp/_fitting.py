@@ -1,4 +1,4 @@
-"""From the data that the user passes to a trained network and its attributes."""
+"""Fitting: validate and encode the data, train, set the fitted attributes."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -58,7 +58,7 @@ class FittingMixin:
     """
 
     def _fit(self, data, incremental=False, classes=None):
-        # first, because what this sets outlasts an error. partial_fit calls no callbacks: its caller has the loop
+        # first, because the callbacks' context must survive an error; in partial_fit the caller runs the loop
         observers = () if incremental else observers_of(self, data.X, data.y, data.sample_weight)
         call = Call("_parameters" in vars(self) and (incremental or self.warm_start), incremental, classes)
         arrays, copies = [], {}
@@ -75,6 +75,26 @@ class FittingMixin:
         return self
 
     def _train(self, data, call, observers):
+        run = self._begin(data, call)
+        run.observers = observers
+        for observer in observers:
+            observer.expose = lambda fitted, history: fitted._expose_history(history, run.config, call)
+        train(run, self._parameters.vector)
+        if run.state is None:
+            vars(self).pop("_optimizer", None)
+        else:
+            run.state.order = run.state.order if call.incremental else None
+            self._optimizer = run.state
+        vars(self).pop("_by_hand", None)
+        self._expose_history(run.history, run.config, call)
+        if run.validate is not None:
+            if call.incremental:
+                run.validate.check_scores(self.validation_scores_)
+            elif not run.history.interrupted:
+                run.validate.check()
+
+    def _begin(self, data, call):
+        """The run on the user's data; the estimator gets its network, which a scorer or a callback can use."""
         components = self._resolve_components()
         if call.incremental and data.validation.X_val is None and self._stops_early(0, data.validation, call):
             raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
@@ -83,37 +103,25 @@ class FittingMixin:
         components, task, samples = self._read(data, call, components)
         keeps_state = call.incremental and call.continues and hasattr(self, "_optimizer")
         rng = self._optimizer.rng if keeps_state else check_random_state(self.random_state)
-        network = self._describe(samples, components, call.continues)
-        parameters = self._parameters if call.continues else self._initialize(network, components, rng, task.dtype)
-        # from here on the network can be used, by a scorer or a callback
-        self._network, self._parameters, self._targets, self._loss = network, parameters, task.targets, task.loss
-        self._expose_network(network, components.output)
+        self._set_network(samples, components, task, call, rng)
         stops_early = self._stops_early(len(samples.Y), data.validation, call)
         rows, validation = self._hold_out(samples, data.validation, components.optimizer, rng, stops_early)
         config = self._training_config(components, samples, rows, stops_early, call)
-        run = Run(
-            objective=self._objective(samples, config.batch_size, rows, dropout=network.drops),
-            config=config,
-            history=self._begin_history(config, call),
-            validate=validation,
-            observers=observers,
-        )
-        for observer in observers:
-            observer.expose = lambda fitted, history: fitted._expose_history(history, config, call)
+        objective = self._objective(samples, config.batch_size, rows, dropout=self._network.drops)
+        run = Run(objective, config, self._begin_history(config, call), validate=validation)
         if components.optimizer.kernel is not None:
             run.state = self._begin_state(rng, run, call)
-        train(run, parameters.vector)
-        if run.state is None:
-            vars(self).pop("_optimizer", None)
-        else:
-            if validation is not None and config.complete and not run.history.interrupted:
-                validation.check()
-            run.state.order = run.state.order if call.incremental else None
-            self._optimizer = run.state
-        vars(self).pop("_by_hand", None)
-        self._expose_history(run.history, config, call)
-        if call.incremental and validation is not None:
-            validation.check_scores(self.validation_scores_)
+        return run
+
+    def _set_network(self, samples, components, task, call, rng):
+        network = self._build_network(samples, components, call.continues)
+        if not call.continues:
+            self._parameters = self._initialize(network, components, rng, task.dtype)
+        self._network, self._targets, self._loss = network, task.targets, task.loss
+        self.n_layers_ = len(network.units)
+        self.n_outputs_ = network.units[-1]
+        name = components.output.names[0]
+        self.out_activation_ = "exp" if name == "exponential" else name
 
     def _read(self, data, call, components):
         """Validate and encode the data, and choose the components that depend on it."""
@@ -173,13 +181,18 @@ class FittingMixin:
         """The targets for training."""
         return Y
 
-    def _describe(self, samples, components, continues):
+    def _build_network(self, samples, components, continues):
         """The network that the parameters describe."""
         units = (samples.X.shape[1], *self._hidden_sizes(), samples.Y.shape[1])
         normalization = self._normalization()
         if normalization and len(units) == 2:
             raise ValueError(f"{normalization}=True has no effect without a hidden layer.")
         layer = NORMALIZATIONS.get(normalization)
+        if layer and min(units[1:-1]) < layer.min_neurons:
+            raise ValueError(
+                f"{normalization}=True needs at least {layer.min_neurons} neurons in each hidden layer, got "
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r}."
+            )
         network = feedforward(units, components.hidden, components.output, self._dropout_rates(), layer)
         if continues:
             if network.layout != self._parameters.layout:
@@ -189,12 +202,12 @@ class FittingMixin:
 
     def _refuse_another(self, network):
         """Raise ValueError: training cannot continue with a network of other layers."""
-        (units, *now), (units_before, *before) = map(_described, (network, self._network))
+        (units, *now), (units_before, *before) = map(_structure, (network, self._network))
         differs = {
             "hidden_layer_sizes": units[:-1] != units_before[:-1],
             **{name: has != had for name, has, had in zip(NORMALIZATIONS, now, before, strict=True)},
-            f"the number of outputs, which y, loss={self.loss!r} and output_activation={self.output_activation!r} "
-            "ask for,": units[-1] != units_before[-1],
+            f"the number of outputs, as implied by y, loss={self.loss!r} and "
+            f"output_activation={self.output_activation!r},": units[-1] != units_before[-1],
         }
         names = [name for name, differ in differs.items() if differ]
         values = [(name, has, had) for name, has, had in zip(NORMALIZATIONS, now, before, strict=True) if has or had]
@@ -206,8 +219,10 @@ class FittingMixin:
 
     def _training_config(self, components, samples, rows, stops_early, call):
         batch_size = self._batch_size(len(samples.Y if rows is None else rows), components.optimizer)
-        if batch_size < 2 and self.batch_norm:
-            raise ValueError("batch_norm=True needs batches of two samples at least; set another batch_size.")
+        if batch_size < (smallest := max(layer.min_rows for layer in self._network.layers)):
+            raise ValueError(
+                f"{self._normalization()}=True needs batches of at least {smallest} samples; set another batch_size."
+            )
         return TrainingConfig(
             optimizer=components.optimizer,
             schedule=components.schedule,
@@ -295,14 +310,14 @@ class FittingMixin:
         validation_set = validation_data.samples(self._further_samples)
         if validation_set is not None:
             if len(validation_set.Y) < 2:
-                raise ValueError("X_val must have two samples at least.")
-            return None, self._judge(validation_set)
+                raise ValueError("X_val must have at least two samples.")
+            return None, self._validation_on(validation_set)
         if not stops_early:
             return None, None
         rows, held_out = hold_out(self.validation_fraction, self._targets, samples, rng)
-        return rows, self._judge(samples.left(held_out))
+        return rows, self._validation_on(samples.left(held_out))
 
-    def _judge(self, samples):
+    def _validation_on(self, samples):
         """The Validation on these samples."""
         validation = Validation(self._network, self._loss, self._targets, samples)
         if self.scoring is not None:
@@ -343,21 +358,16 @@ class FittingMixin:
         )
 
     def _begin_state(self, rng, run, call):
-        goes_on = call.continues and call.incremental and hasattr(self, "_optimizer")
-        if goes_on and self._optimizer.optimizer == run.config.optimizer.identity:
+        continues = call.continues and call.incremental and hasattr(self, "_optimizer")
+        if continues and self._optimizer.optimizer == run.config.optimizer.identity:
             state = self._optimizer.writable()
         else:
             state = State.before(run.config, run.objective, rng, self.max_iter)
-            state.averages = not call.continues
+            state.averages_moments = not call.continues
         # drawn only if needed, because scikit-learn does not draw one
         if self._network.drops and not state.seed:
             state.seed = int(state.rng.randint(2**31 - 1)) << 31 | int(state.rng.randint(2**31 - 1))
         return state
-
-    def _expose_network(self, network, output):
-        self.n_layers_ = len(network.units)
-        self.n_outputs_ = network.units[-1]
-        self.out_activation_ = "exp" if output.names[0] == "exponential" else output.names[0]
 
     def _expose_history(self, history, config, call):
         self.n_iter_ = history.n_iter
@@ -382,7 +392,7 @@ class FittingMixin:
         self.best_loss_ = None if config.stops_early else history.best_loss
 
 
-def _described(network):
+def _structure(network):
     """The units of a network, and for each normalization whether it has it."""
     return network.units, *(
         any(isinstance(layer, kind) for layer in network.layers) for kind in NORMALIZATIONS.values()

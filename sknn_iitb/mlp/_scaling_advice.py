@@ -30,7 +30,7 @@ def advice(X, y=None, feature_names=None, transformable=True):
     Parameters
     ----------
     X : ndarray or sparse matrix or array (CSR or CSC), of shape (n_samples, n_features)
-        Finite numbers. Read in pieces, without copying it as a whole or making it dense.
+        Finite numbers. Read in chunks, without copying it as a whole or making it dense.
     y : ndarray of shape (n_samples, n_outputs), default=None
         Regression targets that may be scaled; None for class labels, or if the scale of y matters.
     feature_names : sequence of str, default=None
@@ -88,10 +88,10 @@ def _sizes(X):
     """Sum of squares, minimum and maximum of each column."""
     square, low, high = np.zeros(X.shape[1]), np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
     for rows in gen_batches(len(X), max(1, _NUMBERS_AT_A_TIME // X.shape[1])):
-        piece = X[rows].astype(np.float64, copy=False)
+        chunk = X[rows].astype(np.float64, copy=False)
         with np.errstate(over="ignore"):  # infinity counts as large
-            square += np.einsum("ij,ij->j", piece, piece)
-        low, high = np.minimum(low, piece.min(axis=0)), np.maximum(high, piece.max(axis=0))
+            square += np.einsum("ij,ij->j", chunk, chunk)
+        low, high = np.minimum(low, chunk.min(axis=0)), np.maximum(high, chunk.max(axis=0))
     return square, low, high
 
 
@@ -99,12 +99,12 @@ def _sizes_of_sparse(X):
     """The same from the stored entries, as if each column also had a zero; duplicates count separately."""
     n_columns = X.shape[1]
     square, low, high = np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_columns)
-    for piece in gen_batches(X.nnz, _NUMBERS_AT_A_TIME) if X.nnz else ():
-        value = X.data[piece].astype(np.float64, copy=False)
+    for chunk in gen_batches(X.nnz, _NUMBERS_AT_A_TIME) if X.nnz else ():
+        value = X.data[chunk].astype(np.float64, copy=False)
         if X.format == "csr":
-            column = X.indices[piece]
+            column = X.indices[chunk]
         else:
-            column = np.searchsorted(X.indptr, np.arange(piece.start, piece.stop), side="right") - 1
+            column = np.searchsorted(X.indptr, np.arange(chunk.start, chunk.stop), side="right") - 1
         with np.errstate(over="ignore"):
             square += np.bincount(column, value * value, n_columns)
         np.minimum.at(low, column, value)

@@ -14,7 +14,7 @@ from sklearn.base import ClassifierMixin, is_classifier
 from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
-from sknn_iitb._engine.layers import BatchNorm, LayerNorm
+from sknn_iitb._engine.layers import NORMALIZATIONS
 from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.run import State, planned_steps
@@ -189,8 +189,9 @@ def to_sklearn(estimator: Any) -> Any:
             f"The output is {output!r}, from output_activation={estimator.output_activation!r} and "
             f"loss={estimator.loss!r}; for such targets scikit-learn has {' or '.join(map(repr, outputs)) or 'none'}."
         )
-    if any(isinstance(layer, LayerNorm) for layer in estimator._network.layers):
-        reasons.append("layer_norm=True normalizes each row, which no layer of scikit-learn does; it must be False.")
+    for name, kind in NORMALIZATIONS.items():
+        if any(isinstance(layer, kind) and kind.fold is None for layer in estimator._network.layers):
+            reasons.append(f"{name}=True is not a linear function for prediction; it must be False.")
     if reasons:
         raise ValueError(f"scikit-learn has no network that predicts like this one. {' '.join(reasons)}")
     theirs = counterpart(type(estimator))(**copy.deepcopy(parameters | outputs[output]))
@@ -206,12 +207,14 @@ def to_sklearn(estimator: Any) -> Any:
 
 
 def _folded(estimator):
-    """Copies of the weights and biases, with batch normalization folded into them."""
+    """Copies of the weights and biases, with linear normalizations folded into them."""
     coefs, intercepts = [], []
     for k, layers in enumerate(estimator._network.blocks):
         block = estimator._parameters.block(k)
-        folds = any(isinstance(layer, BatchNorm) for layer in layers)
-        weights, biases = BatchNorm.fold(block) if folds else (block["coefs"].copy(), block["intercepts"].copy())
+        weights, biases = block["coefs"].copy(), block["intercepts"].copy()
+        for layer in layers:
+            if layer.fold is not None:
+                weights, biases = layer.fold(block)
         coefs.append(weights)
         intercepts.append(biases)
     return coefs, intercepts

@@ -17,7 +17,7 @@ def _view(name: str, doc: str) -> Any:
 
     def assign(self, values):
         if "_parameters" not in vars(self):
-            # by hand on a net that is not fitted: where partial_fit and a warm start begin
+            # assigned before fit: the initial weights of partial_fit and a warm start
             vars(self).setdefault("_by_hand", {})[name] = list(values)
             return
         self._views(name).assign(values)

@@ -212,7 +212,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         use the assigned values.
 
     parameters_ : ndarray of shape (n_parameters,)
-        All weights, followed by all biases and all batch normalization scales.
+        All weights, followed by all biases and all normalization scales.
 
     loss_ : float
         Loss of the last epoch, including the penalties.
@@ -493,8 +493,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if call is not None:  # validation and loss_and_gradient use the same weights
             if call.incremental and self.class_weight == "balanced":
                 raise ValueError(
-                    "class_weight='balanced' is not for partial_fit, which does not see all samples; pass a dict, as "
-                    "sklearn.utils.class_weight.compute_class_weight gives it."
+                    "class_weight='balanced' is not supported by partial_fit; pass a dict, for example from "
+                    "sklearn.utils.class_weight.compute_class_weight."
                 )
             self._label_weights = label_weights(targets, y, self.class_weight, sample_weight)
         return weigh(targets, y, self._label_weights, sample_weight)

@@ -191,7 +191,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         use the assigned values.
 
     parameters_ : ndarray of shape (n_parameters,)
-        All weights, followed by all biases and all batch normalization scales.
+        All weights, followed by all biases and all normalization scales.
 
     loss_ : float
         Loss of the last epoch, including the penalties.

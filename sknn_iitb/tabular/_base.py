@@ -1,4 +1,4 @@
-"""What the two estimators for tables share: encode, train an ensemble, average."""
+"""Base class of the tabular estimators: encode, train an ensemble, average."""
 
 from numbers import Integral, Real
 from time import perf_counter
@@ -68,7 +68,7 @@ def _group_labels(groups):
 
 
 class BaseTabularMLP(BaseEstimator):
-    """What the two estimators share."""
+    """Base class of the tabular estimators."""
 
     _parameter_constraints = {
         "preset": [one_of(PRESETS)],
@@ -106,25 +106,29 @@ class BaseTabularMLP(BaseEstimator):
         Parameters
         ----------
         X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
-            Numbers of any scale, categories, strings, booleans; missing values too. A sparse matrix is made dense, so
-            it is refused if that would take more than 1 GiB.
+            Numbers of any scale, categories, strings and booleans, with missing values. A sparse matrix is converted
+            to dense, and rejected if that would take more than 1 GiB.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each sample counts, at least 0.
-        X_val, y_val, sample_weight_val : as X, y and sample_weight, default=None
-            Validation data. If given, the networks are trained on all of X.
+            Sample weights, not negative.
+        X_val : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_val_samples, n_features), default=None
+            Validation set. If given, the members are trained on all of X.
+        y_val : array-like, default=None
+            Targets of the validation set.
+        sample_weight_val : array-like of shape (n_val_samples,), default=None
+            Sample weights of the validation set, not negative.
         groups : array-like of shape (n_samples,), default=None
             Group labels. All samples of a group are on the same side of each member's validation split, so the
             validation score is that of unseen groups. A splitter as `validation_fraction` receives the labels instead.
 
         Returns
         -------
-        self : object
+        self : estimator instance
 
         Raises
         ------
         ValueError
-            If a parameter or the data cannot be used. The estimator stays as it was.
+            If a parameter or the data are invalid. The estimator is then unchanged.
         """
         validation = ValidationData(X_val, y_val, sample_weight_val, groups)
         return self._unchanged_on_error(self._fit, TrainingData(X, y, sample_weight, validation))
@@ -143,10 +147,10 @@ class BaseTabularMLP(BaseEstimator):
         goals, config = self._goals(), self._config(len(samples.Y))._replace(bins=self._bins(samples))
         everything = np.arange(len(samples.Y))
         if validation_set is not None:
-            parts = [(everything, everything[:0])] * config.n_estimators
+            member_splits = [(everything, everything[:0])] * config.n_estimators
         else:
             strata, grouped = self._strata(samples.Y), data.validation.groups is not None
-            parts = splits(config.n_estimators, self.validation_fraction, samples, strata, rng, grouped)
+            member_splits = splits(config.n_estimators, self.validation_fraction, samples, strata, rng, grouped)
         seeds = rng.randint(2**31 - 1, size=config.n_estimators)
         n_epochs = config.n_estimators * config.max_iter
         report = reporter(self.verbose, len(goals) * n_epochs)
@@ -158,7 +162,7 @@ class BaseTabularMLP(BaseEstimator):
                 learned, known = (
                     each and each._replace(Y=goal.loss.widen(each.Y)) for each in (samples, validation_set)
                 )
-                trained[name] = train(EnsembleData(learned, seeds, parts, known), goal, config, progress)
+                trained[name] = train(EnsembleData(learned, seeds, member_splits, known), goal, config, progress)
                 if progress.interrupted:
                     break
         finally:

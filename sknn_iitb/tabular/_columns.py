@@ -2,17 +2,34 @@
 
 import re
 from collections import namedtuple
+from collections.abc import Iterator
 from datetime import date, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import _check_sample_weight
 
 from sknn_iitb._typing import Array
 
-__all__ = ["Categorical", "Column", "as_numpy", "columns_of", "is_frame", "names_of", "rows_of"]
+__all__ = [
+    "Categorical",
+    "Column",
+    "as_numpy",
+    "columns_of",
+    "is_frame",
+    "names_of",
+    "row_chunks",
+    "rows_of",
+    "rows_with_weight",
+]
+
+# number of matrix entries to process at a time, which keeps intermediate arrays small
+_ENTRIES = 2**17
 
 
 class Categorical(NamedTuple):
@@ -238,3 +255,35 @@ def _text(value):
         number = float(value)
         return str(int(number)) if number.is_integer() else str(number)
     return {"True": "1", "False": "0"}.get(value, str(value))
+
+
+def row_chunks(matrix: Array) -> Iterator[slice]:
+    """Slices that divide the rows of a matrix into small chunks, for in-place operations."""
+    return gen_batches(len(matrix), max(1, _ENTRIES // max(1, matrix.shape[1])))
+
+
+def rows_with_weight(n_samples: int, sample_weight: ArrayLike | None) -> tuple[Array, Array]:
+    """Indices of the rows with nonzero weight, and their weights.
+
+    Parameters
+    ----------
+    n_samples : int
+    sample_weight : array-like of shape (n_samples,) or None
+
+    Returns
+    -------
+    rows : ndarray of int64
+    weight : ndarray of float64
+
+    Raises
+    ------
+    ValueError
+        If the weights are negative, or all zero, or not one per sample.
+    """
+    rows = np.arange(n_samples)
+    if sample_weight is None:
+        return rows, np.ones(n_samples)
+    weight = _check_sample_weight(as_numpy(sample_weight), rows, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():  # newer versions of scikit-learn have raised already
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return (rows, weight) if weight.all() else (rows[weight > 0], weight[weight > 0])

@@ -29,7 +29,7 @@ class Bins(NamedTuple):
 
     @classmethod
     def between(cls, edges):
-        """Those between the edges of each column, or None if there are none; a single bin is the column itself."""
+        """Bins between the edges of each column; None if no column has several, because a single bin is the column."""
         several = [(j, ends) for j, ends in enumerate(edges) if len(ends) > 2]
         if not several:
             return None
@@ -44,7 +44,7 @@ _NO_COLUMNS = np.zeros(1, np.int64)
 
 
 def end_of_column(columns, first, n_bins):
-    """Where the bins end that are of the same column as the first."""
+    """Index after the last bin of the column of `first`."""
     stop = first + 1
     while stop < n_bins and columns[stop] == columns[first]:
         stop += 1
@@ -55,7 +55,7 @@ end_of_column = inlined(end_of_column)
 
 
 def bin_of(number, hyper, first, stop):
-    """The bin of a column that a number lies in; all before it are 1, and all after it -1."""
+    """The bin of a column that contains a number; all before it are 1, and all after it -1."""
     found = first
     for b in range(first + 1, stop):
         found += number > hyper[b]
@@ -96,7 +96,7 @@ def scaled_dense_forward(x, value, cache, layer, theta, batch):
                     for k in range(n_out):
                         value[i, k] += share * weights[n_columns + b, k]
         else:
-            # what all bins but the one that a number lies in add up to
+            # sums over all bins except the one that contains the number
             others = matrix_at(cache, n_rows * n_columns, stop - first, n_out)
             others[0] = 0
             for b in range(first + 1, stop):

@@ -27,7 +27,7 @@ __all__ = ["EnsembleConfig", "EnsembleData", "Goal", "Member", "Progress", "trai
 class EnsembleConfig(NamedTuple):
     """How the members are trained.
 
-    `bins` are seen by all members but the second of each `plain_every`; `n_jobs` members train at a time, in threads.
+    All members use the `bins` except the second of every `plain_every`. `n_jobs` members train at a time, in threads.
     """
 
     n_estimators: int
@@ -94,8 +94,7 @@ class Member(_Member):
 # batches, they forgot more than they learned.
 _FINAL_RATE = 0.03
 
-# Of equal epochs the later one is kept, because it has trained longer: each counts as better than the one before by
-# this much.
+# Ties go to the later epoch, which has trained longer: each epoch counts as better than the one before by this much.
 _LATER = 1e-9
 
 
@@ -107,7 +106,7 @@ class Progress:
     report : object
         As :func:`sknn_iitb._engine.progress.reporter` makes it.
     deadline : float or None
-        When to stop, as ``time.perf_counter()`` tells the time.
+        When to stop, on the clock of ``time.perf_counter()``.
     n_epochs : int, default=0
         Number of epochs before the first.
 
@@ -136,7 +135,7 @@ class Progress:
         return self.interrupted or (self._deadline is not None and perf_counter() >= self._deadline)
 
     def watch(self, objective):
-        """Have the training on this objective end when the user interrupts."""
+        """Stop training on this objective on Ctrl-C."""
         with self._lock:
             self._objectives.add(objective)
         if self.interrupted:
@@ -163,7 +162,7 @@ def train(data, goal, config, progress):
     Returns
     -------
     members : list of Member
-        Those that there was time for: at least one, unless the user has interrupted.
+        Members trained before the deadline; at least one unless interrupted.
     """
 
     def member(k):
@@ -317,7 +316,7 @@ def _best_epoch(run, theta, validation_set, goal, progress):
 
 
 def _temperature(metric, targets, score, held_out_set):
-    """What scores are to be divided by for the least error (Guo et al., arXiv:1706.04599)."""
+    """The temperature that minimizes the error (Guo et al., arXiv:1706.04599)."""
     found = minimize_scalar(
         lambda logarithm: metric.error(targets, score / np.exp(logarithm), held_out_set),
         bounds=(-1, 3),

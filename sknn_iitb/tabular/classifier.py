@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, column_or_1d
 
 from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._engine.targets import ClassTargets, label_weights, weigh
-from sknn_iitb._registry import Kernel, one_of
+from sknn_iitb._registry import one_of
 from sknn_iitb._typing import Array, ClassWeight, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import ACTIVATIONS, Activation
 from sknn_iitb.optimizers import Optimizer
@@ -162,13 +162,14 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         self,
         preset: str = "default",
         metric: str = "accuracy",
+        *,
         n_estimators: int | None = None,
         hidden_layer_sizes: ArrayLike = (128, 128, 128),
         activation: str | Activation | None = None,
         n_bins: int | None = 16,
         dropout: float = 0.0,
-        solver: str | Optimizer | Kernel | None = None,
-        learning_rate: str | Schedule | Kernel | None = None,
+        solver: str | Optimizer | None = None,
+        learning_rate: str | Schedule | None = None,
         learning_rate_init: float | None = None,
         max_iter: int | None = None,
         batch_size: int = 256,

@@ -20,8 +20,8 @@ from sknn_iitb._engine.network import CHUNK
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._typing import Array, MatrixLike
-from sknn_iitb.tabular._columns import as_numpy, columns_of, is_frame, names_of, rows_of
-from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, row_blocks, rows_with_weight
+from sknn_iitb.tabular._columns import as_numpy, columns_of, is_frame, names_of, row_chunks, rows_of, rows_with_weight
+from sknn_iitb.tabular.preprocessing import RobustSmoothScaler
 
 __all__ = ["TableEncoder"]
 
@@ -151,7 +151,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     def _scaled(self, matrix):
         """Scale a matrix in place and return it."""
-        for rows in row_blocks(matrix):
+        for rows in row_chunks(matrix):
             self._scaler.scale(matrix[rows])
             np.nan_to_num(matrix[rows], copy=False)
         return matrix
@@ -303,7 +303,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             # the last entry is for missing values, whose code is -1
             index = np.array([*(positions.get(category, -1) for category in column.categories), -1])[column.codes]
             if n > 2:
-                for rows in row_blocks(matrix):
+                for rows in row_chunks(matrix):
                     matrix[rows, start : start + n] = index[rows, None] == np.arange(n)
                 start += n
             else:

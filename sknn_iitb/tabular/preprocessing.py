@@ -1,29 +1,25 @@
 """Transformers for numeric columns: a robust scaler and a piecewise linear encoding."""
 
 import numbers
-from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import Tags, gen_batches
+from sklearn.utils import Tags
 from sklearn.utils.validation import (
     _check_feature_names_in,
-    _check_sample_weight,
     check_is_fitted,
     validate_data,
 )
 
 from sknn_iitb._typing import Array, MatrixLike
-from sknn_iitb.tabular._columns import as_numpy
+from sknn_iitb.tabular._columns import as_numpy, row_chunks, rows_with_weight
 
-__all__ = ["MAX_BINS", "PiecewiseLinearEncoder", "RobustSmoothScaler", "row_blocks", "rows_with_weight"]
+__all__ = ["PiecewiseLinearEncoder", "RobustSmoothScaler"]
 
 # maximum number of bins per column: a network has a weight for each bin and neuron
 MAX_BINS = 1024
-# number of matrix entries to process at a time, which keeps intermediate arrays small
-_BLOCK = 2**17
 
 
 def _checked(transformer, X, **options):
@@ -34,38 +30,6 @@ def _checked(transformer, X, **options):
             "X contains dates or times. Convert them to numbers, such as days since a date or the hour of the day."
         )
     return validate_data(transformer, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", **options)
-
-
-def row_blocks(matrix: Array) -> Iterator[slice]:
-    """Slices that divide the rows of a matrix into small blocks, for in-place operations."""
-    return gen_batches(len(matrix), max(1, _BLOCK // max(1, matrix.shape[1])))
-
-
-def rows_with_weight(n_samples: int, sample_weight: ArrayLike | None) -> tuple[Array, Array]:
-    """Indices of the rows with nonzero weight, and their weights.
-
-    Parameters
-    ----------
-    n_samples : int
-    sample_weight : array-like of shape (n_samples,) or None
-
-    Returns
-    -------
-    rows : ndarray of int64
-    weight : ndarray of float64
-
-    Raises
-    ------
-    ValueError
-        If the weights are negative, or all zero, or not one per sample.
-    """
-    rows = np.arange(n_samples)
-    if sample_weight is None:
-        return rows, np.ones(n_samples)
-    weight = _check_sample_weight(as_numpy(sample_weight), rows, dtype=np.float64, ensure_non_negative=True)
-    if not weight.any():  # newer versions of scikit-learn have raised already
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return (rows, weight) if weight.all() else (rows[weight > 0], weight[weight > 0])
 
 
 def _quantiles(x, weight, probabilities):
@@ -187,7 +151,7 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = _checked(self, X, reset=False, copy=True)
-        for rows in row_blocks(X):
+        for rows in row_chunks(X):
             self.scale(X[rows])
         return X
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._engine.targets import NumberTargets
-from sknn_iitb._registry import Kernel, one_of
+from sknn_iitb._registry import one_of
 from sknn_iitb._typing import Array, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import ACTIVATIONS, Activation
 from sknn_iitb.losses import LOSSES, Quantile
@@ -152,13 +152,14 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         self,
         preset: str = "default",
         metric: str = "rmse",
+        *,
         n_estimators: int | None = None,
         hidden_layer_sizes: ArrayLike = (128, 128, 128),
         activation: str | Activation | None = None,
         n_bins: int | None = 16,
         dropout: float = 0.0,
-        solver: str | Optimizer | Kernel | None = None,
-        learning_rate: str | Schedule | Kernel | None = None,
+        solver: str | Optimizer | None = None,
+        learning_rate: str | Schedule | None = None,
         learning_rate_init: float | None = None,
         max_iter: int | None = None,
         batch_size: int = 256,

@@ -40,5 +40,5 @@ __all__ = [
     "Parameter",
 ]
 
-# what can stand between the weighted sums of a hidden layer and its activation, by the estimators' parameter
+# normalizations of the weighted sums of hidden layers, by the estimators' parameter
 NORMALIZATIONS = {"batch_norm": BatchNorm, "layer_norm": LayerNorm}

@@ -87,12 +87,13 @@ class BatchNorm(Layer):
 
     n_out: int
     whole_batch = True
+    min_rows = 2
 
     def parameters(self):
         return {
             "scales": Parameter(Kind.SCALE, (self.n_out,), 1.0),
-            "means": Parameter(Kind.AVERAGE, (self.n_out,), 0.0),
-            "variances": Parameter(Kind.AVERAGE, (self.n_out,), 1.0),
+            "means": Parameter(Kind.MOMENT, (self.n_out,), 0.0),
+            "variances": Parameter(Kind.MOMENT, (self.n_out,), 1.0),
         }
 
     def spec(self, start, mode):

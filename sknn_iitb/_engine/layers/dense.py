@@ -50,7 +50,7 @@ class Dense(Layer):
 
 @dataclass(frozen=True)
 class FirstDense(Dense):
-    """``x W`` for the inputs of a network, of which `dropout` is the dropout rate."""
+    """The first dense layer; `dropout` is the dropout rate of the inputs."""
 
     dropout: float = 0.0
 

@@ -40,7 +40,7 @@ drop_inputs = inlined(drop_inputs)
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Each value becomes 0 with probability `rate` and is divided by 1 - rate otherwise, so that its mean stays.
+    """Each value becomes 0 with probability `rate` and is divided by 1 - rate otherwise, which preserves the mean.
 
     Layers with different `salt` draw different masks.
     """

@@ -9,14 +9,14 @@ __all__ = ["Kind", "Layer", "LayerSpec", "Mode", "Parameter"]
 class Kind(IntEnum):
     """The kinds of parameters, in the order in which they lie in the flat vector.
 
-    The solver updates all but averages. Penalties and decoupled weight decay act on weights only. An average follows
-    the batches: its entry in the gradient is its difference from the batch's value.
+    The solver updates all but running moments. Penalties and decoupled weight decay act on weights only. A running
+    moment follows the batches: its entry in the gradient is its difference from the moment of the batch.
     """
 
     WEIGHT = 0
     BIAS = 1
     SCALE = 2
-    AVERAGE = 3
+    MOMENT = 3
 
 
 class Parameter(NamedTuple):
@@ -96,9 +96,16 @@ class Layer:
     ----------
     whole_batch : bool
         Whether the layer needs all rows of a batch at once, so that a batch cannot be split into chunks.
+    min_rows, min_neurons : int
+        The smallest batch and the smallest hidden layer that it makes sense for.
+    fold : callable or None
+        ``fold(block)`` returns weights and biases that predict the same without the layer, given the arrays of its
+        block by name; None if there are none.
     """
 
     whole_batch = False
+    min_rows = min_neurons = 1
+    fold = None
 
     def parameters(self):
         """Return the layer's parameters by name; the estimator's attribute is the name and an underscore."""

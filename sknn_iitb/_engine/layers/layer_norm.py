@@ -16,7 +16,8 @@ EPSILON = 1e-5
 def layer_norm_forward(x, value, cache, layer, theta, batch):
     n_rows, n_out = value.shape
     scale = vector_at(theta, layer.own[0], n_out)
-    zero, share = value.dtype.type(0), value.dtype.type(1 / n_out)
+    zero, one, share = value.dtype.type(0), value.dtype.type(1), value.dtype.type(1 / n_out)
+    epsilon = value.dtype.type(EPSILON)
     for i in range(n_rows):
         mean, variance = zero, zero
         for j in range(n_out):
@@ -24,7 +25,7 @@ def layer_norm_forward(x, value, cache, layer, theta, batch):
         for j in range(n_out):
             variance += share * (value[i, j] - mean) ** 2
         # the row's normalized values, then the inverse root
-        inverse = cache[i, n_out] = 1 / np.sqrt(variance + value.dtype.type(EPSILON))
+        inverse = cache[i, n_out] = one / np.sqrt(variance + epsilon)
         for j in range(n_out):
             cache[i, j] = (value[i, j] - mean) * inverse
             value[i, j] = scale[j] * cache[i, j]
@@ -55,6 +56,7 @@ class LayerNorm(Layer):
     """
 
     n_out: int
+    min_neurons = 2
 
     def parameters(self):
         return {"scales": Parameter(Kind.SCALE, (self.n_out,), 1.0)}

@@ -28,7 +28,7 @@ seed_of = inlined(seed_of)
 
 
 def is_kept(seed, column, threshold):
-    """Whether a number survives dropout: drawn from the seed, so that it can be asked for again."""
+    """Whether a number survives dropout: a function of the seed, so the mask can be recomputed."""
     return mixed((seed + column * 0x9E3779B9) & _LOW) >= threshold
 
 

@@ -59,7 +59,7 @@ def _functions(index_dtype, dtype):
 
 
 def sparse_dense_spec(n_in, n_out, weights, csr, rate):
-    """The spec of ``x W`` for the rows of a CSR matrix, which may be unsorted and have duplicates, which add up.
+    """The spec of ``x W`` for the rows of a CSR matrix. Entries may be unsorted; duplicates are summed.
 
     Parameters
     ----------
