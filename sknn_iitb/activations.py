@@ -166,7 +166,13 @@ def _leaky_relu(z, negative_slope):
 
 @ACTIVATIONS.add("leaky_relu")
 class LeakyReLU(Activation):
-    """g(z) = z for z > 0, else negative_slope * z (Maas, Hannun and Ng, 2013)."""
+    """g(z) = z for z > 0, else negative_slope * z (Maas, Hannun and Ng, 2013).
+
+    Parameters
+    ----------
+    negative_slope : float in [0, inf), default=0.01
+        Slope for negative z.
+    """
 
     function: Kernel = staticmethod(_leaky_relu)
     _parameter_constraints = {"negative_slope": [Interval(Real, 0, None, closed="left")]}
@@ -185,7 +191,13 @@ def _elu(z, alpha):
 
 @ACTIVATIONS.add("elu")
 class ELU(Activation):
-    """g(z) = z for z > 0, else alpha * (e**z - 1) (Clevert, Unterthiner and Hochreiter, arXiv:1511.07289)."""
+    """g(z) = z for z > 0, else alpha * (e**z - 1) (Clevert, Unterthiner and Hochreiter, arXiv:1511.07289).
+
+    Parameters
+    ----------
+    alpha : float in (0, inf), default=1.0
+        g(z) approaches -alpha for large negative z.
+    """
 
     function: Kernel = staticmethod(_elu)
     _parameter_constraints = {"alpha": [Interval(Real, 0, None, closed="neither")]}
@@ -216,7 +228,13 @@ def _celu(z, alpha):
 
 @ACTIVATIONS.add("celu")
 class CELU(Activation):
-    """g(z) = z for z > 0, else alpha * (e**(z / alpha) - 1) (Barron, arXiv:1704.07483)."""
+    """g(z) = z for z > 0, else alpha * (e**(z / alpha) - 1) (Barron, arXiv:1704.07483).
+
+    Parameters
+    ----------
+    alpha : float in (0, inf), default=1.0
+        g(z) approaches -alpha for large negative z.
+    """
 
     function: Kernel = staticmethod(_celu)
     _parameter_constraints = {"alpha": [Interval(Real, 0, None, closed="neither")]}

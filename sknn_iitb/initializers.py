@@ -24,14 +24,13 @@ __all__ = [
     "Zeros",
 ]
 
-# weights and biases
-Layer = tuple[NDArray[Any], NDArray[Any]]
+WeightsAndBiases = tuple[NDArray[Any], NDArray[Any]]
 
 
 class Initializer(Component):
     """Base of the initializers."""
 
-    def draw(self, rng: np.random.RandomState, fan_in: int, fan_out: int, activation: Any) -> Layer:
+    def draw(self, rng: np.random.RandomState, fan_in: int, fan_out: int, activation: Any) -> WeightsAndBiases:
         """Draw one layer.
 
         Parameters
@@ -60,7 +59,7 @@ INITIALIZERS: Registry = Registry("init", Initializer)
 class Auto(Initializer):
     """As in scikit-learn: weights and biases uniform in +-sqrt(c / (fan_in + fan_out)), c = 2 for logistic, else 6."""
 
-    def draw(self, rng: np.random.RandomState, fan_in: int, fan_out: int, activation: Any) -> Layer:
+    def draw(self, rng: np.random.RandomState, fan_in: int, fan_out: int, activation: Any) -> WeightsAndBiases:
         bound = np.sqrt((2.0 if "logistic" in activation.names else 6.0) / (fan_in + fan_out))
         return rng.uniform(-bound, bound, (fan_in, fan_out)), rng.uniform(-bound, bound, fan_out)
 

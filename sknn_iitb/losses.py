@@ -169,7 +169,12 @@ def _logistic_focal(z, y, gamma):
 class Focal(Loss):
     """-(1 - p)**gamma log p of the true class: cross entropy that down-weights well-classified samples.
 
-    (Lin et al., arXiv:1708.02002, eq. 4.) gamma = 0 is cross entropy.
+    (Lin et al., arXiv:1708.02002, eq. 4.)
+
+    Parameters
+    ----------
+    gamma : float in [0, inf), default=2.0
+        Strength of the down-weighting; 0 is cross entropy.
     """
 
     fused: dict[str, Kernel] = {"logistic": _logistic_focal}
@@ -257,7 +262,13 @@ def _huber(value, y, delta):
 
 @LOSSES.add("huber")
 class Huber(Loss):
-    """r**2 / 2 for abs(r) <= delta, else delta * (abs(r) - delta / 2), for the residual r (Huber, 1964)."""
+    """r**2 / 2 for abs(r) <= delta, else delta * (abs(r) - delta / 2), for the residual r (Huber, 1964).
+
+    Parameters
+    ----------
+    delta : float in (0, inf), default=1.0
+        Absolute residual at which the loss changes from quadratic to linear.
+    """
 
     function: Kernel = staticmethod(_huber)
     regressor_outputs: tuple[str, ...] = _REGRESSOR_OUTPUTS
@@ -289,6 +300,7 @@ class Quantile(Loss):
     Parameters
     ----------
     quantile : float in (0, 1) or increasing list of floats, default=0.5
+        Quantile to predict, or several.
     """
 
     function: Kernel = staticmethod(_quantile)
@@ -405,7 +417,7 @@ class Gaussian(Loss):
 
     Parameters
     ----------
-    var_floor : float, default=1e-6
+    var_floor : float in (0, inf), default=1e-6
         Added to the variance, in the squared unit of the targets.
     """
 

@@ -111,6 +111,13 @@ class SGD(Optimizer):
 
     With Nesterov's momentum, theta <- theta + momentum v - eta g, which anticipates the next step along v (Sutskever et
     al., ICML 2013, in the form of Bengio et al., arXiv:1212.0901, eq. 7).
+
+    Parameters
+    ----------
+    momentum : float in [0, 1), default=0.9
+        Fraction of the velocity v that each update keeps.
+    nesterovs_momentum : bool, default=True
+        Whether to use Nesterov's momentum.
     """
 
     kernel: Kernel = staticmethod(_sgd)
@@ -136,7 +143,15 @@ def _rmsprop(theta, gradient, optimizer_state, hyper, step):
 
 @OPTIMIZERS.add("rmsprop")
 class RMSprop(Optimizer):
-    """s <- rho s + (1 - rho) g**2; theta <- theta - eta g / (sqrt(s) + epsilon) (Hinton's lecture 6e, 2012)."""
+    """s <- rho s + (1 - rho) g**2; theta <- theta - eta g / (sqrt(s) + epsilon) (Hinton's lecture 6e, 2012).
+
+    Parameters
+    ----------
+    rho : float in [0, 1), default=0.9
+        Decay rate of the running mean s of g**2.
+    epsilon : float in (0, inf), default=1e-8
+        Added to the denominator for numerical stability.
+    """
 
     kernel: Kernel = staticmethod(_rmsprop)
     n_state_vectors = 1
@@ -163,6 +178,11 @@ class Adagrad(Optimizer):
     """s <- s + g**2; theta <- theta - eta g / (sqrt(s) + epsilon) (Duchi, Hazan and Singer, JMLR 2011).
 
     Its steps only shrink, so ``learning_rate_init`` is usually 0.01 or more.
+
+    Parameters
+    ----------
+    epsilon : float in (0, inf), default=1e-8
+        Added to the denominator for numerical stability.
     """
 
     kernel: Kernel = staticmethod(_adagrad)
@@ -192,6 +212,13 @@ class Adadelta(Optimizer):
     """d = sqrt(u + epsilon) / sqrt(s + epsilon) g, with running means s of g**2 and u of d**2; theta <- theta - eta d.
 
     (Zeiler, arXiv:1212.5701, algorithm 1.) It finds its own step size: use ``learning_rate_init=1``.
+
+    Parameters
+    ----------
+    rho : float in [0, 1), default=0.95
+        Decay rate of the running means s and u.
+    epsilon : float in (0, inf), default=1e-6
+        Added to s and u for numerical stability and a nonzero first step.
     """
 
     kernel: Kernel = staticmethod(_adadelta)
@@ -223,6 +250,15 @@ class Adam(Optimizer):
 
     eta_t = eta sqrt(1 - beta_2**t) / (1 - beta_1**t) corrects their bias toward zero (Kingma and Ba, arXiv:1412.6980,
     in the form at the end of section 2, as in scikit-learn).
+
+    Parameters
+    ----------
+    beta_1 : float in [0, 1), default=0.9
+        Decay rate of the running mean m of g.
+    beta_2 : float in [0, 1), default=0.999
+        Decay rate of the running mean s of g**2.
+    epsilon : float in (0, inf), default=1e-8
+        Added to the denominator for numerical stability.
     """
 
     kernel: Kernel = staticmethod(_adam)
@@ -252,7 +288,17 @@ def _amsgrad(theta, gradient, optimizer_state, hyper, step):
 
 @OPTIMIZERS.add("amsgrad")
 class AMSGrad(Adam):
-    """Adam with the largest s so far instead of s (Reddi, Kale and Kumar, arXiv:1904.09237, algorithm 2)."""
+    """Adam with the largest s so far instead of s (Reddi, Kale and Kumar, arXiv:1904.09237, algorithm 2).
+
+    Parameters
+    ----------
+    beta_1 : float in [0, 1), default=0.9
+        Decay rate of the running mean m of g.
+    beta_2 : float in [0, 1), default=0.999
+        Decay rate of the running mean s of g**2.
+    epsilon : float in (0, inf), default=1e-8
+        Added to the denominator for numerical stability.
+    """
 
     kernel: Kernel = staticmethod(_amsgrad)
     n_state_vectors = 3
@@ -274,6 +320,15 @@ class Adamax(Adam):
     """u <- max(beta_2 u, abs(g) + epsilon); theta <- theta - eta / (1 - beta_1**t) m / u.
 
     (Kingma and Ba, arXiv:1412.6980, algorithm 2.)
+
+    Parameters
+    ----------
+    beta_1 : float in [0, 1), default=0.9
+        Decay rate of the running mean m of g.
+    beta_2 : float in [0, 1), default=0.999
+        Decay rate of the norm u.
+    epsilon : float in (0, inf), default=1e-8
+        Added to abs(g) for numerical stability.
     """
 
     kernel: Kernel = staticmethod(_adamax)
@@ -297,6 +352,15 @@ class NAdam(Adam):
     """Adam with Nesterov's momentum: m becomes beta_1 m / (1 - beta_1**(t+1)) + (1 - beta_1) g / (1 - beta_1**t).
 
     (Dozat, ICLR workshop 2016, algorithm 2 with a constant beta_1.)
+
+    Parameters
+    ----------
+    beta_1 : float in [0, 1), default=0.9
+        Decay rate of the running mean m of g.
+    beta_2 : float in [0, 1), default=0.999
+        Decay rate of the running mean s of g**2.
+    epsilon : float in (0, inf), default=1e-8
+        Added to the denominator for numerical stability.
     """
 
     kernel: Kernel = staticmethod(_nadam)
@@ -321,6 +385,17 @@ class AdamW(Optimizer):
 
     (Loshchilov and Hutter, arXiv:1711.05101, algorithm 2.) Unlike the penalty `alpha`, the decay is not scaled like the
     gradient. The two add up, so set ``alpha=0`` to use the decay alone.
+
+    Parameters
+    ----------
+    beta_1 : float in [0, 1), default=0.9
+        Decay rate of the running mean m of g.
+    beta_2 : float in [0, 1), default=0.999
+        Decay rate of the running mean s of g**2.
+    epsilon : float in (0, inf), default=1e-8
+        Added to the denominator for numerical stability.
+    weight_decay : float in [0, inf), default=0.01
+        Strength of the weight decay.
     """
 
     kernel: Kernel = staticmethod(_adamw)
@@ -357,6 +432,15 @@ class Lion(Optimizer):
     """theta <- theta - eta (sign(beta_1 m + (1 - beta_1) g) + weight_decay theta); m <- beta_2 m + (1 - beta_2) g.
 
     (Chen et al., arXiv:2302.06675, algorithm 2.) Every weight moves by eta: use about a third of Adam's learning rate.
+
+    Parameters
+    ----------
+    beta_1 : float in [0, 1), default=0.9
+        Weight of m in the update's direction, in which g has the weight 1 - beta_1.
+    beta_2 : float in [0, 1), default=0.99
+        Decay rate of the running mean m of g.
+    weight_decay : float in [0, inf), default=0.0
+        Strength of the weight decay.
     """
 
     kernel: Kernel = staticmethod(_lion)
@@ -395,6 +479,17 @@ class Rprop(Optimizer):
 
     This is iRprop-, without weight backtracking (Igel and Hüsken, Neurocomputing 50, 2003). The first step equals the
     learning rate. Signs of single batches are noise, so ``batch_size="auto"`` means all samples.
+
+    Parameters
+    ----------
+    shrink : float in (0, 1), default=0.5
+        Factor of the step size when the sign flips.
+    grow : float in (1, inf), default=1.2
+        Factor of the step size while the sign persists.
+    min_step : float in (0, inf), default=1e-6
+        Minimum step size.
+    max_step : float in (0, inf), default=50.0
+        Maximum step size.
     """
 
     kernel: Kernel = staticmethod(_rprop)
@@ -419,9 +514,12 @@ class Rprop(Optimizer):
 
 @OPTIMIZERS.add("lbfgs")
 class LBFGS(Optimizer):
-    """SciPy's L-BFGS-B on all samples; `memory` is the number of corrections that model the Hessian (its ``maxcor``).
+    """SciPy's L-BFGS-B on all samples (Liu and Nocedal, Mathematical Programming 45, 1989).
 
-    (Liu and Nocedal, Mathematical Programming 45, 1989.)
+    Parameters
+    ----------
+    memory : int in [1, inf), default=10
+        Number of corrections that approximate the Hessian (SciPy's ``maxcor``).
     """
 
     _parameter_constraints = {"memory": [Interval(Integral, 1, None, closed="left")]}

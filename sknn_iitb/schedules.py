@@ -80,6 +80,11 @@ class Schedule(Component):
             Samples seen so far, in all epochs.
         stalled : int
             Consecutive epochs without an improvement of tol.
+
+        Returns
+        -------
+        divisor : float
+            The divisor in the next epoch.
         """
         return divisor
 
@@ -119,7 +124,13 @@ class Constant(Schedule):
 
 @SCHEDULES.add("invscaling")
 class InvScaling(Schedule):
-    """learning_rate_init / (t + 1)**power_t after t samples; updated after each epoch, as in scikit-learn."""
+    """learning_rate_init / (t + 1)**power_t after t samples; updated after each epoch, as in scikit-learn.
+
+    Parameters
+    ----------
+    power_t : float in [0, inf), default=0.5
+        Exponent of the decay.
+    """
 
     _parameter_constraints = {"power_t": [Interval(Real, 0, None, closed="left")]}
 
@@ -141,7 +152,15 @@ class Adaptive(Schedule):
 
 @SCHEDULES.add("step")
 class StepDecay(Schedule):
-    """factor**(epoch // every); `every` defaults to a third of the epochs."""
+    """factor**(epoch // every).
+
+    Parameters
+    ----------
+    factor : float in (0, 1), default=0.1
+        Factor per step.
+    every : int in [1, inf) or None, default=None
+        Number of epochs per step. None uses a third of the epochs.
+    """
 
     _parameter_constraints = {"factor": _FACTOR, "every": [Interval(Integral, 1, None, closed="left"), None]}
 
@@ -156,7 +175,13 @@ class StepDecay(Schedule):
 
 @SCHEDULES.add("exponential")
 class Exponential(Schedule):
-    """factor**epoch; by default the learning rate falls to a hundredth."""
+    """factor**epoch.
+
+    Parameters
+    ----------
+    factor : float in (0, 1) or None, default=None
+        Factor per epoch. With None, the learning rate falls to a hundredth during training.
+    """
 
     _parameter_constraints = {"factor": [*_FACTOR, None]}
 
@@ -170,7 +195,13 @@ class Exponential(Schedule):
 
 @SCHEDULES.add("inverse_time")
 class InverseTime(Schedule):
-    """1 / (1 + decay * epoch); by default the learning rate falls to a tenth."""
+    """1 / (1 + decay * epoch).
+
+    Parameters
+    ----------
+    decay : float in [0, inf) or None, default=None
+        Decay rate per epoch. With None, the learning rate falls to a tenth during training.
+    """
 
     _parameter_constraints = {"decay": [Interval(Real, 0, None, closed="left"), None]}
 
@@ -184,7 +215,15 @@ class InverseTime(Schedule):
 
 @SCHEDULES.add("polynomial")
 class Polynomial(Schedule):
-    """end + (1 - end) * (1 - t)**power after a fraction t of training."""
+    """end + (1 - end) * (1 - t)**power after a fraction t of training.
+
+    Parameters
+    ----------
+    power : float in (0, inf), default=2.0
+        Exponent of the decay; 1 is linear.
+    end : float in [0, 1], default=0.0
+        Factor at the end of training.
+    """
 
     ends = True
     _parameter_constraints = {"power": [Interval(Real, 0, None, closed="neither")], "end": _FRACTION}
@@ -199,7 +238,13 @@ class Polynomial(Schedule):
 
 @SCHEDULES.add("linear")
 class Linear(Schedule):
-    """end + (1 - end) * (1 - t) after a fraction t of training."""
+    """end + (1 - end) * (1 - t) after a fraction t of training.
+
+    Parameters
+    ----------
+    end : float in [0, 1], default=0.0
+        Factor at the end of training.
+    """
 
     ends = True
     _parameter_constraints = {"end": _FRACTION}
@@ -213,7 +258,13 @@ class Linear(Schedule):
 
 @SCHEDULES.add("cosine")
 class Cosine(Schedule):
-    """end + (1 - end) * (1 + cos(pi t)) / 2 after a fraction t of training (arXiv:1608.03983)."""
+    """end + (1 - end) * (1 + cos(pi t)) / 2 after a fraction t of training (arXiv:1608.03983).
+
+    Parameters
+    ----------
+    end : float in [0, 1], default=0.0
+        Factor at the end of training.
+    """
 
     ends = True
     _parameter_constraints = {"end": _FRACTION}
@@ -227,7 +278,15 @@ class Cosine(Schedule):
 
 @SCHEDULES.add("cosine_restarts")
 class CosineRestarts(Schedule):
-    """`cycles` cosine descents, each `growth` times as long as the previous one (SGDR, arXiv:1608.03983, eq. 5)."""
+    """`cycles` cosine descents, each `growth` times as long as the previous one (SGDR, arXiv:1608.03983, eq. 5).
+
+    Parameters
+    ----------
+    cycles : int in [1, 1000], default=4
+        Number of cycles.
+    growth : float in [1, inf), default=1.0
+        Length of a cycle relative to the previous one.
+    """
 
     ends = True
     _parameter_constraints = {
@@ -252,6 +311,15 @@ class OneCycle(Schedule):
     """Rises from start to 1 in the first fraction `rise` of training, then falls to end, both along a cosine.
 
     ``learning_rate_init`` is the peak (Smith and Topin, arXiv:1708.07120).
+
+    Parameters
+    ----------
+    rise : float in (0, 1), default=0.3
+        Fraction of training in which the learning rate rises.
+    start : float in [0, 1], default=0.04
+        Factor at the start of training.
+    end : float in [0, 1], default=1e-4
+        Factor at the end of training.
     """
 
     ends = True
@@ -271,7 +339,13 @@ class OneCycle(Schedule):
 
 @SCHEDULES.add("coslog")
 class Coslog(Schedule):
-    """(1 - cos(2 pi log2(1 + (2**cycles - 1) t))) / 2: cycles that double in length (arXiv:2407.04491, section 3)."""
+    """(1 - cos(2 pi log2(1 + (2**cycles - 1) t))) / 2: cycles that double in length (arXiv:2407.04491, section 3).
+
+    Parameters
+    ----------
+    cycles : int in [1, 1000], default=4
+        Number of cycles.
+    """
 
     ends = True
     _parameter_constraints = {"cycles": _CYCLES}
@@ -288,6 +362,13 @@ class Plateau(Schedule):
     """Multiplies the learning rate by `factor` after every `patience` consecutive epochs without an improvement of tol.
 
     Choose `patience` below ``n_iter_no_change``, which stops training.
+
+    Parameters
+    ----------
+    factor : float in (0, 1), default=0.5
+        Factor of the learning rate at a plateau.
+    patience : int in [1, inf), default=4
+        Number of consecutive epochs without an improvement that make a plateau.
     """
 
     _parameter_constraints = {"factor": _FACTOR, "patience": [Interval(Integral, 1, None, closed="left")]}
@@ -307,7 +388,7 @@ class WarmUp(Schedule):
     ----------
     schedule : str, Schedule or callable, default="constant"
         The schedule to warm up.
-    duration : float or int, default=0.05
+    duration : float in (0, 1) or int in [1, inf), default=0.05
         A float is a fraction of training, an int a number of updates.
     """
 

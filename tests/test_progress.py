@@ -1,4 +1,4 @@
-"""What `verbose` prints: lines as scikit-learn prints them, or one live line in a terminal and a notebook."""
+"""The output of `verbose`: scikit-learn's lines, or a live line in a terminal or notebook."""
 
 import io
 import sys
@@ -26,7 +26,7 @@ class Terminal(io.StringIO):
 
 
 class OutStream(io.StringIO):
-    """Stands for a notebook's stream, which says that it is no terminal."""
+    """Stand-in for the stream of a notebook, which is not a terminal."""
 
 
 OutStream.__module__ = "ipykernel.iostream"
@@ -35,7 +35,7 @@ LIVE = [Terminal, OutStream]
 
 
 def screen(written):
-    """The lines that are seen: "\\r" goes back to the start of one and what follows is written over it."""
+    """The visible lines: "\\r" returns to the start of the line, and later text overwrites it."""
     lines = []
     for line in written.split("\n"):
         cells = []
@@ -47,7 +47,7 @@ def screen(written):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands until it is moved."""
+    """A fake clock, as a function that advances it by a number of seconds."""
     now = [100.0]
     monkeypatch.setattr(progress, "perf_counter", lambda: now[0])
 
@@ -79,7 +79,7 @@ def _printed(monkeypatch, stream, fit):
 @pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
 @pytest.mark.parametrize("verbose", [True, 1, 2, 10])
 @pytest.mark.parametrize("parameters", [{}, {"early_stopping": True}, {"tol": 1.0, "n_iter_no_change": 1}])
-def test_a_file_gets_the_lines_that_scikit_learn_prints(cancer, capsys, name, verbose, parameters):
+def test_output_to_a_file_matches_scikit_learn(cancer, capsys, name, verbose, parameters):
     printed = []
     for module in (sklearn.neural_network, sys.modules["sknn_iitb"]):
         _net(getattr(module, name), max_iter=4, verbose=verbose, **parameters).fit(*cancer)
@@ -92,7 +92,7 @@ def test_a_file_gets_the_lines_that_scikit_learn_prints(cancer, capsys, name, ve
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("stream", [io.StringIO, *LIVE])
 @pytest.mark.parametrize("parameters", [{"early_stopping": True}, {"solver": "lbfgs"}], ids=["adam", "lbfgs"])
-def test_verbose_2_prints_the_same_lines_everywhere(cancer, monkeypatch, cls, stream, parameters):
+def test_verbose_2_prints_a_line_per_epoch_to_any_stream(cancer, monkeypatch, cls, stream, parameters):
     net = _net(cls, max_iter=4, verbose=2, **parameters)
     lines = _printed(monkeypatch, stream(), lambda: net.fit(*cancer)).splitlines()
     starts = ["Iteration", "Validation score"] if net.early_stopping else ["Iteration"]
@@ -111,19 +111,19 @@ def test_verbose_0_prints_nothing(cancer, monkeypatch, stream, parameters):
 
 @ignores_convergence
 @pytest.mark.parametrize("verbose", [1, 2])
-def test_a_process_without_standard_output_fits(cancer, monkeypatch, verbose):
+def test_fit_works_without_standard_output(cancer, monkeypatch, verbose):
     monkeypatch.setattr(sys, "stdout", None)
     assert _net(MLPClassifier, max_iter=2, verbose=verbose).fit(*cancer).n_iter_ == 2
 
 
-# --- the live line ----------------------------------------------------------------------------------------------
+# --- live line --------------------------------------------------------------------------------------------------
 
 
 @ignores_convergence
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("stream", LIVE)
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_a_live_line_leaves_the_last_epoch_on_the_screen(cancer, monkeypatch, cls, stream, early_stopping):
+def test_live_line_ends_with_the_last_epoch(cancer, monkeypatch, cls, stream, early_stopping):
     net = _net(cls, max_iter=30, verbose=1, early_stopping=early_stopping, learning_rate="cosine")
     line, after = screen(_printed(monkeypatch, stream(), lambda: net.fit(*cancer)))
     assert after == ""
@@ -138,7 +138,7 @@ def test_a_live_line_leaves_the_last_epoch_on_the_screen(cancer, monkeypatch, cl
 
 
 @pytest.mark.parametrize("stream", LIVE)
-def test_upstream_10236_lbfgs_says_how_it_comes_on_in_a_live_line(cancer, monkeypatch, stream):
+def test_10236_lbfgs_updates_the_live_line(cancer, monkeypatch, stream):
     net = _net(MLPClassifier, solver="lbfgs", max_iter=5, verbose=1)
     with pytest.warns(ConvergenceWarning):
         written = _printed(monkeypatch, stream(), lambda: net.fit(*cancer))
@@ -148,14 +148,14 @@ def test_upstream_10236_lbfgs_says_how_it_comes_on_in_a_live_line(cancer, monkey
     assert after == ""
 
 
-def test_the_live_line_does_not_change_the_results(cancer, monkeypatch):
+def test_live_line_does_not_change_the_results(cancer, monkeypatch):
     nets = [_net(MLPClassifier, max_iter=300, verbose=verbose, tol=1e-3) for verbose in (0, 1)]
     for net in nets:
         _printed(monkeypatch, Terminal(), lambda net=net: net.fit(*cancer))
     np.testing.assert_array_equal(nets[0].parameters_, nets[1].parameters_)
 
 
-def test_the_live_line_is_written_ten_times_a_second_at_most(clock):
+def test_live_line_is_written_at_most_ten_times_a_second(clock):
     stream = Terminal()
     with closing(reporter(1, 10_000, stream)) as report:
         for epoch in range(10_000):
@@ -164,7 +164,7 @@ def test_the_live_line_is_written_ten_times_a_second_at_most(clock):
     assert 90 <= stream.getvalue().count("\r") <= 101
 
 
-def test_epochs_that_take_long_are_each_shown(clock):
+def test_every_slow_epoch_is_shown(clock):
     stream = Terminal()
     with closing(reporter(1, 5, stream)) as report:
         for epoch in range(1, 6):
@@ -176,10 +176,10 @@ def test_epochs_that_take_long_are_each_shown(clock):
 @pytest.mark.parametrize(
     ("seconds", "left", "total"), [(2, "12.0 s", "28.0 s"), (30, "0:03:00", "0:04:40"), (3600, "6:00:00", "9:00:10")]
 )
-def test_the_time_left_is_reckoned_from_the_epochs_after_the_first(clock, seconds, left, total):
+def test_remaining_time_ignores_the_duration_of_the_first_epoch(clock, seconds, left, total):
     stream = Terminal()
     with closing(reporter(1, 10, stream)) as report:
-        clock(10.0)  # compilation, for the most part
+        clock(10.0)  # mostly compilation
         report.epoch(_history(1))
         assert "left" not in stream.getvalue()
         for epoch in range(2, 11):
@@ -191,7 +191,7 @@ def test_the_time_left_is_reckoned_from_the_epochs_after_the_first(clock, second
 
 
 @pytest.mark.parametrize("columns", [2, 10, 20, 40, 60, 80])
-def test_the_live_line_is_narrower_than_the_terminal(clock, monkeypatch, columns):
+def test_live_line_is_narrower_than_the_terminal(clock, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     stream = Terminal()
     with closing(reporter(1, 12345, stream)) as report:
@@ -200,11 +200,11 @@ def test_the_live_line_is_narrower_than_the_terminal(clock, monkeypatch, columns
             report.epoch(_history(epoch, loss=1.2345e10 / epoch, rate=1.234567e-5), score=-1.23456e-7)
     writes = stream.getvalue().split("\r")
     assert max(map(len, writes)) - len("\n") < columns
-    # the number of the epoch goes last
+    # the epoch number is dropped last
     assert screen(stream.getvalue())[-2].startswith("Epoch 12001/12345"[: columns - 1])
 
 
-def test_a_usual_line_fits_into_80_columns(clock, monkeypatch):
+def test_typical_line_fits_into_80_columns(clock, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     stream = Terminal()
     report = reporter(1, 2000, stream)
@@ -236,7 +236,7 @@ _EVENTS = st.lists(
 
 @settings(deadline=None)
 @given(events=_EVENTS)
-def test_messages_stand_above_the_live_line_and_nothing_of_older_lines_is_left(events):
+def test_messages_appear_above_the_live_line_and_older_text_is_erased(events):
     stream, messages, n_epochs = Terminal(), [], 0
     with pytest.MonkeyPatch.context() as patch, closing(reporter(1, len(events), stream)) as report:
         patch.setattr(progress, "_SECONDS_BETWEEN_UPDATES", 0)
@@ -259,11 +259,11 @@ def test_messages_stand_above_the_live_line_and_nothing_of_older_lines_is_left(e
     assert lines == messages
 
 
-# --- how a run ends ---------------------------------------------------------------------------------------------
+# --- end of a run -----------------------------------------------------------------------------------------------
 
 
 def _shared_terminal(monkeypatch, fit):
-    """What stands on the screen where standard output and standard error are one terminal."""
+    """The screen of a terminal that shows both standard output and standard error."""
     terminal = Terminal()
     with monkeypatch.context() as patch, warnings.catch_warnings():
         patch.setattr(sys, "stdout", terminal)
@@ -275,7 +275,7 @@ def _shared_terminal(monkeypatch, fit):
 
 
 def _interrupted(step, n_steps):
-    if step.max() >= 2 * 569:  # in the third epoch of single samples
+    if step.max() >= 2 * 569:  # in the third epoch, with one sample per batch
         raise KeyboardInterrupt
     return np.ones(step.shape)
 
@@ -301,14 +301,14 @@ def _interrupted(step, n_steps):
     ],
     ids=["max_iter", "lbfgs", "diverged", "converged", "adaptive", "ctrl-c"],
 )
-def test_messages_and_warnings_have_lines_of_their_own(cancer, monkeypatch, parameters, starts):
+def test_messages_and_warnings_are_on_separate_lines(cancer, monkeypatch, parameters, starts):
     net = _net(MLPClassifier, verbose=1).set_params(**parameters)
     *lines, after = _shared_terminal(monkeypatch, lambda: net.fit(*cancer))
     assert after == ""
     assert [line[: len(start)] for line, start in zip(lines, starts, strict=True)] == starts
 
 
-def test_an_error_ends_the_live_line(cancer, monkeypatch):
+def test_error_ends_the_live_line(cancer, monkeypatch):
     def fit():
         with pytest.raises(ValueError, match="diverged"):
             net.fit(*cancer)

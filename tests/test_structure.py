@@ -16,6 +16,7 @@ import pytest
 import sknn_iitb
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb._jit.identity import name_in_package
+from sknn_iitb._registry import parameter_defaults
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.initializers import INITIALIZERS
 from sknn_iitb.losses import LOSSES
@@ -210,12 +211,19 @@ def test_public_objects_have_their_own_docstring_with_a_summary(thing):
 def test_documented_parameters_match_the_signature(thing):
     for function in [thing, *(_public_methods(thing) if inspect.isclass(thing) else [])]:
         documented = _section(function, "Parameters") if function.__doc__ else {}
-        if documented:
+        if documented or function in COMPONENTS:
             parameters = inspect.signature(function).parameters.values()
             names = {
                 str(p).partition(":")[0] if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) else p.name for p in parameters
             }
             assert set(documented) == names - {"self"}
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_documented_defaults_of_components_match_the_signature(component):
+    documented = _section(component, "Parameters")
+    defaults = {name: ast.literal_eval(kind.partition("default=")[2]) for name, kind in documented.items()}
+    assert defaults == parameter_defaults(component)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
