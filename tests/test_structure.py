@@ -110,8 +110,13 @@ def test_package_imports_only_its_dependencies():
     )
     # the second line installs nothing more: dependencies of scikit-learn and numba
     assert required == {
-        *("numba", "numpy", "scikit-learn", "scipy"),
-        *("joblib", "llvmlite", "threadpoolctl"),
+        "numba",
+        "numpy",
+        "scikit-learn",
+        "scipy",
+        "joblib",
+        "llvmlite",
+        "threadpoolctl",
     }
     importable = {"sklearn", *required, *for_plots}
     imported = set().union(*map(_top_level, SOURCES.values()))

@@ -295,7 +295,10 @@ def label_weights(targets, y, class_weight, sample_weight):
 
 
 def _balanced(column, labels, sample_weight):
-    """Weights that give all classes the same total weight, given the sample weights."""
+    """Weights that give all classes the same total weight, given the sample weights.
+
+    scikit-learn's compute_class_weight raises if y lacks a class, such as one that partial_fit has announced.
+    """
     mass = np.bincount(np.searchsorted(labels, column), sample_weight, minlength=len(labels))
     return np.divide(mass.sum() / np.count_nonzero(mass), mass, out=np.ones(len(labels)), where=mass > 0)
 

@@ -26,8 +26,12 @@ __all__ = ["FittingMixin"]
 
 # attributes of a run by a first-order solver, which a later fit with lbfgs removes
 _CURVES = (
-    *("loss_curve_", "best_loss_", "learning_rate_curve_"),
-    *("validation_scores_", "validation_loss_curve_", "best_validation_score_"),
+    "loss_curve_",
+    "best_loss_",
+    "learning_rate_curve_",
+    "validation_scores_",
+    "validation_loss_curve_",
+    "best_validation_score_",
 )
 
 # early_stopping="auto" stops early from this number of samples on, as scikit-learn's gradient boosting does

@@ -45,8 +45,19 @@ _OPTIMIZERS = {
 
 # attributes with the same name and meaning in both
 _ATTRIBUTES = (
-    *("classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_layers_", "out_activation_"),
-    *("n_iter_", "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_"),
+    "classes_",
+    "n_features_in_",
+    "feature_names_in_",
+    "n_outputs_",
+    "n_layers_",
+    "out_activation_",
+    "n_iter_",
+    "t_",
+    "loss_",
+    "loss_curve_",
+    "best_loss_",
+    "validation_scores_",
+    "best_validation_score_",
     "_no_improvement_count",
 )
 
