@@ -98,6 +98,10 @@ _FINAL_RATE = 0.03
 _LATER = 1e-9
 
 
+# bounds of the logarithm of the temperature
+_LOG_TEMPERATURES = -1.0, 3.0
+
+
 class Progress:
     """Report the epochs of all members as if they were one run; end it when time is up or the user interrupts it.
 
@@ -310,16 +314,15 @@ def _best_epoch(run, theta, validation_set, goal, progress):
     _train(run, theta, progress)
     if not run.history.validation_scores:
         return None
-    calibrates = goal.metric.calibrates
-    temperature = _temperature(goal.metric, goal.targets, scores(), validation_set) if calibrates else 1.0
+    temperature = 1.0 if goal.metric.calibration_error is None else _temperature(goal, scores(), validation_set)
     return Member(network, theta, temperature, min(run.history.validation_loss_curve), run.history.n_iter)
 
 
-def _temperature(metric, targets, score, held_out_set):
-    """The temperature that minimizes the error (Guo et al., arXiv:1706.04599)."""
+def _temperature(goal, score, validation_set):
+    """The temperature that divides the scores for calibrated probabilities (Guo et al., arXiv:1706.04599)."""
     found = minimize_scalar(
-        lambda logarithm: metric.error(targets, score / np.exp(logarithm), held_out_set),
-        bounds=(-1, 3),
+        lambda logarithm: goal.metric.calibration_error(goal.targets, score / np.exp(logarithm), validation_set),
+        bounds=_LOG_TEMPERATURES,
         method="bounded",
     )
     return float(np.exp(found.x))

@@ -24,15 +24,16 @@ class Metric(NamedTuple):
     error : callable
         ``error(targets, score, samples)``: error of raw scores, which is lowest in the best epoch.
     label_smoothing : float
-    calibrates : bool
-        Whether to calibrate the probabilities on the held-out samples.
+    calibration_error : callable or None
+        Error of raw scores that the temperature of a member minimizes on its held-out samples. Not `error`, which may
+        ignore the probabilities. None for numbers.
     loss : str
         Name of the loss that training minimizes.
     """
 
     error: Callable[[Any, Any, Any], float]
     label_smoothing: float
-    calibrates: bool
+    calibration_error: Callable[[Any, Any, Any], float] | None
     loss: str
 
 
@@ -93,14 +94,14 @@ def _mean_absolute_error(targets, score, samples):
 
 
 CLASSIFIER_METRICS = {
-    "accuracy": Metric(_error_rate, 0.1, False, "log_loss"),
-    "balanced_accuracy": Metric(_balanced_error_rate, 0.1, False, "log_loss"),
-    "log_loss": Metric(_log_loss, 0.0, True, "log_loss"),
-    "roc_auc": Metric(_one_minus_roc_auc, 0.1, False, "log_loss"),
+    "accuracy": Metric(_error_rate, 0.1, _log_loss, "log_loss"),
+    "balanced_accuracy": Metric(_balanced_error_rate, 0.1, _log_loss, "log_loss"),
+    "log_loss": Metric(_log_loss, 0.0, _log_loss, "log_loss"),
+    "roc_auc": Metric(_one_minus_roc_auc, 0.1, _log_loss, "log_loss"),
 }
 REGRESSOR_METRICS = {
-    "rmse": Metric(_root_mean_squared_error, 0.0, False, "squared_error"),
-    "mae": Metric(_mean_absolute_error, 0.0, False, "absolute_error"),
+    "rmse": Metric(_root_mean_squared_error, 0.0, None, "squared_error"),
+    "mae": Metric(_mean_absolute_error, 0.0, None, "absolute_error"),
 }
 
 
@@ -122,4 +123,4 @@ def pinball(loss: Quantile) -> Metric:
         each = np.maximum(quantiles * residual, (quantiles - 1) * residual)
         return np.average(each.mean(axis=(1, 2)), weights=samples.weight)
 
-    return Metric(error, 0.0, False, "quantile")
+    return Metric(error, 0.0, None, "quantile")

@@ -29,8 +29,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     """Ensemble of neural networks for the classification of raw tables.
 
     Categories, missing values and numbers of any scale are encoded by :class:`TableEncoder`. Each member trains on a
-    different subset of the samples and keeps the weights of its best epoch on the held-out rest. Predicted
-    probabilities are averaged over the members.
+    different subset of the samples and keeps the weights of its best epoch on the held-out rest. Its
+    probabilities are calibrated on these samples by the temperature of the lowest log loss [2]_, whatever the `metric`.
+    Predicted probabilities are averaged over the members.
 
     The members are trained with the RealMLP-TD-S recipe [1]_: a learned scaling factor for each column, separate
     learning rates for scaling factors, weights and biases, Adam with a small `beta_2`, a cyclic learning rate and label
@@ -42,8 +43,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         Number of members and epochs: 'fast' trains fastest, 'best' is the most accurate.
 
     metric : {'accuracy', 'balanced_accuracy', 'log_loss', 'roc_auc'}, default='accuracy'
-        Score that determines the best epoch. With 'log_loss', labels are not smoothed, and probabilities are calibrated
-        on the held-out samples.
+        Score that determines the best epoch. With 'log_loss', labels are not smoothed.
 
     n_estimators : int or None, default=None
         Number of members. None uses the number of the preset.
@@ -137,6 +137,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     ----------
     .. [1] D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on
        Tabular Data", arXiv:2407.04491, 2024.
+    .. [2] C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
 
     Examples
     --------
