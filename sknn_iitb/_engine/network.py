@@ -1,6 +1,6 @@
 """Networks: blocks of layers, and the chain of compiled functions that a network becomes."""
 
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
@@ -82,7 +82,8 @@ class Network:
         """The specs of the layers, or of those of the first blocks, in order."""
         chain = []
         for k, block in enumerate(self.blocks[:n_blocks]):
-            specs = map(partial(_spec, self.layout.start(k), mode), block)
+            start = self.layout.start(k)
+            specs = (layer.spec(start, mode) for layer in block)
             chain += [spec for spec in specs if spec is not None]
         return chain
 
@@ -126,10 +127,6 @@ class Network:
 
 def _parameters(block):
     return {name: parameter for layer in block for name, parameter in layer.parameters().items()}
-
-
-def _spec(start, mode, layer):
-    return layer.spec(start, mode)
 
 
 def feedforward(units, hidden, output, dropout=None, normalization=None):

@@ -1,13 +1,12 @@
 """Samples: as the user passes them to `fit`, and as a network learns from them."""
 
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from scipy import sparse
 
 from sknn_iitb._engine.rows import Rows
 
-__all__ = ["Samples", "TrainingData", "ValidationData", "unchanged_on_error"]
+__all__ = ["Samples", "TrainingData", "ValidationData"]
 
 # A validation set up to this size in bytes is copied out of X, which is faster than looking up its rows in each epoch.
 _COPIED = 2**26
@@ -80,26 +79,3 @@ class Samples(NamedTuple):
         if sparse.issparse(self.X) or len(rows) * self.X[:1].nbytes < _COPIED:
             return self.take(rows)
         return self._replace(X=None).take(rows)._replace(X=Rows(self.X, rows))
-
-
-@contextmanager
-def unchanged_on_error(estimator, arrays=(), **copies):
-    """Restore an estimator if the body raises.
-
-    Parameters
-    ----------
-    estimator : object
-    arrays : sequence of ndarray
-        Arrays that the body changes in place.
-    **copies : object
-        Attributes to restore from a copy, because the body changes the object.
-    """
-    before, saved = {**vars(estimator), **copies}, [array.copy() for array in arrays]
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        for array, values in zip(arrays, saved, strict=True):
-            array[...] = values
-        raise

@@ -11,9 +11,10 @@ from sknn_iitb._engine.layers import NORMALIZATIONS
 from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.parameters import Parameters
+from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.run import History, Run, State, TrainingConfig
-from sknn_iitb._engine.samples import Samples, TrainingData, unchanged_on_error
+from sknn_iitb._engine.samples import Samples, TrainingData
 from sknn_iitb._engine.targets import missing
 from sknn_iitb._engine.training import train
 from sknn_iitb._engine.validation import Validation, hold_out

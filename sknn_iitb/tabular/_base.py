@@ -18,8 +18,9 @@ from sklearn.utils.validation import (
 )
 
 from sknn_iitb._engine.progress import reporter
+from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.run import INTERRUPTED
-from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData, unchanged_on_error
+from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import one_of
