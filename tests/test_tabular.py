@@ -714,6 +714,7 @@ def test_quantiles_set_after_fit_need_a_new_fit(before, table):
         {"learning_rate": StepDecay(every=2)},
         {"n_bins": None},
         {"n_bins": 3},
+        {"views": ["wide"]},
         {"hidden_layer_sizes": (8, 8)},
         {"hidden_layer_sizes": 8},
         {"activation": "relu"},

@@ -29,7 +29,8 @@ from sknn_iitb.tabular import (
     TabularMLPClassifier,
     TabularMLPRegressor,
 )
-from sknn_iitb.tabular._layers import Bins
+from sknn_iitb.tabular._bins import Bins
+from sknn_iitb.tabular._layers import PLAIN, Features
 from sknn_iitb.tabular._network import draw, tabular_network
 from sknn_iitb.tabular._splits import distinct
 
@@ -150,7 +151,9 @@ def test_columns_with_only_unseen_values_warn_once():
 
 def test_rare_categories_share_a_column():
     X = pd.DataFrame({"a": [f"level {k % 1000}" for k in range(3000)] + ["frequent"] * 100})
-    assert TableEncoder().fit_transform(X).shape[1] == 100
+    assert TableEncoder().fit_transform(X).shape[1] == 256
+    many = pd.concat([X.add_prefix(k) for k in "bcdefghijklmnopqrstu"], axis=1)
+    assert TableEncoder().fit_transform(many).shape[1] == 20 * (2048 // 20)
 
 
 @pytest.mark.parametrize("chosen", [["b"], [1], [-1], [False, True]])
@@ -436,7 +439,7 @@ def test_invalid_n_bins_raises(n_bins):
 
 
 def _bins(X, n_bins=3):
-    return Bins.between(PiecewiseLinearEncoder(n_bins).fit(X).edges_)
+    return Features(bins=Bins.between(PiecewiseLinearEncoder(n_bins).fit(X).edges_))
 
 
 @pytest.mark.nojit
@@ -447,9 +450,8 @@ def _bins(X, n_bins=3):
 def test_gradient_matches_finite_differences(output, loss, n_outputs, binned, n_rows):
     rng = np.random.RandomState(0)
     X = rng.normal(size=(20, 4))
-    units = [16 if binned else 4, 5, 5, n_outputs]
-    bins = _bins(X) if binned else None
-    network = tabular_network(units, ACTIVATIONS["mish"](), ACTIVATIONS[output](), bins=bins)
+    features = _bins(X) if binned else PLAIN
+    network = tabular_network([4, 5, 5, n_outputs], ACTIVATIONS["mish"](), ACTIVATIONS[output](), features=features)
     X = X[:n_rows]  # with few rows bins are computed one by one
     Y = np.eye(n_outputs)[rng.randint(n_outputs, size=n_rows)] if n_outputs > 1 else rng.normal(size=(n_rows, 1))
     theta = draw(network, rng, np.float64) + rng.normal(0, 0.1, network.layout.size)
@@ -485,7 +487,7 @@ def test_network_with_bins_equals_a_network_on_encoded_bins(dtype):
     encoded = np.hstack([X, encoder.transform(X[:, [0, 1, 2, 4]])])
     activations = ACTIVATIONS["selu"](), ACTIVATIONS["softmax"]()
     plain = tabular_network([5 + 24, 7, 2], *activations)
-    binned = tabular_network([5 + 24, 7, 2], *activations, bins=_bins(X, 6))
+    binned = tabular_network([5, 7, 2], *activations, features=_bins(X, 6))
     theta = draw(plain, rng, dtype) + rng.normal(0, 0.3, plain.layout.size).astype(dtype)
     tolerance = 1e-4 if dtype == "float32" else 1e-12
     expected = plain.predict(encoded, theta, False)

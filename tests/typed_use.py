@@ -14,7 +14,7 @@ from sknn_iitb.inspection import ImportanceDisplay, gradient_importance
 from sknn_iitb.losses import Huber, Quantile
 from sknn_iitb.optimizers import SGD
 from sknn_iitb.schedules import WarmUp
-from sknn_iitb.tabular import PiecewiseLinearEncoder, RobustSmoothScaler, TableEncoder
+from sknn_iitb.tabular import PiecewiseLinearEncoder, RobustSmoothScaler, SplineEncoder, TableEncoder, View
 
 
 def custom_activation(z: float) -> tuple[float, float]:
@@ -57,7 +57,9 @@ def tables(X: pd.DataFrame, y: pd.Series) -> None:
     net = TabularMLPClassifier(preset="fast", categorical_features=["a", "b"], solver=SGD(), n_bins=None)
     _ = net.fit(X, y).predict(X)
     _ = TabularMLPRegressor(quantiles=[0.1, 0.5], max_time=3, learning_rate="coslog").fit(X, y)
-    _ = TableEncoder(categorical_features=None).fit_transform(X).shape
+    _ = TabularMLPClassifier(views=["bins", View(limit=10, splines="all")]).fit(X, y).views_["bins"]
+    _ = TableEncoder(categorical_features=None, view="spline").fit_transform(X).shape
+    _ = SplineEncoder(8, discrete_only=True).fit_transform(X).shape
     _ = PiecewiseLinearEncoder(n_bins=4).fit(X, sample_weight=[1, 2]).transform(X).shape
     _ = gradient_importance(net, X, random_state=0).argmax()
     ImportanceDisplay.from_estimator(net, X, y, kind="permutation", scoring="accuracy").ax_.set_title("importance")

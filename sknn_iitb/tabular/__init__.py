@@ -2,13 +2,16 @@
 
 from sknn_iitb.tabular.classifier import TabularMLPClassifier
 from sknn_iitb.tabular.encoder import TableEncoder
-from sknn_iitb.tabular.preprocessing import PiecewiseLinearEncoder, RobustSmoothScaler
+from sknn_iitb.tabular.preprocessing import PiecewiseLinearEncoder, RobustSmoothScaler, SplineEncoder
 from sknn_iitb.tabular.regressor import TabularMLPRegressor
+from sknn_iitb.tabular.views import View
 
 __all__ = [
     "PiecewiseLinearEncoder",
     "RobustSmoothScaler",
+    "SplineEncoder",
     "TableEncoder",
     "TabularMLPClassifier",
     "TabularMLPRegressor",
+    "View",
 ]

@@ -30,11 +30,12 @@ from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
 from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular._columns import as_numpy
-from sknn_iitb.tabular._layers import Bins
 from sknn_iitb.tabular._members import EnsembleConfig, EnsembleData, Goal, Progress, train, train_further
+from sknn_iitb.tabular._race import Race, n_race_epochs, race
 from sknn_iitb.tabular._splits import merged, splits
 from sknn_iitb.tabular.encoder import TableEncoder
-from sknn_iitb.tabular.preprocessing import MAX_BINS, PiecewiseLinearEncoder
+from sknn_iitb.tabular.preprocessing import MAX_BINS
+from sknn_iitb.tabular.views import VIEWS, WIDEST, View, distinct_views, features_of, resolved
 
 __all__ = ["PRESETS", "BaseTabularMLP"]
 
@@ -48,6 +49,9 @@ PRESETS = {
 # Beyond this number of samples, the number of epochs falls with its square root, because an epoch has more updates. (Of
 # 96, 48, 32 and 16 epochs, 48 were best on the 16,000 samples of letter and 32 on the 43,000 of diamonds.)
 _FEW_SAMPLES = 4000
+
+# The race of the views takes at most this share of `max_time`.
+_RACE_TIME = 0.2
 
 # Up to this number of rows, predictions are computed in float64. In float32, some BLAS kernels make the last digit of a
 # row's prediction depend on its place among the others, and for few rows time does not matter.
@@ -76,6 +80,7 @@ class BaseTabularMLP(BaseEstimator):
         "n_estimators": [_COUNT, None],
         "hidden_layer_sizes": ["array-like", _COUNT],
         "activation": [one_of(ACTIVATIONS.names(lambda cls: cls.hidden)), ACTIVATIONS.base, None],
+        "views": [list, tuple, None],
         "n_bins": [Interval(Integral, 1, MAX_BINS, closed="both"), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "solver": [one_of(OPTIMIZERS.names(lambda cls: not issubclass(cls, LBFGS))), OPTIMIZERS.base, None],
@@ -145,7 +150,8 @@ class BaseTabularMLP(BaseEstimator):
         rng = check_random_state(self.random_state)
         samples = self._read(data, classes)
         validation_set = data.validation.samples(self._further_samples)
-        goals, config = self._goals(), self._config(len(samples.Y))._replace(bins=self._bins(samples))
+        goals, config = self._goals(), self._config(len(samples.Y))
+        features = self._features(samples)
         everything = np.arange(len(samples.Y))
         if validation_set is not None:
             member_splits = [(everything, everything[:0])] * config.n_estimators
@@ -153,26 +159,35 @@ class BaseTabularMLP(BaseEstimator):
             strata, grouped = self._strata(samples.Y), data.validation.groups is not None
             member_splits = splits(config.n_estimators, self.validation_fraction, samples, strata, rng, grouped)
         seeds = rng.randint(2**31 - 1, size=config.n_estimators)
+        data = EnsembleData(samples, seeds, member_splits, validation_set)
         n_epochs = config.n_estimators * config.max_iter
-        report = reporter(self.verbose, len(goals) * n_epochs)
-        trained = {}
+        n_before = 0 if self.views else n_race_epochs(len(features), config.n_estimators, config.max_iter)
+        report = reporter(self.verbose, n_before + len(goals) * n_epochs)
+        outcome, trained = None, {}
         try:
             for k, (name, goal) in enumerate(goals.items()):
-                deadline = None if self.max_time is None else began + self.max_time * (k + 1) / len(goals)
-                progress = Progress(report, deadline, k * n_epochs)
-                learned, known = (
-                    each and each._replace(Y=goal.loss.widen(each.Y)) for each in (samples, validation_set)
+                learned = data._replace(
+                    samples=samples._replace(Y=goal.loss.widen(samples.Y)),
+                    validation_set=validation_set and validation_set._replace(Y=goal.loss.widen(validation_set.Y)),
                 )
-                trained[name] = train(EnsembleData(learned, seeds, member_splits, known), goal, config, progress)
-                if progress.interrupted:
-                    break
+                if outcome is None:
+                    progress = Progress(report, self._deadline(began, _RACE_TIME))
+                    outcome = self._race(features, learned, goal, config, progress)
+                if not progress.interrupted:
+                    deadline = self._deadline(began, (k + 1) / len(goals))
+                    progress = Progress(report, deadline, n_before + k * n_epochs)
+                    learned = learned._replace(features=[features[view] for view in outcome.views])
+                    trained[name] = train(learned, goal, config, progress)
         finally:
             report.close()
+        trained["members_"] = trained.get("members_") or outcome.members
         if not trained["members_"]:
             raise KeyboardInterrupt
         if progress.interrupted:
             n_networks = sum(map(len, trained.values()))
             warn(f"{INTERRUPTED} {n_networks} of {len(goals) * config.n_estimators} networks are kept.")
+        self.views_ = {view: outcome.views.count(view) / len(outcome.views) for view in features}
+        self.view_errors_, self._temperature = outcome.errors, outcome.temperature
         for name in goals:
             setattr(self, name, trained.get(name, []))
         self.n_iter_ = max(member.n_iter for member in self.members_)
@@ -183,7 +198,7 @@ class BaseTabularMLP(BaseEstimator):
         X, y, weight, (*_, groups) = data
         if weight is not None:
             weight = _check_sample_weight(weight, X, ensure_non_negative=True)
-        encoder = TableEncoder(self.categorical_features)
+        encoder = TableEncoder(self.categorical_features, view=View(limit=WIDEST, bins=False))
         Z = encoder.fit_transform(X, sample_weight=weight)
         for name in ("n_features_in_", "feature_names_in_", "quantile_members_"):
             vars(self).pop(name, None)  # of an earlier fit
@@ -243,17 +258,25 @@ class BaseTabularMLP(BaseEstimator):
             max_iter=self.max_iter or round(n_epochs),
             batch_size=self.batch_size,
             label_smoothing=self._smoothing(),
-            bins=None,
-            plain_every=self._plain_every,
             n_jobs=self.n_jobs,
         )
 
-    def _bins(self, samples):
-        n_numbers = np.count_nonzero(~self.encoder_.is_categorical_)
-        if self.n_bins is None or n_numbers == 0:
-            return None
-        encoder = PiecewiseLinearEncoder(self.n_bins).fit(samples.X[:, :n_numbers], sample_weight=samples.weight)
-        return Bins.between(encoder.edges_)
+    def _features(self, samples):
+        """The features of each view."""
+        numbers = samples.X[:, : np.count_nonzero(~self.encoder_.is_categorical_)]
+        if self.views is not None and len(self.views) == 0:
+            raise ValueError(f"views must be None or at least one of {[*VIEWS]} or a View, got {self.views!r}.")
+        views = VIEWS if self.views is None else {view: resolved(view) for view in self.views}
+        features = {name: features_of(view, numbers, samples.weight, self.n_bins) for name, view in views.items()}
+        return distinct_views(features) if self.views is None else features
+
+    def _race(self, features, data, goal, config, progress):
+        if self.views is None:
+            return race(features, self._first_views, data, goal, config, progress)
+        return Race.without(self.views, config.n_estimators)
+
+    def _deadline(self, began, share):
+        return None if self.max_time is None else began + self.max_time * share
 
     def _samples(self, Z, y, weight, groups=None, training=False):
         Y = self._numbers(y)  # raises if y does not match the targets of `fit`
@@ -293,12 +316,8 @@ class BaseTabularMLP(BaseEstimator):
     def _scores(self, Z, members="members_"):
         """The raw scores of each member for the encoded table, computed in its dtype."""
 
-        def score(member):
-            theta = member.theta.astype(Z.dtype, copy=False)
-            return member.network.predict(Z, theta, False) / Z.dtype.type(member.temperature)
-
         with BLASThreads(1):
-            jobs = (delayed(score)(member) for member in getattr(self, members))
+            jobs = (delayed(member.scores)(Z) for member in getattr(self, members))
             return Parallel(self.n_jobs, prefer="threads")(jobs)
 
     def __sklearn_tags__(self) -> Tags:

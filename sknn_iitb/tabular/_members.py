@@ -11,6 +11,7 @@ from weakref import WeakSet
 import numpy as np
 from joblib import effective_n_jobs
 from scipy.optimize import minimize_scalar
+from scipy.special import logit
 
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.parameters import native
@@ -18,16 +19,25 @@ from sknn_iitb._engine.run import History, Run, State, TrainingConfig
 from sknn_iitb._engine.samples import Samples
 from sknn_iitb._engine.training import train as train_network
 from sknn_iitb.schedules import Constant
-from sknn_iitb.tabular._layers import Bins
 from sknn_iitb.tabular._network import draw, tabular_network
 
-__all__ = ["EnsembleConfig", "EnsembleData", "Goal", "Member", "Progress", "train", "train_further"]
+__all__ = [
+    "EnsembleConfig",
+    "EnsembleData",
+    "Goal",
+    "Member",
+    "Progress",
+    "in_threads",
+    "train",
+    "train_further",
+    "train_member",
+]
 
 
 class EnsembleConfig(NamedTuple):
     """How the members are trained.
 
-    All members use the `bins` except the second of every `plain_every`. `n_jobs` members train at a time, in threads.
+    `n_jobs` members train at a time, in threads.
     """
 
     n_estimators: int
@@ -40,8 +50,6 @@ class EnsembleConfig(NamedTuple):
     max_iter: int
     batch_size: int
     label_smoothing: float
-    bins: Bins | None
-    plain_every: int
     n_jobs: int | None
 
 
@@ -58,12 +66,19 @@ class EnsembleData(NamedTuple):
         Row indices of each member's training and validation samples.
     validation_set : Samples, optional
         Replaces the validation samples of `splits`.
+    features : list of Features, optional
+        What each member sees of the columns.
     """
 
     samples: Samples
     seeds: Any
     splits: Any = None
     validation_set: Samples | None = None
+    features: Any = None
+
+    def held_out(self, k):
+        """The validation samples of a member."""
+        return self.validation_set or self.samples.take(self.splits[k][1])
 
 
 class Goal(NamedTuple):
@@ -74,6 +89,40 @@ class Goal(NamedTuple):
     loss: Any
     metric: Any
 
+    def mean(self, scores):
+        """The scores of the averaged predictions: of the mean probabilities, or numbers."""
+        if not self.metric.is_calibrated:
+            return np.mean(scores, axis=0)
+        output = self.output.names[0]
+        mean = np.mean([self.targets.probabilities(score, output) for score in scores], axis=0)
+        mean = np.clip(mean, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+        return logit(mean) if self.targets.multilabel else np.log(mean)
+
+    def error(self, score, samples):
+        """The error of predictions: of their probabilities, whatever the metric, or numbers."""
+        error = self.metric.calibration_error or self.metric.error
+        return error(self.targets, score, samples)
+
+    def temperature(self, score, samples, spread=np.inf):
+        """The temperature that divides the scores for calibrated probabilities (Guo et al., arXiv:1706.04599).
+
+        Its logarithm has a normal prior of standard deviation `spread` around zero.
+        """
+        if not self.metric.is_calibrated:
+            return 1.0
+        found = minimize_scalar(
+            lambda log: self.error(score / np.exp(log), samples) + (log / spread) ** 2 / (2 * len(score)),
+            bounds=_LOG_TEMPERATURES,
+            method="bounded",
+        )
+        return float(np.exp(found.x))
+
+
+# bounds of the logarithm of a temperature
+_LOG_TEMPERATURES = -1.0, 3.0
+
+# as in scikit-learn's log_loss for float32
+_LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
 
 _Member = namedtuple("Member", "network theta temperature error n_iter state", defaults=[None])
 
@@ -88,6 +137,11 @@ class Member(_Member):
     def __new__(cls, network, theta, *rest, **named):
         return super().__new__(cls, network, native(theta), *rest, **named)
 
+    def scores(self, Z):
+        """The calibrated scores for an encoded table, computed in its dtype."""
+        theta = self.theta.astype(Z.dtype, copy=False)
+        return self.network.predict(Z, theta, False) / Z.dtype.type(self.temperature)
+
 
 # The learning rate of partial_fit as a share of the highest one, because the schedule has ended at zero. On four
 # tables, networks trained on one half learned from the other half too slowly at 0.01; at 0.1, if samples came in small
@@ -96,10 +150,6 @@ _FINAL_RATE = 0.03
 
 # Ties go to the later epoch, which has trained longer: each epoch counts as better than the one before by this much.
 _LATER = 1e-9
-
-
-# bounds of the logarithm of the temperature
-_LOG_TEMPERATURES = -1.0, 3.0
 
 
 class Progress:
@@ -172,23 +222,41 @@ def train(data, goal, config, progress):
     def member(k):
         if progress.is_over() and (k > 0 or progress.interrupted):
             return None
-        rows, held_out = data.splits[k]
-        validation_set = data.validation_set or data.samples.take(held_out)
-        bins = None if k % config.plain_every == 1 else config.bins
-        n_inputs = data.samples.X.shape[1] + (0 if bins is None else len(bins.column))
-        units = (n_inputs, *config.hidden, data.samples.Y.shape[1])
-        network = tabular_network(units, config.activation, goal.output, config.dropout, bins)
-        rng = np.random.RandomState(data.seeds[k])
-        theta = draw(network, rng, data.samples.Y.dtype)
-        run = _begin(network, data.samples.take(rows), goal, config, stops_early=True)
-        run.state = _state(rng, run)
-        return _best_epoch(run, theta, validation_set, goal, progress)
+        return train_member(k, data, goal, config, progress)
 
-    members = _in_threads(member, range(len(data.splits)), progress, config.n_jobs)
+    members = in_threads(member, range(len(data.splits)), progress, config.n_jobs)
     return [member for member in members if member is not None]
 
 
-def _in_threads(function, items, progress, n_jobs):
+def train_member(k, data, goal, config, progress, n_epochs=None):
+    """Train one member.
+
+    Parameters
+    ----------
+    k : int
+        Its number, which selects its split, seed and features.
+    data : EnsembleData
+    goal : Goal
+    config : EnsembleConfig
+    progress : Progress
+    n_epochs : int, optional
+        Stop after this number of epochs.
+
+    Returns
+    -------
+    member : Member or None
+        None if it was interrupted in its first epoch.
+    """
+    units = data.samples.X.shape[1], *config.hidden, data.samples.Y.shape[1]
+    network = tabular_network(units, config.activation, goal.output, config.dropout, data.features[k])
+    rng = np.random.RandomState(data.seeds[k])
+    theta = draw(network, rng, data.samples.Y.dtype)
+    run = _begin(network, data.samples.take(data.splits[k][0]), goal, config, stops_early=True)
+    run.state = _state(rng, run)
+    return _best_epoch(run, theta, data.held_out(k), goal, progress, n_epochs)
+
+
+def in_threads(function, items, progress, n_jobs):
     """Call `function` for each item in `n_jobs` threads; the result is None for those that were interrupted.
 
     An interrupt reaches the main thread only, and joblib would leave its other threads at work.
@@ -251,7 +319,7 @@ def train_further(members, data, goal, config, progress):
         run.state.order = None  # an integer for each sample
         return member._replace(theta=theta, state=run.state, n_iter=member.n_iter + 1)
 
-    found = _in_threads(further, range(len(members)), progress, config.n_jobs)
+    found = in_threads(further, range(len(members)), progress, config.n_jobs)
     return [old if new is None else new for old, new in zip(members, found, strict=True)]
 
 
@@ -297,7 +365,7 @@ def _train(run, theta, progress):
         progress.interrupt()
 
 
-def _best_epoch(run, theta, validation_set, goal, progress):
+def _best_epoch(run, theta, validation_set, goal, progress, n_epochs=None):
     """Train a member, and keep its best epoch; None if the first did not end."""
     network, n_validated = run.objective.network, 0
 
@@ -310,19 +378,23 @@ def _best_epoch(run, theta, validation_set, goal, progress):
         error = goal.metric.error(goal.targets, scores(), validation_set)
         return _LATER * n_validated - error, error
 
-    run.validate, run.observers = validate, [progress]
+    run.validate, run.observers = validate, [progress] if n_epochs is None else [progress, _StopAfter(n_epochs)]
     _train(run, theta, progress)
     if not run.history.validation_scores:
         return None
-    temperature = 1.0 if goal.metric.calibration_error is None else _temperature(goal, scores(), validation_set)
+    temperature = goal.temperature(scores(), validation_set)
     return Member(network, theta, temperature, min(run.history.validation_loss_curve), run.history.n_iter)
 
 
-def _temperature(goal, score, validation_set):
-    """The temperature that divides the scores for calibrated probabilities (Guo et al., arXiv:1706.04599)."""
-    found = minimize_scalar(
-        lambda logarithm: goal.metric.calibration_error(goal.targets, score / np.exp(logarithm), validation_set),
-        bounds=_LOG_TEMPERATURES,
-        method="bounded",
-    )
-    return float(np.exp(found.x))
+class _StopAfter:
+    """Observer that stops training before the schedule ends."""
+
+    def __init__(self, n_epochs):
+        self._n_epochs = n_epochs
+
+    def begin(self):
+        """An epoch begins."""
+
+    def end(self, history):
+        """An epoch has ended."""
+        return history.n_iter >= self._n_epochs

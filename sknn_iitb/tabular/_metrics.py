@@ -36,6 +36,11 @@ class Metric(NamedTuple):
     calibration_error: Callable[[Any, Any, Any], float] | None
     loss: str
 
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether scores become calibrated probabilities."""
+        return self.calibration_error is not None
+
 
 def _error_rate(targets, score, samples):
     return 1 - targets.score(score, samples.Y, samples.y, samples.weight)

@@ -1,11 +1,11 @@
-"""The network for tables: a learned factor for each column and bin, then dense layers."""
+"""The network for tables: a learned factor for each input, then dense layers."""
 
 from itertools import pairwise
 
 from sknn_iitb._engine.layers import Dense, Dropout, Neurons, Output
 from sknn_iitb._engine.network import Network
 from sknn_iitb._engine.parameters import Parameters
-from sknn_iitb.tabular._layers import ScaledDense
+from sknn_iitb.tabular._layers import PLAIN, ScaledDense
 
 __all__ = ["draw", "tabular_network"]
 
@@ -13,7 +13,7 @@ __all__ = ["draw", "tabular_network"]
 _SCALING_RATE, _BIAS_RATE = 6.0, 0.1
 
 
-def tabular_network(units, activation, output, dropout=0.0, bins=None):
+def tabular_network(units, activation, output, dropout=0.0, features=PLAIN):
     """A network for columns of about the same scale.
 
     In the "neural tangent" form a layer is W x / sqrt(fan_in) + b, with weights of variance 1 (Jacot et al.,
@@ -23,15 +23,15 @@ def tabular_network(units, activation, output, dropout=0.0, bins=None):
     Parameters
     ----------
     units : sequence of int
-        Number of columns and bins, of neurons in each hidden layer, and of outputs.
+        Number of columns, of neurons in each hidden layer, and of outputs.
     activation : Activation
         The activation of the hidden layers.
     output : Activation
         The activation of the last layer.
     dropout : float, default=0.0
         The dropout rate of each hidden layer.
-    bins : Bins, optional
-        The bins that the network sees besides the columns.
+    features : Features, optional
+        What the first layer computes from the columns.
 
     Returns
     -------
@@ -39,9 +39,12 @@ def tabular_network(units, activation, output, dropout=0.0, bins=None):
     """
     blocks = []
     for k, (n_in, n_out) in enumerate(pairwise(units), start=1):
-        factors = {"learning_rate": n_in**-0.5, "decay": n_in**0.5}
-        first = {"bins": bins, "scaling_rate": _SCALING_RATE}
-        dense = ScaledDense(n_in, n_out, **first, **factors) if k == 1 else Dense(n_in, n_out, **factors)
+        fan_in = n_in + features.n_added if k == 1 else n_in
+        factors = {"learning_rate": fan_in**-0.5, "decay": fan_in**0.5}
+        if k == 1:
+            dense = ScaledDense(n_in, n_out, features, _SCALING_RATE, **factors)
+        else:
+            dense = Dense(n_in, n_out, **factors)
         if k == len(units) - 1:
             blocks.append([dense, Output(n_out, output, _BIAS_RATE)])
         else:

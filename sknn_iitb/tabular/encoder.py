@@ -22,11 +22,13 @@ from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import as_numpy, columns_of, is_frame, names_of, row_chunks, rows_of, rows_with_weight
 from sknn_iitb.tabular.preprocessing import RobustSmoothScaler
+from sknn_iitb.tabular.views import WIDEST, View, dense, features_of, resolved
 
 __all__ = ["TableEncoder"]
 
-# maximum number of one-hot columns for a categorical column: more would slow down training
-_MAX_CATEGORIES = 100
+# Maximum number of one-hot columns for a categorical column, and for all of them together, because more would slow down
+# training and need memory. A column may have the last number, no matter how many columns there are.
+_MAX_CATEGORIES, _MOST_ONE_HOT, _FEWEST_CATEGORIES = 256, 2048, 32
 # largest number in float32
 _LARGEST = float(np.finfo(np.float32).max)
 # maximum size of the dense copy of a sparse table
@@ -41,8 +43,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     Numeric columns come first, then an indicator column for each of them that has missing values, then categorical
     columns. Two categories are encoded as -1 and 1, or 0 if missing or unknown. More categories are one-hot encoded,
-    with zeros if missing or unknown; above 100 categories, the rare ones share a column. Finally,
-    :class:`RobustSmoothScaler` scales all columns, and missing numbers become 0, the scaled median.
+    with zeros if missing or unknown; above 256 categories, or fewer if there are more than eight such columns, the rare
+    ones share a column. Finally,
+    :class:`RobustSmoothScaler` scales all columns, and missing numbers become 0, the scaled median. Bins and splines
+    of the numeric columns follow if the `view` has them.
 
     Parameters
     ----------
@@ -50,6 +54,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Columns to treat as categorical: their names, their indices or a boolean mask. 'from_dtype' selects the columns
         of a DataFrame or pyarrow Table whose type is neither numeric nor temporal nor complex, such as category, string
         or boolean. None selects no columns.
+    view : {'bins', 'smooth', 'wide', 'spline', 'discrete'} or View, default='smooth'
+        How numbers are scaled, and which features are added, as a member of :class:`TabularMLPClassifier` or
+        :class:`TabularMLPRegressor` with this :class:`View` sees them.
+    n_bins : int, default=16
+        Maximum number of bins per numeric column, if the view has bins.
 
     Attributes
     ----------
@@ -80,8 +89,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     is_categorical_: Array
     origins_: Array
 
-    def __init__(self, categorical_features: ArrayLike | None = "from_dtype") -> None:
+    def __init__(
+        self,
+        categorical_features: ArrayLike | None = "from_dtype",
+        *,
+        view: str | View = "smooth",
+        n_bins: int = 16,
+    ) -> None:
         self.categorical_features = categorical_features
+        self.view = view
+        self.n_bins = n_bins
 
     def fit(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the scales and categories.
@@ -129,8 +146,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         numeric, categorical = self._numeric_and_categorical(columns)
         rows, weight = rows_with_weight(X.shape[0], sample_weight)
         self._has_indicator = np.array([_has_gaps(column.to_floats()[rows]) for column in numeric], bool)
+        most = max(_FEWEST_CATEGORIES, min(_MAX_CATEGORIES, _MOST_ONE_HOT // max(len(categorical), 1)))
         self._positions = [
-            _positions_by_frequency(column.codes[rows], column.categories, weight) for column in categorical
+            _positions_by_frequency(column.codes[rows], column.categories, weight, most) for column in categorical
         ]
         self._n_positions = [len({*positions.values()}) for positions in self._positions]
         self._names = [column.name for column in columns]
@@ -139,9 +157,15 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self.origins_ = np.concatenate(
             [numeric_index, numeric_index[self._has_indicator], np.repeat(categorical_index, widths)]
         ).astype(int)
+        self._n_columns = len(self.origins_)
         matrix = self._matrix(numeric, categorical)
-        self._scaler = RobustSmoothScaler().fit(matrix, sample_weight=sample_weight)
-        return self._scaled(matrix) if all_rows else None
+        self._scaler = RobustSmoothScaler(WIDEST).fit(matrix, sample_weight=sample_weight)
+        Z = self._scaled(matrix)
+        view, numbers = resolved(self.view), Z[rows, : len(numeric)]
+        self._features = features_of(view, numbers, weight, self.n_bins)
+        added = np.concatenate([self._features.bins.column, self._features.knots.column])
+        self.origins_ = np.concatenate([self.origins_, numeric_index[added]])
+        return dense(self._features, Z) if all_rows else None
 
     def _numeric_and_categorical(self, columns):
         """The numeric columns, and the categorical ones converted to codes."""
@@ -201,7 +225,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             for k, (column, positions) in enumerate(zip(categorical, self._positions, strict=True)):
                 has_values[k] |= bool(column.categories)
                 has_known[k] |= not positions.keys().isdisjoint(column.categories)
-            yield rows, self._scaled(self._matrix(numeric, categorical))
+            yield rows, dense(self._features, self._scaled(self._matrix(numeric, categorical)))
         unknown = [self._names[j] for j in categorical_index[has_values & ~has_known]]
         if unknown:
             warn(
@@ -227,7 +251,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         categorical = []
         for j, n in zip(np.flatnonzero(self.is_categorical_), self._n_positions, strict=True):
             categorical += [f"{names[j]}_{k}" for k in range(n)] if n > 2 else [names[j]]
-        return np.array(numeric + indicators + categorical, dtype=object)
+        added = []
+        for kind, (column, *_) in zip(("bin", "knot"), self._features[1:], strict=True):
+            numbers = np.arange(len(column)) - np.searchsorted(column, column)  # from 0 in each column
+            added += [f"{numeric[j]}_{kind}_{k}" for j, k in zip(column, numbers, strict=True)]
+        return np.array(numeric + indicators + categorical + added, dtype=object)
 
     def _checked(self, X, reset):
         """Validate X and return it as a frame, ndarray or CSR matrix."""
@@ -291,7 +319,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def _matrix(self, numeric, categorical):
         """The matrix before scaling."""
         n_samples = len(categorical[0].codes if categorical else numeric[0].to_floats())
-        matrix = np.empty((n_samples, len(self.origins_)), np.float32)
+        matrix = np.empty((n_samples, self._n_columns), np.float32)
         start = len(numeric)
         for j, column in enumerate(numeric):
             values = column.to_floats()
@@ -336,8 +364,8 @@ def _check_size(X):
         )
 
 
-def _positions_by_frequency(codes, categories, weight):
+def _positions_by_frequency(codes, categories, weight, most):
     """Position of each category's one-hot column, by decreasing frequency; the rare categories share the last one."""
     counts = np.bincount(codes + 1, weight, minlength=len(categories) + 1)[1:]
     known = sorted((k for k in range(len(categories)) if counts[k] > 0), key=lambda k: (-counts[k], categories[k]))
-    return {categories[k]: min(position, _MAX_CATEGORIES - 1) for position, k in enumerate(known)}
+    return {categories[k]: min(position, most - 1) for position, k in enumerate(known)}

@@ -1,4 +1,4 @@
-"""Transformers for numeric columns: a robust scaler and a piecewise linear encoding."""
+"""Transformers for numeric columns: a robust scaler, a piecewise linear encoding and linear splines."""
 
 import numbers
 from typing import Any, Self
@@ -16,10 +16,12 @@ from sklearn.utils.validation import (
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import as_numpy, row_chunks, rows_with_weight
 
-__all__ = ["PiecewiseLinearEncoder", "RobustSmoothScaler"]
+__all__ = ["PiecewiseLinearEncoder", "RobustSmoothScaler", "SplineEncoder"]
 
-# maximum number of bins per column: a network has a weight for each bin and neuron
+# maximum number of bins or knots per column: a network has a weight for each of them and neuron
 MAX_BINS = 1024
+# columns with at most this number of distinct values are discrete
+_FEW_VALUES = 64
 
 
 def _checked(transformer, X, **options):
@@ -292,13 +294,150 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         names : ndarray of object
         """
         check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
-        counts = [max(len(edges) - 1, 0) for edges in self.edges_]
-        found = [f"{name}_{k}" for name, count in zip(names, counts, strict=True) for k in range(count)]
-        return np.array(found, dtype=object)
+        return _numbered_names(self, [max(len(edges) - 1, 0) for edges in self.edges_], input_features)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+class SplineEncoder(TransformerMixin, BaseEstimator):
+    """Encode each column as one feature per knot of a linear spline.
+
+    The feature of a knot is 1 for x equal to the knot, falls linearly to 0 at the knots beside it, and stays the same
+    beyond the first and the last knot. A linear function of these features is a linear spline of x: they are the
+    B-splines of degree 1, which scikit-learn's SplineTransformer computes with ``extrapolation="constant"``. A column
+    with no more distinct values than `n_knots` has a knot at each of them, so its features are one-hot.
+
+    In other columns the knots are quantiles, weighted by the square root of each value's frequency. They are then
+    denser where there are more samples, but a value in most of the rows does not receive most of the knots.
+
+    Parameters
+    ----------
+    n_knots : int, default=64
+        Maximum number of knots per column, from 2 to 1024. Columns with fewer than three distinct values are omitted.
+    discrete_only : bool, default=False
+        If True, encode only columns with at most 64 distinct values, or with one value in more than half of the rows.
+
+    Attributes
+    ----------
+    knots_ : list of ndarray
+        Knots of each column, in increasing order; empty for omitted columns.
+
+    n_features_in_ : int
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features. Only defined if X has feature names that are all strings.
+
+    Examples
+    --------
+    >>> from sknn_iitb.tabular import SplineEncoder
+    >>> SplineEncoder().fit([[0.0], [1.0], [5.0]]).transform([[1.0], [4.0], [99.0]])
+    array([[0.  , 1.  , 0.  ],
+           [0.  , 0.25, 0.75],
+           [0.  , 0.  , 1.  ]])
+    """
+
+    knots_: list[Array]
+
+    def __init__(self, n_knots: int = 64, *, discrete_only: bool = False) -> None:
+        self.n_knots = n_knots
+        self.discrete_only = discrete_only
+
+    def fit(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Compute the knots, ignoring NaN.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights >= 0. A sample of weight 2 counts as two samples, and one of weight 0 is ignored.
+
+        Returns
+        -------
+        self : SplineEncoder
+
+        Raises
+        ------
+        ValueError
+            If `n_knots` is not an integer from 2 to 1024, or X contains infinite values.
+        """
+        if not isinstance(self.n_knots, numbers.Integral) or not 2 <= self.n_knots <= MAX_BINS:
+            raise ValueError(f"n_knots must be an integer from 2 to {MAX_BINS}, got {self.n_knots!r}.")
+        X = _checked(self, X)
+        rows, weight = rows_with_weight(len(X), sample_weight)
+        self.knots_ = []
+        for x in X.T:
+            x = x[rows]
+            known = ~np.isnan(x)
+            values, index = np.unique(x[known], return_inverse=True)
+            total = np.bincount(index, weight[known])
+            is_discrete = len(values) <= _FEW_VALUES or total.max() > total.sum() / 2
+            if len(values) <= 2 or (self.discrete_only and not is_discrete):
+                values = values[:0]
+            elif len(values) > self.n_knots:
+                inner = _quantiles(values, np.sqrt(total), np.arange(1, self.n_knots - 1) / (self.n_knots - 1))
+                values = np.unique(np.concatenate([values[:1], inner, values[-1:]]).astype(X.dtype))
+            self.knots_.append(values)
+        return self
+
+    def transform(self, X: MatrixLike) -> Array:
+        """Encode the columns one after the other; NaN remains NaN.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_features_out)
+            One feature per knot, from 0 to 1. float32 if X is float32, else float64.
+        """
+        check_is_fitted(self)
+        X = _checked(self, X, reset=False)
+        Z = np.zeros((len(X), sum(map(len, self.knots_))), X.dtype)
+        rows, start = np.arange(len(X)), 0
+        for x, knots in zip(X.T, self.knots_, strict=True):
+            if knots.size:
+                before = np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)
+                # halved, because the difference of two large numbers may overflow
+                low = knots[before] / 2
+                width = np.maximum(knots[before + 1] / 2 - low, np.finfo(X.dtype).tiny)
+                with np.errstate(over="ignore"):
+                    share = np.clip((x / 2 - low) / width, 0, 1)
+                Z[rows, start + before], Z[rows, start + before + 1] = 1 - share, share
+                Z[np.isnan(x), start : start + len(knots)] = np.nan
+                start += len(knots)
+        return Z
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
+        """Names of the output features: the name of the column and the number of the knot.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Column names to use if `fit` has not seen any.
+
+        Returns
+        -------
+        names : ndarray of object
+        """
+        check_is_fitted(self)
+        return _numbered_names(self, [*map(len, self.knots_)], input_features)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _numbered_names(transformer, counts, input_features):
+    """The name of each column with the number of each of its features."""
+    names = _check_feature_names_in(transformer, input_features)
+    found = [f"{name}_{k}" for name, count in zip(names, counts, strict=True) for k in range(count)]
+    return np.array(found, dtype=object)

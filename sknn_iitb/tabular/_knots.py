@@ -1,0 +1,109 @@
+"""Linear splines of columns, which the first layer looks up instead of storing them as columns."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sknn_iitb._jit.intrinsics import inlined
+from sknn_iitb.tabular._bins import end_of_column
+
+__all__ = ["Knots", "add_splines", "gradient_of_splines"]
+
+
+class Knots(NamedTuple):
+    """Knots of linear splines, as :class:`SplineEncoder` has them.
+
+    The value of a knot is `height` where x[column] is equal to its position. It falls linearly to zero at the knots
+    beside it, and stays the same beyond the first and the last knot of the column.
+
+    Parameters
+    ----------
+    column : ndarray of int64, shape (n_knots,)
+    position : ndarray of shape (n_knots,)
+        Increasing in each column, which has at least two knots.
+    slope : ndarray of shape (n_knots,)
+        One over the distance to the next knot.
+    height : float
+    """
+
+    column: np.ndarray
+    position: np.ndarray
+    slope: np.ndarray
+    height: float
+
+    @classmethod
+    def at(cls, positions, height):
+        """Knots at the positions for each column, which may be none."""
+        some = [(j, each) for j, each in enumerate(positions) if len(each) > 1]
+        column = [np.full(len(each), j, np.int64) for j, each in some]
+        slope = [1 / np.maximum(np.diff(each, append=np.inf), 1e-30) for _, each in some]
+        found = column, [each for _, each in some], slope
+        return cls(*(np.concatenate([empty, *parts]) for parts, empty in zip(found, _NONE, strict=True)), height)
+
+
+_NONE = np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
+
+
+def knot_before(number, positions, first, stop):
+    """The last knot of a column at or below a number, but not the last knot of all."""
+    low, high = first, stop - 1
+    while high - low > 1:
+        middle = (low + high) >> 1
+        if positions[middle] <= number:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+knot_before = inlined(knot_before)
+
+
+def share_of_next(number, positions, slopes, which):
+    """The share of the knot after `which`; that of `which` is the rest."""
+    one = positions.dtype.type(1)
+    share = (number - positions[which]) * slopes[which]
+    share = share if share < one else one
+    return share if share > 0 else one - one
+
+
+share_of_next = inlined(share_of_next)
+
+
+def add_splines(x, value, columns, positions, slopes, height, factors, weights):
+    """Add the products of all knots with their weights to `value`: a number has a share in two knots."""
+    n_rows, n_out, n_knots = value.shape[0], value.shape[1], len(columns)
+    first = 0
+    while first < n_knots:
+        stop = end_of_column(columns, first, n_knots)
+        for i in range(n_rows):
+            number = x[i, columns[first]]
+            a = knot_before(number, positions, first, stop)
+            share = share_of_next(number, positions, slopes, a)
+            left, right = height * (1 - share) * factors[a], height * share * factors[a + 1]
+            for k in range(n_out):
+                value[i, k] += left * weights[a, k] + right * weights[a + 1, k]
+        first = stop
+
+
+add_splines = inlined(add_splines)
+
+
+def gradient_of_splines(x, delta, columns, positions, slopes, height, gradient):
+    """Add the products of all knots, transposed, with `delta` to `gradient`."""
+    n_rows, n_out, n_knots = delta.shape[0], delta.shape[1], len(columns)
+    first = 0
+    while first < n_knots:
+        stop = end_of_column(columns, first, n_knots)
+        for i in range(n_rows):
+            number = x[i, columns[first]]
+            a = knot_before(number, positions, first, stop)
+            share = share_of_next(number, positions, slopes, a)
+            left, right = height * (1 - share), height * share
+            for k in range(n_out):
+                gradient[a, k] += left * delta[i, k]
+                gradient[a + 1, k] += right * delta[i, k]
+        first = stop
+
+
+gradient_of_splines = inlined(gradient_of_splines)

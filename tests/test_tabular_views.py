@@ -1,0 +1,331 @@
+"""Views of a table, their choice, and the networks that see them."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.linear_model import Ridge
+from sklearn.metrics import log_loss
+from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import SplineTransformer
+
+from sknn_iitb import losses
+from sknn_iitb._engine.objective import Objective
+from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb.tabular import (
+    PiecewiseLinearEncoder,
+    RobustSmoothScaler,
+    SplineEncoder,
+    TableEncoder,
+    TabularMLPClassifier,
+    TabularMLPRegressor,
+    View,
+)
+from sknn_iitb.tabular._network import draw, tabular_network
+from sknn_iitb.tabular.views import VIEWS, dense, distinct_views, features_of
+
+QUICK = {"max_iter": 20, "hidden_layer_sizes": (16,), "random_state": 0}
+BOTH = pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
+
+
+def _table(n_samples=300, seed=0):
+    """A smooth column, a heavy tail, whole numbers, and a spike."""
+    rng = np.random.default_rng(seed)
+    X = np.column_stack(
+        [
+            rng.normal(size=n_samples),
+            rng.standard_t(1, n_samples),
+            rng.integers(0, 9, n_samples),
+            np.where(rng.random(n_samples) < 0.8, 0, rng.integers(1, 200, n_samples)),
+        ]
+    )
+    return X.astype(np.float32)
+
+
+def _encoded(X):
+    return TableEncoder(view=View(limit=100, bins=False)).fit_transform(X)
+
+
+# --- splines ----------------------------------------------------------------------------------------------------
+
+
+def test_splines_are_the_b_splines_of_scikit_learn():
+    X = load_breast_cancer().data
+    encoder = SplineEncoder(n_knots=7).fit(X)
+    beyond = np.vstack([X, X.min(axis=0) - 1, X.max(axis=0) + 1])
+    oracle = SplineTransformer(degree=1, knots=np.column_stack(encoder.knots_), extrapolation="constant").fit(X)
+    np.testing.assert_allclose(encoder.transform(beyond), oracle.transform(beyond), atol=1e-12)
+    assert list(encoder.get_feature_names_out())[6:8] == ["x0_6", "x1_0"]
+
+
+def test_knots_of_few_values_are_those_values():
+    X = np.array([[3.0, 1.0], [1.0, 0.0], [7.0, 1.0], [np.nan, 0.0], [3.0, 1.0]])
+    encoder = SplineEncoder().fit(X)
+    np.testing.assert_array_equal(encoder.knots_[0], [1, 3, 7])
+    assert encoder.knots_[1].size == 0  # two values are linear
+    np.testing.assert_array_equal(encoder.transform(X)[[0, 1, 2]], np.eye(3)[[1, 0, 2]])
+    assert np.isnan(encoder.transform(X)[3]).all()
+
+
+def test_a_spike_does_not_take_all_knots():
+    x = np.r_[np.zeros(9200), np.arange(1, 801)]
+    (knots,) = SplineEncoder(n_knots=64).fit(x[:, None]).knots_
+    assert len(knots) > 50
+    (edges,) = PiecewiseLinearEncoder(64).fit(x[:, None]).edges_
+    assert len(edges) < 10
+
+
+def test_discrete_columns_have_few_values_or_a_spike():
+    X = _table(2000)
+    n_knots = [*map(len, SplineEncoder(discrete_only=True).fit(X).knots_)]
+    assert n_knots[:3] == [0, 0, 9]
+    assert n_knots[3] > 9
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays.arrays(np.float64, (9, 2), elements=st.floats(-1e300, 1e300) | st.just(np.nan) | st.integers(0, 3)),
+    st.integers(2, 20),
+    st.lists(st.integers(0, 3), min_size=9, max_size=9),
+)
+def test_splines_sum_to_one_and_weights_are_repetitions(X, n_knots, weight):
+    if sum(weight) == 0:
+        weight[0] = 1
+    encoder = SplineEncoder(n_knots).fit(X, sample_weight=weight)
+    repeated = SplineEncoder(n_knots).fit(np.repeat(X, weight, axis=0))
+    assert [*map(len, encoder.knots_)] == [*map(len, repeated.knots_)]
+    for one, other in zip(encoder.knots_, repeated.knots_, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert np.all(np.diff(one) > 0)
+    Z, start = encoder.transform(X), 0
+    for x, knots in zip(X.T, encoder.knots_, strict=True):
+        if knots.size:
+            columns = Z[:, start : start + len(knots)]
+            assert np.all((columns >= 0) | np.isnan(x)[:, None])
+            np.testing.assert_allclose(columns[~np.isnan(x)].sum(axis=1), 1)
+            start += len(knots)
+    assert start == Z.shape[1] == len(encoder.get_feature_names_out())
+
+
+@pytest.mark.parametrize("n_knots", [1, 0, 2.5, "4", None, 1025])
+def test_invalid_n_knots_raises(n_knots):
+    with pytest.raises(ValueError, match=f"n_knots must be an integer from 2 to 1024, got {n_knots!r}"):
+        SplineEncoder(n_knots).fit(np.eye(3))
+
+
+# --- networks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("n_rows", [20, 3])
+def test_gradient_matches_finite_differences(name, n_rows):
+    rng = np.random.RandomState(0)
+    X = _encoded(_table(20))
+    features = features_of(VIEWS[name], X, None, 3)
+    network = tabular_network([4, 5, 5, 2], ACTIVATIONS["mish"](), ACTIVATIONS["softmax"](), features=features)
+    Y = np.eye(2)[rng.randint(2, size=n_rows)]
+    theta = draw(network, rng, np.float64) + rng.normal(0, 0.1, network.layout.size)
+    objective = Objective(network, losses.LogLoss(), X[:n_rows].astype(float), Y, max_rows=n_rows)
+    objective.evaluate(theta)
+    gradient = objective.gradient.copy()
+    for i in range(theta.size):
+        step = np.zeros_like(theta)
+        step[i] = 1e-6
+        numeric = (objective.evaluate(theta + step)[0] - objective.evaluate(theta - step)[0]) / 2e-6
+        assert gradient[i] == pytest.approx(numeric, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_network_with_a_view_equals_a_network_on_its_features(name, dtype):
+    rng = np.random.RandomState(0)
+    X = _encoded(_table(300))
+    features = features_of(VIEWS[name], X, None, 6)
+    Z = X.astype(dtype)
+    encoded = dense(features, Z)
+    activations = ACTIVATIONS["selu"](), ACTIVATIONS["softmax"]()
+    plain = tabular_network([encoded.shape[1], 7, 2], *activations)
+    seen = tabular_network([4, 7, 2], *activations, features=features)
+    theta = draw(plain, rng, dtype) + rng.normal(0, 0.3, plain.layout.size).astype(dtype)
+    tolerance = 2e-4 if dtype == "float32" else 1e-9
+    expected = plain.predict(encoded, theta, False)
+    for network in (seen, copy.deepcopy(seen), pickle.loads(pickle.dumps(seen))):
+        np.testing.assert_allclose(network.predict(Z, theta, False), expected, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(network.predict(Z[:4], theta, False), expected[:4], rtol=tolerance, atol=tolerance)
+
+
+# --- views as transformers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_view_of_numbers_is_the_scaler_beside_bins_and_splines(name):
+    X, view = _table(500), VIEWS[name]
+    encoder = TableEncoder(view=name, n_bins=5).fit(X)
+    Z = encoder.transform(X)
+    scaled = RobustSmoothScaler(view.limit).fit_transform(X)
+    parts = [scaled]
+    if view.bins:
+        parts.append(PiecewiseLinearEncoder(5).fit_transform(scaled))
+    if view.splines:
+        height = 2 / np.sqrt(1 + 4 * (view.limit**-2 - 100.0**-2))
+        parts.append(height * SplineEncoder(discrete_only=view.splines == "discrete").fit_transform(scaled))
+    np.testing.assert_allclose(Z, np.hstack(parts), atol=2e-3)
+    names = list(encoder.get_feature_names_out())
+    assert len(names) == len(set(names)) == Z.shape[1] == len(encoder.origins_)
+    assert [name.split("_")[0] for name in names] == [f"x{j}" for j in encoder.origins_]
+
+
+def test_a_view_is_useful_in_a_pipeline():
+    """A linear model behind splines fits a curve."""
+    x = np.linspace(-3, 3, 400)[:, None]
+    y = np.sin(2 * x).ravel()
+    scores = {
+        name: cross_val_score(make_pipeline(TableEncoder(view=name), Ridge()), x[::-1], y[::-1], cv=4).mean()
+        for name in ("smooth", "spline")
+    }
+    shuffled = np.random.default_rng(0).permutation(400)
+    straight, curved = (
+        cross_val_score(make_pipeline(TableEncoder(view=name), Ridge()), x[shuffled], y[shuffled], cv=4).mean()
+        for name in ("smooth", "spline")
+    )
+    assert straight < 0.3
+    assert curved > 0.99
+    assert scores["smooth"] < 1
+
+
+def test_views_ignore_categories_and_missing_numbers_are_in_the_middle():
+    X = pd.DataFrame({"a": [1.0, 2.0, np.nan, 4.0, 5.0], "b": list("xyzxy")})
+    encoder = TableEncoder(view="spline").fit(X)
+    Z = encoder.transform(X)
+    assert list(encoder.get_feature_names_out()) == ["a", "a_missing", "b_0", "b_1", "b_2"] + [
+        f"a_knot_{k}" for k in range(len(encoder.origins_) - 5)
+    ]
+    median = encoder.transform(X.assign(a=3.0))
+    np.testing.assert_array_equal(np.delete(Z[2], 1), np.delete(median[2], 1))
+
+
+# --- the choice of views ----------------------------------------------------------------------------------------
+
+
+def test_a_column_with_decisive_single_values_is_seen_as_a_spline():
+    rng = np.random.default_rng(0)
+    gain = np.where(rng.random(3000) < 0.85, 0, rng.choice(np.arange(1000, 9000, 250), 3000))
+    X = np.column_stack([gain, rng.normal(size=(3000, 3))]).astype(float)
+    # single values decide, as in the capital gains of the census
+    y = np.where(gain % 500 == 250, 1, rng.random(3000) < 0.1).astype(int)
+    split = train_test_split(X, y, random_state=0)
+    chosen = TabularMLPClassifier(random_state=0, max_iter=40).fit(split[0], split[2])
+    fixed = TabularMLPClassifier(random_state=0, max_iter=40, views=["bins", "smooth"]).fit(split[0], split[2])
+    assert chosen.views_["spline"] + chosen.views_["discrete"] > 0.5
+    errors = [log_loss(split[3], net.predict_proba(split[1])) for net in (chosen, fixed)]
+    assert errors[0] < 0.9 * errors[1]
+
+
+def test_a_column_with_a_heavy_tail_is_seen_without_a_narrow_limit():
+    rng = np.random.default_rng(0)
+    X = rng.standard_t(1.5, (2000, 2))
+    y = X[:, 0] + rng.normal(size=2000)
+    nets = [
+        TabularMLPRegressor(random_state=0, max_iter=40, views=views).fit(X[:1500], y[:1500])
+        for views in (None, ["bins", "smooth"])
+    ]
+    assert nets[0].views_["wide"] >= 0.4
+    errors = [np.sqrt(np.mean((net.predict(X[1500:]) - y[1500:]) ** 2)) for net in nets]
+    assert errors[0] < 0.8 * errors[1]
+
+
+@BOTH
+def test_chosen_views_do_not_depend_on_threads_and_are_repeated(cls):
+    X, y = _table(300), np.random.default_rng(1).integers(0, 2, 300)
+    nets = [cls(**QUICK, n_estimators=4, n_jobs=n_jobs).fit(X, y) for n_jobs in (None, 2, None)]
+    for net in nets[1:]:
+        assert net.views_ == nets[0].views_
+        assert net.view_errors_ == nets[0].view_errors_
+        np.testing.assert_array_equal(net.predict(X), nets[0].predict(X))
+    assert set(nets[0].view_errors_) == set(VIEWS)
+    assert sum(nets[0].views_.values()) == pytest.approx(1)
+    assert len(nets[0].members_) == 4
+
+
+@BOTH
+def test_chosen_views_are_the_same_for_weights_and_repetitions(cls):
+    X, y = _table(120), np.random.default_rng(1).integers(0, 2, 120)
+    weight = np.random.default_rng(2).integers(1, 4, 120)
+    order = np.random.default_rng(3).permutation(weight.sum())
+    weighted = cls(**QUICK, n_estimators=5).fit(X, y, weight)
+    rows = np.repeat(np.arange(120), weight)[order]
+    repeated = cls(**QUICK, n_estimators=5).fit(X[rows], y[rows])
+    assert weighted.view_errors_ == repeated.view_errors_
+    np.testing.assert_array_equal(weighted.predict(X), repeated.predict(X))
+
+
+def test_quantile_members_have_the_same_views():
+    X, y = load_diabetes(return_X_y=True)
+    net = TabularMLPRegressor(**QUICK, quantiles=[0.2, 0.8]).fit(X, y)
+    for name in ("members_", "quantile_members_"):
+        n_added = [member.network.blocks[0][0].features.n_added for member in getattr(net, name)]
+        assert n_added == [member.network.blocks[0][0].features.n_added for member in net.members_]
+
+
+def test_views_that_are_the_same_on_a_table_are_tried_once():
+    X = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    features = {name: features_of(view, X, None, 16) for name, view in VIEWS.items()}
+    assert list(distinct_views(features)) == ["bins", "smooth", "wide", "spline"]
+    features = {name: features_of(view, X > 0, None, None) for name, view in VIEWS.items()}
+    assert list(distinct_views(features)) == ["smooth", "wide"]
+    X = pd.DataFrame({"a": list("xyz") * 20, "b": list("uv") * 30})
+    net = TabularMLPClassifier(**QUICK).fit(X, np.arange(60) % 2)
+    assert net.views_ == {"smooth": 1.0}
+    assert net.view_errors_ == {}
+
+
+def test_views_are_used_in_turn():
+    X, y = load_wine(return_X_y=True)
+    own = View(limit=10, bins=False)
+    net = TabularMLPClassifier(**QUICK, n_estimators=3, views=["spline", own]).fit(X, y)
+    assert net.views_ == {"spline": 2 / 3, own: 1 / 3}
+    n_added = [member.network.blocks[0][0].features.n_added for member in net.members_]
+    assert n_added[0] == n_added[2] > 0 == n_added[1]
+
+
+def test_two_members_have_the_first_two_views_without_a_race():
+    X, y = load_wine(return_X_y=True)
+    net = TabularMLPClassifier(**QUICK, preset="fast").fit(X, y)
+    assert {view for view, share in net.views_.items() if share} == {"bins", "smooth"}
+    assert net.view_errors_ == {}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("views", "message"),
+    [
+        ([], "views must be None or at least one of"),
+        ("bins", "The 'views' parameter of .* must be an instance of 'list'"),
+        (["flat"], "A view must be one of .*'smooth'.* or a View, got 'flat'"),
+        ([3], "got 3"),
+        ([View(limit=0)], "limit"),
+        ([View(limit=101)], "limit"),
+        ([View(splines="none")], "splines"),
+    ],
+    ids=str,
+)
+def test_invalid_views_raise(cls, views, message):
+    with pytest.raises(ValueError, match=message):
+        cls(views=views).fit(*load_wine(return_X_y=True))
+
+
+def test_many_columns_are_not_multiplied():
+    X = np.random.default_rng(0).normal(size=(60, 5000)).astype(np.float32)
+    y = X[:, 0] > 0
+    net = TabularMLPClassifier(max_iter=2, hidden_layer_sizes=(4,), random_state=0).fit(X, y)
+    assert all(member.theta.size < 2 * 5000 * 6 for member in net.members_)
+    assert net.predict(X).shape == (60,)
