@@ -17,8 +17,9 @@ __all__ = ["ImportanceDisplay", "gradient_importance"]
 
 # maximum number of rows to average gradients over, enough for two digits
 _MAX_ROWS = 2000
-# step of the finite differences, relative to the distance to the mean: float32 predictions have only seven digits
-_STEP = 0.02
+# Step of the finite differences, relative to the distance to the mean: long enough to pass several bins and knots,
+# whose slopes are noisy.
+_STEP = 0.25
 
 
 def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState = None) -> Array:

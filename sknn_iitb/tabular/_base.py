@@ -161,7 +161,8 @@ class BaseTabularMLP(BaseEstimator):
         seeds = rng.randint(2**31 - 1, size=config.n_estimators)
         data = EnsembleData(samples, seeds, member_splits, validation_set)
         n_epochs = config.n_estimators * config.max_iter
-        n_before = 0 if self.views else n_race_epochs(len(features), config.n_estimators, config.max_iter)
+        n_few = len(self._favourites.few)
+        n_before = 0 if self.views else n_race_epochs(len(features), n_few, config.n_estimators, config.max_iter)
         report = reporter(self.verbose, n_before + len(goals) * n_epochs)
         outcome, trained = None, {}
         try:
@@ -236,7 +237,7 @@ class BaseTabularMLP(BaseEstimator):
         return {"members_": Goal(self._targets, self._output(), LOSSES.resolve(metric.loss), metric)}
 
     def _config(self, n_samples):
-        preset = PRESETS[self.preset]
+        preset = self._presets[self.preset]
         n_epochs = preset["max_iter"] * min(1.0, _FEW_SAMPLES / n_samples) ** 0.5
         sizes = np.ravel(self.hidden_layer_sizes)
         if sizes.size == 0 or not all(isinstance(n, Integral) and n > 0 for n in sizes.tolist()):
@@ -272,7 +273,7 @@ class BaseTabularMLP(BaseEstimator):
 
     def _race(self, features, data, goal, config, progress):
         if self.views is None:
-            return race(features, self._first_views, data, goal, config, progress)
+            return race(features, self._favourites, data, goal, config, progress)
         return Race.without(self.views, config.n_estimators)
 
     def _deadline(self, began, share):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sknn_iitb.tabular._members import Member, in_threads, train_member
 
-__all__ = ["Race", "n_race_epochs", "race"]
+__all__ = ["Favourites", "Race", "n_race_epochs", "race"]
 
 # The race ends with the second of the four cycles of 'coslog', when the learning rate is zero. On 25 tables, views that
 # were chosen after 19 of 96 epochs were as good as those chosen after 32.
@@ -13,8 +13,20 @@ _SHARE = 0.2
 # Prior of the average's temperature. Members are calibrated already, and a few held-out samples may be too easy.
 _SPREAD = 0.2
 
-# Up to this number of members take the first views in turn, because a race would cost as much as they do.
-_FEW = 2
+
+class Favourites(NamedTuple):
+    """Views that are chosen without a race.
+
+    Parameters
+    ----------
+    few : tuple of str
+        The views of so few members that a race would take as long as they do.
+    first : tuple of str, default=()
+        The views of the first members of more.
+    """
+
+    few: tuple[str, ...]
+    first: tuple[str, ...] = ()
 
 
 class Race(NamedTuple):
@@ -43,12 +55,12 @@ class Race(NamedTuple):
         return cls([views[k % len(views)] for k in range(n_members)], {}, 1.0, [])
 
 
-def n_race_epochs(n_views, n_members, max_iter):
+def n_race_epochs(n_views, n_few, n_members, max_iter):
     """The number of epochs of all networks in a race."""
-    return n_views * max(1, round(_SHARE * max_iter)) if n_views > 1 and n_members > _FEW else 0
+    return n_views * max(1, round(_SHARE * max_iter)) if n_views > 1 and n_members > n_few else 0
 
 
-def race(features, first, data, goal, config, progress):
+def race(features, favourites, data, goal, config, progress):
     """Choose views by greedy selection with replacement (Caruana et al., ICML 2004, section 2.1).
 
     A network is trained with each view for a fifth of the epochs, on the split of the first member. The members then
@@ -58,8 +70,7 @@ def race(features, first, data, goal, config, progress):
     ----------
     features : dict of Features
         Those of each view.
-    first : sequence of str
-        Views of the first members, which are not chosen.
+    favourites : Favourites
     data : EnsembleData
     goal : Goal
     config : EnsembleConfig
@@ -71,9 +82,9 @@ def race(features, first, data, goal, config, progress):
     race : Race
     """
     names, n_members = list(features), config.n_estimators
-    n_epochs = n_race_epochs(len(names), n_members, config.max_iter)
+    n_epochs = n_race_epochs(len(names), len(favourites.few), n_members, config.max_iter)
     if n_epochs == 0:
-        return Race.without(names, n_members)
+        return Race.without([name for name in favourites.few if name in names] or names, n_members)
 
     def contestant(name):
         if progress.is_over():
@@ -87,7 +98,7 @@ def race(features, first, data, goal, config, progress):
         return Race.without(names, n_members)
     held_out = data.held_out(0)
     scores = {name: member.scores(held_out.X) for name, member in members.items()}
-    views = [name for name in first if name in scores]
+    views = [name for name in favourites.first if name in scores]
     while len(views) < n_members:
         chosen = [scores[name] for name in views]
         errors = {name: goal.error(goal.mean([*chosen, score]), held_out) for name, score in scores.items()}

