@@ -1,7 +1,7 @@
 """Activation functions, applied to the weighted sums of a layer's inputs.
 
 An activation is a scalar function: ``g(z)`` or ``g(z, parameter)`` returns the value and the derivative at z together,
-because they share the costly part. :func:`elementwise` turns it into the compiled loop over a layer. Float literals
+because they share the costly part. :mod:`sknn_iitb._loops` turns it into the compiled loop over a layer. Float literals
 take the type of the data.
 
 A custom activation is a function ``g(z)`` of this form, passed as ``activation=g``.
@@ -11,7 +11,6 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._jit.intrinsics import first, vector_at
 from sknn_iitb._jit.math import exp, expm1, log1p_unit, scaled_tail, sigmoid, tanh
 from sknn_iitb._registry import Component, Custom, Kernel, Registry
 
@@ -55,40 +54,13 @@ class Activation(Component):
     output: bool = False
 
 
-class CustomActivation(Custom, Activation):
+class _CustomActivation(Custom, Activation):
     """A custom activation function for hidden layers."""
 
     form = "g(z)"
 
 
-# shorter rows leave too many numbers to the scalar remainder of a vectorized loop
-_LONG_ROW = 64
-
-
-def elementwise(function: Kernel, n_arguments: int) -> Kernel:
-    """The layer's loop: value <- g(value + bias), slope <- g'(value + bias), in place."""
-
-    parameters_in = first(n_arguments - 1)
-
-    def activate(value, bias, slope, hyper):
-        n_rows, n_out = value.shape
-        parameters = parameters_in(hyper)
-        if n_out >= _LONG_ROW:
-            for i in range(n_rows):
-                for j in range(n_out):
-                    value[i, j], slope[i, j] = function(value[i, j] + bias[j], *parameters)
-        else:
-            for i in range(n_rows):
-                for j in range(n_out):
-                    value[i, j] += bias[j]
-            z, s = vector_at(value, 0, value.size), vector_at(slope, 0, slope.size)
-            for i in range(z.size):
-                z[i], s[i] = function(z[i], *parameters)
-
-    return activate
-
-
-ACTIVATIONS: Registry = Registry("activation", Activation, CustomActivation)
+ACTIVATIONS: Registry = Registry("activation", Activation, _CustomActivation)
 
 
 def _identity(z):

@@ -1,8 +1,8 @@
 """Losses, which training minimizes as a weighted mean over the samples.
 
 A loss is a scalar function: ``f(value, target)`` or ``f(value, target, parameter)`` returns the loss and its derivative
-with respect to the value. :func:`pointwise` turns it into the compiled loop over a batch, which sums over the outputs
-of a row. Float literals take the type of the data.
+with respect to the value. :mod:`sknn_iitb._loops` turns it into the compiled loop over a batch, which sums over the
+outputs of a row. Float literals take the type of the data.
 
 The value is the output g(z) of the last layer, which itself applies the derivative of g. If loss and output activation
 are simpler together, a *fused* function takes the raw score z instead. Softmax couples the outputs of a row; its losses
@@ -20,8 +20,8 @@ import sklearn
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval
 
-from sknn_iitb._jit.intrinsics import first, vector_at
 from sknn_iitb._jit.math import exp, log1p_unit, sigmoid, tanh
+from sknn_iitb._loops import pointwise
 from sknn_iitb._registry import Component, Custom, Kernel, Registry
 from sknn_iitb._rowwise import gaussian, quantiles, softmax_focal, softmax_log_loss, softmax_squared_error
 
@@ -101,30 +101,11 @@ class Loss(Component):
         return sklearn.metrics.r2_score(y, prediction, sample_weight=sample_weight)
 
 
-def pointwise(function: Kernel, n_arguments: int) -> Kernel:
-    """The loop over a batch: gradient <- weight f'; returns the weighted sum of f."""
-
-    parameters_in = first(n_arguments - 2)
-
-    def batch_loss(value, target, weight, gradient, hyper, groups):
-        n = value.size
-        v, y, w, g = vector_at(value, 0, n), vector_at(target, 0, n), vector_at(weight, 0, n), vector_at(gradient, 0, n)
-        parameters = parameters_in(hyper)
-        total = 0.0
-        for i in range(n):
-            loss, slope = function(v[i], y[i], *parameters)
-            total += w[i] * loss
-            g[i] = w[i] * slope
-        return total
-
-    return batch_loss
-
-
 _REGRESSOR_OUTPUTS = ("identity", "tanh", "logistic", "exponential", "softplus")
 _POSITIVE_OUTPUTS = ("exponential", "softplus")
 
 
-class CustomLoss(Custom, Loss):
+class _CustomLoss(Custom, Loss):
     """A custom loss of output values."""
 
     form = "f(value, target)"
@@ -133,7 +114,7 @@ class CustomLoss(Custom, Loss):
     regressor_outputs: tuple[str, ...] = _REGRESSOR_OUTPUTS
 
 
-LOSSES: Registry = Registry("loss", Loss, CustomLoss)
+LOSSES: Registry = Registry("loss", Loss, _CustomLoss)
 
 
 # --- classification ---------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ class Optimizer(Component):
         return f"{type(self).__module__}.{type(self).__qualname__}"
 
 
-class CustomOptimizer(Custom, Optimizer):
+class _CustomOptimizer(Custom, Optimizer):
     """A custom update function."""
 
     form = "f(theta, gradient, optimizer_state, hyper, step)"
@@ -89,7 +89,7 @@ class CustomOptimizer(Custom, Optimizer):
         return hashlib.sha256(marshal.dumps(self.function.__code__, 2)).hexdigest()
 
 
-OPTIMIZERS: Registry = Registry("solver", Optimizer, CustomOptimizer)
+OPTIMIZERS: Registry = Registry("solver", Optimizer, _CustomOptimizer)
 
 
 def _sgd(theta, gradient, optimizer_state, hyper, step):

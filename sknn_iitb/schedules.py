@@ -92,7 +92,7 @@ class Schedule(Component):
         """A new divisor to continue with when training would stop, or None to stop."""
 
 
-class CustomSchedule(Custom, Schedule):
+class _CustomSchedule(Custom, Schedule):
     """A custom function of the update's number."""
 
     form = "f(step, n_steps)"
@@ -114,7 +114,7 @@ class CustomSchedule(Custom, Schedule):
         return np.broadcast_to(factors, step.shape)
 
 
-SCHEDULES: Registry = Registry("learning_rate", Schedule, CustomSchedule)
+SCHEDULES: Registry = Registry("learning_rate", Schedule, _CustomSchedule)
 
 
 @SCHEDULES.add("constant")

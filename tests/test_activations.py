@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from sknn_iitb._jit.compilation import compiled
-from sknn_iitb.activations import ACTIVATIONS, CELU, ELU, GELU, SELU, Mish, ReLU, SiLU, Step, elementwise
+from sknn_iitb._loops import elementwise
+from sknn_iitb.activations import ACTIVATIONS, CELU, ELU, GELU, SELU, Mish, ReLU, SiLU, Step
 
 ELEMENTWISE = [cls() for cls in ACTIVATIONS if cls.function is not None]
 # non-default hyperparameters

@@ -843,6 +843,17 @@ def test_stalling_far_above_the_first_loss_warns(wine, learning_rate):
     assert net.loss_ > 10 * net.loss_curve_[0]
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_ending_far_above_the_first_loss_warns_once(wine, schedule):
+    net = MLPClassifier(learning_rate_init=1000, learning_rate=schedule, max_iter=8, random_state=0)
+    with pytest.warns(ConvergenceWarning) as caught:
+        net.fit(*wine)
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert re.search(r"ended after 8 epochs with a loss of .*, far above .*smaller learning rate", message)
+    assert net.loss_ > 10 * net.loss_curve_[0]
+
+
 # --- NaN validation scores -----------------------------------------------------------------------------------------
 
 

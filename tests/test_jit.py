@@ -29,7 +29,8 @@ from sknn_iitb._jit import cache as cache_module
 from sknn_iitb._jit import compilation, store
 from sknn_iitb._jit.compilation import SIGNATURES, call, compiled
 from sknn_iitb._jit.signatures import Step
-from sknn_iitb.activations import ReLU, elementwise
+from sknn_iitb._loops import elementwise
+from sknn_iitb.activations import ReLU
 
 DTYPES = sorted(map(str, SIGNATURES))
 
@@ -212,7 +213,8 @@ def test_edited_callee_in_another_file_is_recompiled(cache, tmp_path):
 
 _AT_ONE = """
 import functools
-from sknn_iitb.activations import ReLU, elementwise
+from sknn_iitb._loops import elementwise
+from sknn_iitb.activations import ReLU
 
 @functools.wraps(ReLU.function)
 def disguised(z):
@@ -283,7 +285,8 @@ def test_code_compiled_from_sources_edited_after_import_is_not_reused(cache, tmp
     # an upgrade under a running notebook: what it compiles from the old sources must not serve the new ones
     edited = copy_of_package(tmp_path)
     sigmoid_at_zero = """
-from sknn_iitb.activations import Logistic, elementwise
+from sknn_iitb._loops import elementwise
+from sknn_iitb.activations import Logistic
 value, slope = np.zeros((1, 1)), np.zeros((1, 1))
 entry = compilation.compiled("activation", Logistic.function, "float64", elementwise, from_python=True)
 entry.function(value, np.zeros(1), slope, np.zeros(0))
@@ -345,7 +348,8 @@ def read_only(name, arguments):
 
 sys.addaudithook(read_only)
 report = results(trained("float64")) | {{"n_compiled": n_compiled()}}
-from sknn_iitb.activations import Softsign, elementwise
+from sknn_iitb._loops import elementwise
+from sknn_iitb.activations import Softsign
 compilation.compiled("activation", Softsign.function, "float64", elementwise)  # is not in the cache
 report["not_cached"] = n_compiled()
 """

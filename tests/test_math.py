@@ -6,7 +6,7 @@ import scipy.special
 
 from sknn_iitb._jit import math
 from sknn_iitb._jit.compilation import compiled
-from sknn_iitb.activations import elementwise
+from sknn_iitb._loops import elementwise
 
 
 # wrapped as activations, which are compiled with the options and the loop of the package

@@ -13,7 +13,8 @@ from numba import config
 from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._jit import compilation
-from sknn_iitb.activations import ACTIVATIONS, elementwise
+from sknn_iitb._loops import elementwise
+from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import OPTIMIZERS
 

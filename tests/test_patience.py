@@ -13,7 +13,7 @@ from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb._jit import cache, compilation, patience
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.patience import announced, clock
-from sknn_iitb.activations import elementwise
+from sknn_iitb._loops import elementwise
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled code")
 

@@ -42,7 +42,8 @@ GROUPS = [
     {"mlp"},
     {"_engine"},
     {"activations", "losses", "optimizers", "schedules", "initializers"},
-    {"_registry", "_rowwise", "_typing"},
+    {"_loops", "_rowwise"},
+    {"_registry", "_typing"},
     {"_jit"},
 ]
 
@@ -203,6 +204,8 @@ def test_modules_have_a_docstring_and_valid_all(module):
     assert inspect.getdoc(namespace).partition("\n\n")[0].endswith((".", ":"))
     assert len(set(namespace.__all__)) == len(namespace.__all__)
     assert all(hasattr(namespace, public) for public in namespace.__all__)
+    own = [each for each, value in vars(namespace).items() if getattr(value, "__module__", None) == name]
+    assert module not in PUBLIC or {each for each in own if not each.startswith("_")} <= set(namespace.__all__)
 
 
 @pytest.mark.parametrize("thing", PUBLIC_OBJECTS)

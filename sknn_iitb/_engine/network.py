@@ -12,7 +12,8 @@ from sknn_iitb._engine.rows import as_rows
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.records import pack
 from sknn_iitb._jit.signatures import Net
-from sknn_iitb.activations import Activation, elementwise
+from sknn_iitb._loops import elementwise
+from sknn_iitb.activations import Activation
 
 __all__ = ["CompiledNetwork", "Network", "feedforward"]
 

@@ -14,8 +14,8 @@ from sknn_iitb._jit.blas import BLASThreads
 
 __all__ = ["train"]
 
-# A rise of the loss over that of the first epoch by the first factor is divergence. By the second, it is a failure if
-# training then stalls. Large steps of adam raise the loss up to a million times and can still end at a good network;
+# A loss this many times that of the first epoch is divergence; training that ends with a loss above the second factor
+# has failed. Large steps of adam raise the loss up to a million times and can still end at a good network;
 # sgd does not recover from a billion.
 _EXPLOSION, _NO_SUCCESS = 1e9, 10.0
 
@@ -74,13 +74,9 @@ def _descend(run, theta):
                     _warn_if_stalled(history, config)
                     break
             else:
-                if config.complete and config.warns and not config.schedule.ends:
+                if config.complete and config.warns:
                     report.close()
-                    warn(
-                        f"Stochastic Optimizer: Maximum iterations ({config.n_epochs}) "
-                        f"reached and the optimization hasn't converged yet.{config.advise()}",
-                        ConvergenceWarning,
-                    )
+                    _warn_at_the_end(history, config)
     except KeyboardInterrupt:
         history.interrupted = True
         if config.warns:
@@ -175,18 +171,35 @@ def _rise(history):
     return history.loss / max(1.0, abs(first)) if math.isfinite(first) else 0.0
 
 
+def _warn_if_risen(history, config, what):
+    """Warn if the loss is far above that of the first epoch; return whether it is."""
+    if _rise(history) <= _NO_SUCCESS:
+        return False
+    warn(
+        f"Stochastic Optimizer: {what} with a loss of {history.loss:.3g}, far above that of the first epoch, "
+        f"{history.first_loss:.3g}; try a smaller learning rate.{config.advise()}",
+        ConvergenceWarning,
+    )
+    return True
+
+
+def _warn_at_the_end(history, config):
+    """Warn after the last epoch if the loss has risen, or if the schedule would have gone on."""
+    if _warn_if_risen(history, config, f"Training ended after {config.n_epochs} epochs") or config.schedule.ends:
+        return
+    warn(
+        f"Stochastic Optimizer: Maximum iterations ({config.n_epochs}) "
+        f"reached and the optimization hasn't converged yet.{config.advise()}",
+        ConvergenceWarning,
+    )
+
+
 def _warn_if_stalled(history, config):
     """Warn if training has stalled without success: above the first loss, or early and with badly scaled data."""
-    if not config.complete:
-        return
     at = f"Training stalled after {history.n_iter - history.stalled} epochs"
-    if _rise(history) > _NO_SUCCESS:
-        warn(
-            f"Stochastic Optimizer: {at} with a loss of {history.loss:.3g}, far above that of the first epoch, "
-            f"{history.first_loss:.3g}; try a smaller learning rate.{config.advise()}",
-            ConvergenceWarning,
-        )
-    elif history.n_iter <= 2 * config.n_iter_no_change and (advice := config.advise()):
+    if not config.complete or _warn_if_risen(history, config, at):
+        return
+    if history.n_iter <= 2 * config.n_iter_no_change and (advice := config.advise()):
         warn(f"Stochastic Optimizer: {at}.{advice}", ConvergenceWarning)
 
 
