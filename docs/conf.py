@@ -52,5 +52,11 @@ def _without_references(app, what, name, obj, options, lines):
     lines[:] = [re.sub(r":ref:`([^`<]+?) *<[^`]*>`", r"\1", line) for line in lines]
 
 
+def _to_gallery(app, docname, source):
+    """Let links to examples, which GitHub opens as source code, lead to their pages in the gallery."""
+    source[0] = re.sub(r"\]\(\.\./examples/(plot_\w+)\.py\)", r"](auto_examples/\1)", source[0])
+
+
 def setup(app):
+    app.connect("source-read", _to_gallery)
     app.connect("autodoc-process-docstring", _without_references)

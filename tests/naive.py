@@ -197,16 +197,17 @@ LOSSES = {
 }
 
 
-def loss_of_scores(loss, output, score, y, blocks=None):
+def loss_of_scores(loss, output, score, y, output_groups=None):
     """The loss, summed over a row's outputs, (rows,), and its derivative with respect to the scores, (rows, n).
 
-    `blocks` holds the start of each output group and, last, the number of outputs; None means a single group.
+    `output_groups` holds the start of each output group and, last, the number of outputs; None means a single group.
     """
-    if blocks is not None:
-        of_blocks = [
-            loss_of_scores(loss, output, score[:, start:stop], y[:, start:stop]) for start, stop in pairwise(blocks)
+    if output_groups is not None:
+        of_groups = [
+            loss_of_scores(loss, output, score[:, start:stop], y[:, start:stop])
+            for start, stop in pairwise(output_groups)
         ]
-        losses, deltas = zip(*of_blocks, strict=True)
+        losses, deltas = zip(*of_groups, strict=True)
         return sum(losses), np.hstack(deltas)
     function, parameters = LOSSES[loss.names[0]], loss.get_params()
     if function in (log_loss, focal):
@@ -291,13 +292,13 @@ def unpack(net, theta):
     neurons = [(n,) for n in net.units[1:]]
     scales = neurons[:-1] if net.normalization else []
     running = neurons[:-1] if net.normalization == "batch_norm" else []
-    parts, start = [], 0
+    arrays, start = [], 0
     for group in ([*pairwise(net.units)], neurons, scales, running, running):
-        parts.append([])
+        arrays.append([])
         for shape in group:
-            parts[-1].append(theta[start : start + np.prod(shape)].reshape(shape))
+            arrays[-1].append(theta[start : start + np.prod(shape)].reshape(shape))
             start += np.prod(shape)
-    return parts
+    return arrays
 
 
 def shares(weight):
@@ -365,8 +366,8 @@ def loss_and_gradient(net, theta, X, Y, weight=None, mean_weight=None, masks=Non
         if k > 0:
             delta = delta @ coefs[k].T * passed.slopes[k - 1]
     penalty = sum(net.alpha / 2 * np.sum(W**2) + net.l1 * np.sum(abs(W)) for W in coefs) / divisor
-    parts = coef_gradients + intercept_gradients + scale_gradients
-    return weight @ losses / divisor, penalty, np.concatenate([part.ravel() for part in parts])
+    arrays = coef_gradients + intercept_gradients + scale_gradients
+    return weight @ losses / divisor, penalty, np.concatenate([array.ravel() for array in arrays])
 
 
 def train(net, theta, X, Y, weight, optimizer, batches, rates, constraints=(), dropout=None, seed=0):

@@ -115,8 +115,7 @@ def test_changelog_lists_the_version():
 def test_links_and_included_files_exist(name):
     text, folder = TEXTS[name], (ROOT / name).parent
     for link in re.findall(r"\]\((?!https?:)([^)#\s]+)\)", text):
-        gallery = re.fullmatch(r"auto_examples/(\w+)", link)
-        target = EXAMPLES / f"{gallery[1]}.py" if gallery else folder / link
+        target = folder / link
         assert target.is_file() or target.with_suffix(".md").is_file(), link
     for file, options in re.findall(r"^```\{literalinclude\} (\S+)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE):
         lines = (folder / file).read_text(encoding="utf-8").splitlines()

@@ -185,7 +185,7 @@ class Progress:
         return self.is_over()
 
     def is_over(self):
-        """Whether no further member is to be trained."""
+        """Whether to stop, and train no more members."""
         return self.interrupted or (self._deadline is not None and perf_counter() >= self._deadline)
 
     def watch(self, objective):
@@ -358,7 +358,7 @@ def _state(rng, run):
 
 
 def _train(run, theta, progress):
-    """Train a network so that an interrupt of the user ends the training of all."""
+    """Train a network; Ctrl-C stops all members."""
     progress.watch(run.objective)
     train_network(run, theta)
     if run.history.interrupted:
