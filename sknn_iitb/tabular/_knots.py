@@ -45,15 +45,13 @@ _NONE = np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
 
 
 def knot_before(number, positions, first, stop):
-    """The last knot of a column at or below a number, but not the last knot of all."""
-    low, high = first, stop - 1
-    while high - low > 1:
-        middle = (low + high) >> 1
-        if positions[middle] <= number:
-            low = middle
-        else:
-            high = middle
-    return low
+    """The last knot of a column at or below a number, but not the last knot of all: a search without branches."""
+    found, n = first, stop - 1 - first
+    while n > 1:
+        half = n >> 1
+        found += half * (positions[found + half] <= number)
+        n -= half
+    return found
 
 
 knot_before = inlined(knot_before)
@@ -80,7 +78,7 @@ def add_splines(x, value, columns, positions, slopes, height, factors, weights):
             number = x[i, columns[first]]
             a = knot_before(number, positions, first, stop)
             share = share_of_next(number, positions, slopes, a)
-            left, right = height * (1 - share) * factors[a], height * share * factors[a + 1]
+            left, right = (height - height * share) * factors[a], height * share * factors[a + 1]
             for k in range(n_out):
                 value[i, k] += left * weights[a, k] + right * weights[a + 1, k]
         first = stop
@@ -99,7 +97,7 @@ def gradient_of_splines(x, delta, columns, positions, slopes, height, gradient):
             number = x[i, columns[first]]
             a = knot_before(number, positions, first, stop)
             share = share_of_next(number, positions, slopes, a)
-            left, right = height * (1 - share), height * share
+            left, right = height - height * share, height * share
             for k in range(n_out):
                 gradient[a, k] += left * delta[i, k]
                 gradient[a + 1, k] += right * delta[i, k]
