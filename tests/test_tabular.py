@@ -36,7 +36,7 @@ from sknn_iitb.tabular import (
     TableEncoder,
     TabularMLPClassifier,
     TabularMLPRegressor,
-    _base,
+    _race,
 )
 from sknn_iitb.tabular._metrics import CLASSIFIER_METRICS
 
@@ -288,11 +288,11 @@ def split_of(monkeypatch):
             seen.append((data.samples, data.splits))
             return train(data, *rest)
 
-        monkeypatch.setattr(_base, "train", spy)
+        monkeypatch.setattr(_race, "train", spy)
         estimator.fit(X, y, **arguments)
         return seen[0]
 
-    train = _base.train
+    train = _race.train
     return fit
 
 

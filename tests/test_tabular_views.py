@@ -18,6 +18,8 @@ from sklearn.preprocessing import SplineTransformer
 
 from sknn_iitb import losses
 from sknn_iitb._engine.objective import Objective
+from sknn_iitb._engine.progress import reporter
+from sknn_iitb._engine.samples import Samples
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.tabular import (
     PiecewiseLinearEncoder,
@@ -28,7 +30,10 @@ from sknn_iitb.tabular import (
     TabularMLPRegressor,
     View,
 )
+from sknn_iitb.tabular._layers import PLAIN
+from sknn_iitb.tabular._members import EnsembleData
 from sknn_iitb.tabular._network import draw, tabular_network
+from sknn_iitb.tabular._training import MemberRun, Progress
 from sknn_iitb.tabular.views import VIEWS, dense, distinct_views, features_of
 
 QUICK = {"max_iter": 20, "hidden_layer_sizes": (16,), "random_state": 0}
@@ -241,6 +246,23 @@ def test_a_column_with_a_heavy_tail_is_seen_without_a_narrow_limit():
     assert nets[0].views_["wide"] >= 0.4
     errors = [np.sqrt(np.mean((net.predict(X[1500:]) - y[1500:]) ** 2)) for net in nets]
     assert errors[0] < 0.8 * errors[1]
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_member_that_pauses_continues_as_if_it_had_not(dropout):
+    X, y = load_wine(return_X_y=True)
+    net = TabularMLPClassifier(dropout=dropout, random_state=0, max_iter=30, n_estimators=1).fit(X, y)
+    config, goal = net._config(len(y)), net._goals()["members_"]
+    samples = Samples(net.encoder_.transform(X), np.eye(3, dtype=np.float32)[y], y, None, None)
+    rows = np.random.default_rng(0).permutation(len(y))
+    data = EnsembleData(samples, [1], [(rows[:120], rows[120:])])
+    runs = [MemberRun(0, data, PLAIN, goal, config) for _ in range(2)]
+    whole = runs[0].advance(30, Progress(reporter(0, 30)))
+    for n_epochs in (1, 9, 10, 30):
+        part = runs[1].advance(n_epochs, Progress(reporter(0, 30)))
+        assert part.n_iter == n_epochs
+    np.testing.assert_array_equal(whole.theta, part.theta)
+    assert (whole.temperature, whole.error) == (part.temperature, part.error)
 
 
 @BOTH

@@ -30,9 +30,10 @@ from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
 from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular._columns import as_numpy
-from sknn_iitb.tabular._members import EnsembleConfig, EnsembleData, Goal, Progress, train, train_further
-from sknn_iitb.tabular._race import Race, n_race_epochs, race
+from sknn_iitb.tabular._members import Ensemble, EnsembleConfig, EnsembleData, Goal
+from sknn_iitb.tabular._race import ViewRace
 from sknn_iitb.tabular._splits import merged, splits
+from sknn_iitb.tabular._training import Progress, train_further
 from sknn_iitb.tabular.encoder import TableEncoder
 from sknn_iitb.tabular.preprocessing import MAX_BINS
 from sknn_iitb.tabular.views import VIEWS, WIDEST, View, distinct_views, features_of, resolved
@@ -49,9 +50,6 @@ PRESETS = {
 # Beyond this number of samples, the number of epochs falls with its square root, because an epoch has more updates. (Of
 # 96, 48, 32 and 16 epochs, 48 were best on the 16,000 samples of letter and 32 on the 43,000 of diamonds.)
 _FEW_SAMPLES = 4000
-
-# The race of the views takes at most this share of `max_time`.
-_RACE_TIME = 0.2
 
 # Up to this number of rows, predictions are computed in float64. In float32, some BLAS kernels make the last digit of a
 # row's prediction depend on its place among the others, and for few rows time does not matter.
@@ -151,48 +149,42 @@ class BaseTabularMLP(BaseEstimator):
         samples = self._read(data, classes)
         validation_set = data.validation.samples(self._further_samples)
         goals, config = self._goals(), self._config(len(samples.Y))
-        features = self._features(samples)
-        everything = np.arange(len(samples.Y))
-        if validation_set is not None:
-            member_splits = [(everything, everything[:0])] * config.n_estimators
-        else:
-            strata, grouped = self._strata(samples.Y), data.validation.groups is not None
-            member_splits = splits(config.n_estimators, self.validation_fraction, samples, strata, rng, grouped)
+        member_splits = self._splits(samples, data.validation.groups is not None, validation_set, config, rng)
         seeds = rng.randint(2**31 - 1, size=config.n_estimators)
         data = EnsembleData(samples, seeds, member_splits, validation_set)
-        n_epochs = config.n_estimators * config.max_iter
-        n_few = len(self._favourites.few)
-        n_before = 0 if self.views else n_race_epochs(len(features), n_few, config.n_estimators, config.max_iter)
-        report = reporter(self.verbose, n_before + len(goals) * n_epochs)
-        outcome, trained = None, {}
+        strategy = ViewRace(self._features(samples), config, self._favourites, self.views)
+        report, trained = reporter(self.verbose, strategy.n_epochs(len(goals))), {}
+        progress = Progress(report)
         try:
             for k, (name, goal) in enumerate(goals.items()):
-                learned = data._replace(
-                    samples=samples._replace(Y=goal.loss.widen(samples.Y)),
-                    validation_set=validation_set and validation_set._replace(Y=goal.loss.widen(validation_set.Y)),
-                )
-                if outcome is None:
-                    progress = Progress(report, self._deadline(began, _RACE_TIME))
-                    outcome = self._race(features, learned, goal, config, progress)
-                if not progress.interrupted:
-                    deadline = self._deadline(began, (k + 1) / len(goals))
-                    progress = Progress(report, deadline, n_before + k * n_epochs)
-                    learned = learned._replace(features=[features[view] for view in outcome.views])
-                    trained[name] = train(learned, goal, config, progress)
+                if self.max_time is not None:
+                    progress.deadline = began + self.max_time * (k + 1) / len(goals)
+                trained[name] = strategy.train(data.widened(goal.loss), goal, progress)
+                if progress.interrupted:
+                    break
         finally:
             report.close()
-        trained["members_"] = trained.get("members_") or outcome.members
-        if not trained["members_"]:
+        if not trained["members_"].members:
             raise KeyboardInterrupt
         if progress.interrupted:
-            n_networks = sum(map(len, trained.values()))
+            n_networks = sum(len(ensemble.members) for ensemble in trained.values())
             warn(f"{INTERRUPTED} {n_networks} of {len(goals) * config.n_estimators} networks are kept.")
-        self.views_ = {view: outcome.views.count(view) / len(outcome.views) for view in features}
-        self.view_errors_, self._temperature = outcome.errors, outcome.temperature
+        self._averages = averages = {}
         for name in goals:
-            setattr(self, name, trained.get(name, []))
+            ensemble = trained.get(name, Ensemble([]))
+            setattr(self, name, ensemble.members)
+            averages[name] = ensemble._replace(members=[])
+        for name, value in strategy.attributes().items():
+            setattr(self, name, value)
         self.n_iter_ = max(member.n_iter for member in self.members_)
         return self
+
+    def _splits(self, samples, grouped, validation_set, config, rng):
+        """The training and validation samples of each member."""
+        if validation_set is None:
+            return splits(config.n_estimators, self.validation_fraction, samples, self._strata(samples.Y), rng, grouped)
+        everything = np.arange(len(samples.Y))
+        return [(everything, everything[:0])] * config.n_estimators
 
     def _read(self, data, classes):
         """Validate and encode the data."""
@@ -271,14 +263,6 @@ class BaseTabularMLP(BaseEstimator):
         features = {name: features_of(view, numbers, samples.weight, self.n_bins) for name, view in views.items()}
         return distinct_views(features) if self.views is None else features
 
-    def _race(self, features, data, goal, config, progress):
-        if self.views is None:
-            return race(features, self._favourites, data, goal, config, progress)
-        return Race.without(self.views, config.n_estimators)
-
-    def _deadline(self, began, share):
-        return None if self.max_time is None else began + self.max_time * share
-
     def _samples(self, Z, y, weight, groups=None, training=False):
         Y = self._numbers(y)  # raises if y does not match the targets of `fit`
         weight = self._weigh(y, weight, training)
@@ -314,12 +298,12 @@ class BaseTabularMLP(BaseEstimator):
         dtype = np.float64 if _num_samples(X) <= _FEW_ROWS else np.float32
         return np.concatenate([function(Z.astype(dtype, copy=False)) for _, Z in self.encoder_.batches(X)])
 
-    def _scores(self, Z, members="members_"):
-        """The raw scores of each member for the encoded table, computed in its dtype."""
-
+    def _mean_score(self, Z, name="members_"):
+        """The scores of the members' averaged predictions for the encoded table, computed in its dtype."""
         with BLASThreads(1):
-            jobs = (delayed(member.scores)(Z) for member in getattr(self, members))
-            return Parallel(self.n_jobs, prefer="threads")(jobs)
+            jobs = (delayed(member.scores)(Z) for member in getattr(self, name))
+            scores = Parallel(self.n_jobs, prefer="threads")(jobs)
+        return self._averages[name].mean(self._goals()[name], scores)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -321,8 +321,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
 
     def _predicted(self, Z):
         """Mean probabilities for an encoded table."""
-        score = self._goals()["members_"].mean(self._scores(Z)) / self._temperature
-        return self._targets.probabilities(score, self._output().names[0])
+        return self._targets.probabilities(self._mean_score(Z), self._output().names[0])
 
     def predict(self, X: MatrixLike) -> Array:
         """Predict class labels.

@@ -317,7 +317,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
     def _predicted(self, Z):
         """Mean predictions for an encoded table."""
-        mean = np.mean([score.astype(np.float64) for score in self._scores(Z)], axis=0)
+        mean = self._mean_score(Z).astype(np.float64)
         return np.clip(mean * self._scale + self._mean, *self._range)
 
     @available_if(lambda self: self.quantiles is not None)
@@ -344,7 +344,6 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         return value[:, 0] if self._targets.single else value
 
     def _predicted_quantiles(self, Z):
-        loss, scores = Quantile(self._quantile_list()), self._scores(Z, "quantile_members_")
-        mean = np.mean([loss.narrow(score.astype(np.float64)) for score in scores], axis=0)
+        mean = Quantile(self._quantile_list()).narrow(self._mean_score(Z, "quantile_members_").astype(np.float64))
         scale, center, (low, high) = self._scale[:, None], self._mean[:, None], self._range
         return np.clip(mean * scale + center, low[:, None], high[:, None])

@@ -1,0 +1,284 @@
+"""The training of the members of an ensemble, which keep their best epoch."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import replace
+from time import perf_counter
+from weakref import WeakSet
+
+import numpy as np
+from joblib import effective_n_jobs
+
+from sknn_iitb._engine.objective import Objective
+from sknn_iitb._engine.run import History, Run, State, TrainingConfig
+from sknn_iitb._engine.training import train as train_network
+from sknn_iitb.schedules import Constant
+from sknn_iitb.tabular._members import Member
+from sknn_iitb.tabular._network import draw, tabular_network
+
+__all__ = ["MemberRun", "Progress", "in_threads", "train", "train_further"]
+
+# The learning rate of partial_fit as a share of the highest one, because the schedule has ended at zero. On four
+# tables, networks trained on one half learned from the other half too slowly at 0.01; at 0.1, if samples came in small
+# batches, they forgot more than they learned.
+_FINAL_RATE = 0.03
+
+# Ties go to the later epoch, which has trained longer: each epoch counts as better than the one before by this much.
+_LATER = 1e-9
+
+
+class Progress:
+    """Report the epochs of all members as if they were one run; end it when time is up or the user interrupts it.
+
+    Parameters
+    ----------
+    report : object
+        As :func:`sknn_iitb._engine.progress.reporter` makes it.
+    deadline : float or None
+        When to stop, on the clock of ``time.perf_counter()``.
+
+    Attributes
+    ----------
+    deadline : float or None
+    interrupted : bool
+    """
+
+    def __init__(self, report=None, deadline=None):
+        self._report, self.deadline = report, deadline
+        self._lock, self._n_epochs = threading.Lock(), 0
+        self._objectives, self.interrupted = WeakSet(), False
+
+    def begin(self):
+        """An epoch begins."""
+
+    def end(self, history):
+        """An epoch has ended; True stops the training of a member."""
+        with self._lock:
+            self._n_epochs += 1
+            self._report.epoch(replace(history, n_iter=self._n_epochs), history.best_score)
+        return self.is_over()
+
+    def is_over(self):
+        """Whether to stop, and train no more members."""
+        return self.interrupted or (self.deadline is not None and perf_counter() >= self.deadline)
+
+    @contextmanager
+    def limited(self, share):
+        """Within this context, only a share of the time left may be used."""
+        deadline, now = self.deadline, perf_counter()
+        if deadline is not None:
+            self.deadline = now + share * (deadline - now)
+        try:
+            yield
+        finally:
+            self.deadline = deadline
+
+    def watch(self, objective):
+        """Stop training on this objective on Ctrl-C."""
+        with self._lock:
+            self._objectives.add(objective)
+        if self.interrupted:
+            objective.interrupt()
+
+    def interrupt(self):
+        """End the training of all members, in whatever thread."""
+        self.interrupted = True
+        with self._lock:
+            for objective in self._objectives:
+                objective.interrupt()
+
+
+class MemberRun:
+    """The training of a member, which may pause and continue as if it had not paused.
+
+    Parameters
+    ----------
+    k : int
+        The number of the member, which selects its split and seed.
+    data : EnsembleData
+    features : Features
+    goal : Goal
+    config : EnsembleConfig
+
+    Attributes
+    ----------
+    member : Member or None
+        The best epoch so far; None before the first has ended.
+    """
+
+    def __init__(self, k, data, features, goal, config):
+        self._k, self._data, self._goal, self._config = k, data, goal, config
+        units = data.samples.X.shape[1], *config.hidden, data.samples.Y.shape[1]
+        self._network = tabular_network(units, config.activation, goal.output, config.dropout, features)
+        self._rng = np.random.RandomState(data.seeds[k])
+        self._theta = draw(self._network, self._rng, data.samples.Y.dtype)
+        self._state, self._history, self.member = None, History(), None
+
+    def advance(self, n_epochs, progress):
+        """Train until `n_epochs` have ended since the beginning, and return the member."""
+        goal, history = self._goal, self._history
+        n_epochs = min(n_epochs, self._config.max_iter) - history.n_iter
+        if n_epochs <= 0:
+            return self.member
+        samples, held_out = self._data.samples.take(self._data.splits[self._k][0]), self._data.held_out(self._k)
+        changes = {"n_epochs": n_epochs, "complete": False, "stops_early": True}
+        run = _begin(self._network, samples, goal, self._config, **changes)
+        run.history, run.observers = history, [progress]
+        run.state = self._state or _state(self._rng, run, self._config.max_iter)
+
+        def scores(theta):
+            return self._network.predict(held_out.X, theta, False)
+
+        def validate(theta):
+            error = goal.metric.error(goal.targets, scores(theta), held_out)
+            return _LATER * history.n_iter - error, error
+
+        run.validate = validate
+        _train(run, self._theta, progress)
+        self._state = run.state
+        if history.validation_scores:
+            temperature = goal.temperature(scores(self._theta), held_out)
+            error = min(history.validation_loss_curve)
+            self.member = Member(self._network, self._theta.copy(), temperature, error, history.n_iter)
+        return self.member
+
+
+def train(data, features, goal, config, progress, started=None):
+    """Train all members.
+
+    Parameters
+    ----------
+    data : EnsembleData
+    features : list of Features
+        What each member sees of the columns.
+    goal : Goal
+    config : EnsembleConfig
+    progress : Progress
+    started : dict of MemberRun, optional
+        Members that have trained for some epochs, by number.
+
+    Returns
+    -------
+    members : list of Member
+        Members trained before the deadline; at least one unless interrupted.
+    """
+    started = started or {}
+
+    def member(k):
+        if progress.is_over() and (k > 0 or progress.interrupted):
+            return started[k].member if k in started else None
+        run = started.get(k) or MemberRun(k, data, features[k], goal, config)
+        return run.advance(config.max_iter, progress)
+
+    members = in_threads(member, range(len(data.splits)), progress, config.n_jobs)
+    return [member for member in members if member is not None]
+
+
+def in_threads(function, items, progress, n_jobs):
+    """Call `function` for each item in `n_jobs` threads; the result is None for those that were interrupted.
+
+    An interrupt reaches the main thread only, and joblib would leave its other threads at work.
+    """
+
+    def call(item):
+        try:
+            return function(item)
+        except KeyboardInterrupt:
+            progress.interrupt()
+        except BaseException:
+            progress.interrupt()
+            raise
+
+    n_threads = min(effective_n_jobs(n_jobs), len(items))
+    if n_threads == 1:
+        return [call(item) for item in items]
+    pool, futures = ThreadPoolExecutor(n_threads), []
+    try:
+        for item in items:
+            futures.append(pool.submit(call, item))
+        while wait(futures, 0.1).not_done:  # without a timeout Windows would not see an interrupt
+            pass
+    except KeyboardInterrupt:
+        progress.interrupt()
+    pool.shutdown()
+    return [future.result() for future in futures]
+
+
+def train_further(members, data, goal, config, progress):
+    """Train all members for another epoch, on all samples, at a low learning rate.
+
+    Parameters
+    ----------
+    members : list of Member
+        They are not changed.
+    data : EnsembleData
+    goal : Goal
+    config : EnsembleConfig
+    progress : Progress
+        If it is interrupted, the remaining members are returned as they are.
+
+    Returns
+    -------
+    members : list of Member
+    """
+    learning_rate = _FINAL_RATE * config.learning_rate_init
+    changes = {"schedule": Constant(), "learning_rate_init": learning_rate, "n_epochs": 1, "complete": False}
+
+    def further(k):
+        member, theta = members[k], members[k].theta.copy()
+        if progress.interrupted:
+            return member
+        run = _begin(member.network, data.samples, goal, config, **changes)
+        if member.state is None or member.state.optimizer != config.optimizer.identity:
+            run.state = _state(np.random.RandomState(data.seeds[k]), run)
+        else:
+            run.state = member.state.copy()
+        _train(run, theta, progress)
+        run.state.order = None  # an integer for each sample
+        return member._replace(theta=theta, state=run.state, n_iter=member.n_iter + 1)
+
+    found = in_threads(further, range(len(members)), progress, config.n_jobs)
+    return [old if new is None else new for old, new in zip(members, found, strict=True)]
+
+
+def _begin(network, samples, goal, config, **changes):
+    """A run on these samples; `changes` are those of its TrainingConfig."""
+    Y = samples.Y
+    if config.label_smoothing:
+        Y = goal.targets.smooth(Y, config.label_smoothing, goal.output.names[0]).astype(Y.dtype)
+    settings = {
+        "optimizer": config.optimizer,
+        "schedule": config.schedule,
+        "constraints": (),
+        "learning_rate_init": config.learning_rate_init,
+        "batch_size": min(config.batch_size, len(Y)),
+        "shuffle": True,
+        "n_epochs": config.max_iter,
+        "complete": True,
+        "warns": False,  # the best epoch is kept
+        "stops_early": False,
+        "tol": 0.0,
+        "n_iter_no_change": np.inf,
+        "verbose": 0,
+        "advise": lambda: "",
+    }
+    training = TrainingConfig(**settings | changes)
+    batch_size, drops = training.batch_size, network.drops
+    objective = Objective(network, goal.loss, samples.X, Y, samples.weight, max_rows=batch_size, dropout=drops)
+    return Run(objective, training, History())
+
+
+def _state(rng, run, max_iter=1):
+    state = State.before(run.config, run.objective, rng, max_iter)
+    if run.objective.network.drops:
+        state.seed = int(rng.randint(2**31 - 1))
+    return state
+
+
+def _train(run, theta, progress):
+    """Train a network; Ctrl-C stops all members."""
+    progress.watch(run.objective)
+    train_network(run, theta)
+    if run.history.interrupted:
+        progress.interrupt()
