@@ -23,7 +23,7 @@ from sknn_iitb._engine.run import INTERRUPTED
 from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
-from sknn_iitb._registry import one_of
+from sknn_iitb._registry import one_of, parameter_defaults
 from sknn_iitb._typing import MatrixLike
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
@@ -32,6 +32,7 @@ from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular._columns import as_numpy
 from sknn_iitb.tabular._members import Ensemble, EnsembleConfig, EnsembleData, Goal
 from sknn_iitb.tabular._race import ViewRace
+from sknn_iitb.tabular._search import SPACE, TrialSearch
 from sknn_iitb.tabular._splits import merged, splits
 from sknn_iitb.tabular._training import Progress, train_further
 from sknn_iitb.tabular.encoder import TableEncoder
@@ -45,6 +46,7 @@ PRESETS = {
     "fast": {"n_estimators": 2, "max_iter": 32},
     "default": {"n_estimators": 5, "max_iter": 96},
     "best": {"n_estimators": 20, "max_iter": 96},
+    "tuned": {"n_estimators": 5, "max_iter": 96},
 }
 
 # Beyond this number of samples, the number of epochs falls with its square root, because an epoch has more updates. (Of
@@ -78,6 +80,7 @@ class BaseTabularMLP(BaseEstimator):
         "n_estimators": [_COUNT, None],
         "hidden_layer_sizes": ["array-like", _COUNT],
         "activation": [one_of(ACTIVATIONS.names(lambda cls: cls.hidden)), ACTIVATIONS.base, None],
+        "n_trials": [_COUNT],
         "views": [list, tuple, None],
         "n_bins": [Interval(Integral, 1, MAX_BINS, closed="both"), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -152,14 +155,15 @@ class BaseTabularMLP(BaseEstimator):
         member_splits = self._splits(samples, data.validation.groups is not None, validation_set, config, rng)
         seeds = rng.randint(2**31 - 1, size=config.n_estimators)
         data = EnsembleData(samples, seeds, member_splits, validation_set)
-        strategy = ViewRace(self._features(samples), config, self._favourites, self.views)
+        strategy = self._strategy(self._features(samples), config, rng)
         report, trained = reporter(self.verbose, strategy.n_epochs(len(goals))), {}
         progress = Progress(report)
         try:
             for k, (name, goal) in enumerate(goals.items()):
                 if self.max_time is not None:
                     progress.deadline = began + self.max_time * (k + 1) / len(goals)
-                trained[name] = strategy.train(data.widened(goal.loss), goal, progress)
+                with BLASThreads(1):
+                    trained[name] = strategy.train(data.widened(goal.loss), goal, progress)
                 if progress.interrupted:
                     break
         finally:
@@ -174,10 +178,20 @@ class BaseTabularMLP(BaseEstimator):
             ensemble = trained.get(name, Ensemble([]))
             setattr(self, name, ensemble.members)
             averages[name] = ensemble._replace(members=[])
-        for name, value in strategy.attributes().items():
-            setattr(self, name, value)
+        vars(self).pop("trials_", None)  # of an earlier fit
+        vars(self).update(strategy.attributes())
         self.n_iter_ = max(member.n_iter for member in self.members_)
         return self
+
+    def _strategy(self, features, config, rng):
+        """How members are chosen and trained."""
+        if self.preset != "tuned":
+            return ViewRace(features, config, self._favourites, self.views)
+        # parameters that the user has set are not searched
+        defaults = parameter_defaults(type(self))
+        given = {name for name in SPACE if not np.array_equal(getattr(self, name, None), defaults.get(name, ()))}
+        space = {name: values for name, values in SPACE.items() if name not in given}
+        return TrialSearch(features, config, space, self.n_trials, rng)
 
     def _splits(self, samples, grouped, validation_set, config, rng):
         """The training and validation samples of each member."""

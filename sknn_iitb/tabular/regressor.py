@@ -37,14 +37,18 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
     Parameters
     ----------
-    preset : {'fast', 'default', 'best'}, default='default'
-        Number of members and epochs: 'fast' trains fastest, 'best' is the most accurate.
+    preset : {'fast', 'default', 'best', 'tuned'}, default='default'
+        Number of members and epochs: 'fast' trains fastest, and 'best' has the most members. 'tuned' searches for views
+        and parameters, and selects the members from all networks of the search.
 
     metric : {'rmse', 'mae'}, default='rmse'
         Error that training minimizes and that determines the best epoch.
 
     n_estimators : int or None, default=None
         Number of members. None uses the number of the preset.
+
+    n_trials : int, default=50
+        Number of configurations that the preset 'tuned' tries. Parameters that differ from their defaults are kept.
 
     hidden_layer_sizes : array-like of int, default=(128, 128, 128)
         Number of neurons in each hidden layer.
@@ -125,6 +129,10 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     view_errors_ : dict of str to float
         Error of each view on held-out samples after a fifth of the epochs; empty if the views were not compared.
 
+    trials_ : dict of ndarray
+        What the preset 'tuned' has tried: for each trial its view, its parameters, its number of epochs on the first
+        split, its error on the held-out samples, and its weight in the ensemble. Only defined for that preset.
+
     n_iter_ : int
         Maximum number of epochs over the members.
 
@@ -172,6 +180,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         metric: str = "rmse",
         *,
         n_estimators: int | None = None,
+        n_trials: int = 50,
         hidden_layer_sizes: ArrayLike = (128, 128, 128),
         activation: str | Activation | None = None,
         views: Sequence[str | View] | None = None,
@@ -193,6 +202,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         self.preset = preset
         self.metric = metric
         self.n_estimators = n_estimators
+        self.n_trials = n_trials
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.views = views
