@@ -1,0 +1,150 @@
+"""Accuracy of the tabular estimators on collections of tables: presets, and views one by one.
+
+``python -m benchmarks.tables --out results.jsonl`` measures the presets on tables that scikit-learn ships, one line per
+table and seed; lines that are in the file already are not measured again. ``--print results.jsonl`` shows the means of
+each configuration. ``--data MODULE`` uses another collection: a module with ``load(name)``, which returns a data frame,
+targets and ``'binary'``, ``'multiclass'`` or ``'regression'``, and the names as ``--tables a,b,c``.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+from sklearn import datasets
+from sklearn.metrics import log_loss, roc_auc_score, root_mean_squared_error
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import LabelEncoder
+
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
+from sknn_iitb.tabular.views import VIEWS
+
+CONFIGURATIONS = {
+    "fast": {"preset": "fast"},
+    "default": {},
+    "best": {"preset": "best"},
+    "tuned": {"preset": "tuned"},
+    "equal": {"views": list(VIEWS)},  # each view once, without a race
+    "bins+smooth": {"views": ["bins", "smooth"]},
+    **{view: {"views": [view]} for view in VIEWS},
+}
+
+# name -> loader and task of the tables in scikit-learn
+SHIPPED = {
+    "breast_cancer": (datasets.load_breast_cancer, "binary"),
+    "wine": (datasets.load_wine, "multiclass"),
+    "digits": (datasets.load_digits, "multiclass"),
+    "diabetes": (datasets.load_diabetes, "regression"),
+}
+
+# rare classes cannot be split; more rows take long
+_RAREST, _MOST_ROWS = 20, 4000
+
+
+def load(name):
+    """A table of scikit-learn: data frame, targets and task."""
+    function, task = SHIPPED[name]
+    X, y = function(return_X_y=True, as_frame=True)
+    return X, y, task
+
+
+def split(X, y, task, seed, most):
+    """Training and test rows."""
+    if task != "regression":
+        frequent = (y.map(y.value_counts()) >= _RAREST).to_numpy()
+        X, y = X[frequent], y[frequent]
+        y = pd.Series(LabelEncoder().fit_transform(y.astype(str)), index=X.index)
+    n = min(most, int(0.8 * len(y)))
+    sizes = {"train_size": n, "test_size": min(most, len(y) - n)}
+    return train_test_split(X, y, **sizes, random_state=seed, stratify=None if task == "regression" else y)
+
+
+def calibration_error(probabilities, y, n_bins=15):
+    """Expected calibration error of the most probable class (Guo et al., arXiv:1706.04599, equation 3)."""
+    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
+    which = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
+    gaps = [abs(np.sum(correct[which == b] - confidence[which == b])) for b in range(n_bins)]
+    return sum(gaps) / len(y)
+
+
+def measure(parameters, data, seed):
+    """Scores and seconds of a configuration."""
+    X, y, task, most = data
+    X_train, X_test, y_train, y_test = split(X, y, task, seed, most)
+    cls = TabularMLPRegressor if task == "regression" else TabularMLPClassifier
+    start = perf_counter()
+    net = cls(random_state=seed, **parameters).fit(X_train, y_train)
+    scores = {
+        "seconds": perf_counter() - start,
+        "rows": len(y_train),
+        "views": {str(v): s for v, s in net.views_.items()},
+    }
+    if task == "regression":
+        return scores | {"error": root_mean_squared_error(y_test, net.predict(X_test)) / np.std(y_test)}
+    P, y_test = net.predict_proba(X_test).astype(float), np.asarray(y_test)
+    P /= P.sum(axis=1, keepdims=True)
+    area = roc_auc_score(y_test, P[:, 1]) if P.shape[1] == 2 else roc_auc_score(y_test, P, multi_class="ovr")
+    scores |= {"error": np.mean(P.argmax(axis=1) != y_test), "log_loss": log_loss(y_test, P)}
+    return scores | {"1 - AUC": 1 - area, "ECE": calibration_error(P, y_test)}
+
+
+def show(path):
+    """Print geometric means over the tables that all configurations have; shifted, so small errors count less."""
+    lines = pd.read_json(path, lines=True)
+    complete = lines.groupby(["table", "seed"])["configuration"].nunique().eq(lines["configuration"].nunique())
+    lines = lines[complete[pd.MultiIndex.from_frame(lines[["table", "seed"]])].to_numpy()]
+    shifts = {"error": 0.01, "log_loss": 0.01, "1 - AUC": 0.001, "ECE": 0.001}
+    rows = {}
+    for name, each in lines.groupby("configuration", sort=False):
+        row = rows[name] = {}
+        for kind, part in (("class. ", each[each["log_loss"].notna()]), ("nRMSE ", each[each["log_loss"].isna()])):
+            for score, shift in shifts.items():
+                if part[score].notna().any():
+                    means = part.groupby("table")[score].mean()
+                    row[kind + score] = np.exp(np.log(means + shift).mean()) - shift
+        row["s / 1,000 rows"] = (each["seconds"] / each["rows"] * 1000).mean()
+    print(f"{lines['table'].nunique()} tables, seeds {sorted(lines['seed'].unique())}")
+    print(pd.DataFrame(rows).T.to_string(float_format=lambda x: f"{x:.4f}"))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description="Accuracy on tables.")
+    parser.add_argument("--out", type=Path, default=Path("tables.jsonl"))
+    parser.add_argument("--configurations", default="fast,default", help=f"some of {', '.join(CONFIGURATIONS)}")
+    parser.add_argument("--data", default="benchmarks.tables", help="module with load(name)")
+    parser.add_argument("--tables", default=",".join(SHIPPED))
+    parser.add_argument("--seeds", default="0,1")
+    parser.add_argument("--rows", type=int, default=_MOST_ROWS, help="maximum number of training rows")
+    parser.add_argument("--print", type=Path, nargs="+", help="show results instead")
+    arguments = parser.parse_args()
+    if arguments.print:
+        for path in arguments.print:
+            show(path)
+        return
+    warnings.simplefilter("ignore")
+    sys.path.insert(0, os.getcwd())
+    module = importlib.import_module(arguments.data)
+    text = arguments.out.read_text() if arguments.out.exists() else ""
+    keys = ("configuration", "table", "seed")
+    done = {tuple(line[key] for key in keys) for line in map(json.loads, text.splitlines())}
+    for table in arguments.tables.split(","):
+        X, y, task = module.load(table)
+        for seed in map(int, arguments.seeds.split(",")):
+            for name in arguments.configurations.split(","):
+                if (name, table, seed) in done:
+                    continue
+                found = measure(CONFIGURATIONS[name], (X, y, task, arguments.rows), seed)
+                line = json.dumps(dict(zip(keys, (name, table, seed), strict=True)) | found, default=float)
+                print(line, flush=True)
+                with arguments.out.open("a") as file:
+                    file.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()
