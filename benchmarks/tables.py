@@ -2,8 +2,11 @@
 
 ``python -m benchmarks.tables --out results.jsonl`` measures the presets on tables that scikit-learn ships, one line per
 table and seed; lines that are in the file already are not measured again. ``--print results.jsonl`` shows the means of
-each configuration. ``--data MODULE`` uses another collection: a module with ``load(name)``, which returns a data frame,
-targets and ``'binary'``, ``'multiclass'`` or ``'regression'``, and the names as ``--tables a,b,c``.
+each configuration, and ``--save NAME`` writes them to docs/accuracy.json. ``--figure FILE`` draws error against time
+from that file, which also holds other models.
+
+``--data MODULE`` uses another collection: a module with ``load(name)``, which returns a data frame, targets and
+``'binary'``, ``'multiclass'`` or ``'regression'``, and the names as ``--tables a,b,c``.
 """
 
 import argparse
@@ -42,6 +45,8 @@ SHIPPED = {
     "digits": (datasets.load_digits, "multiclass"),
     "diabetes": (datasets.load_diabetes, "regression"),
 }
+
+FILE = Path(__file__).parents[1] / "docs" / "accuracy.json"
 
 # rare classes cannot be split; more rows take long
 _RAREST, _MOST_ROWS = 20, 4000
@@ -94,8 +99,8 @@ def measure(parameters, data, seed):
     return scores | {"1 - AUC": 1 - area, "ECE": calibration_error(P, y_test)}
 
 
-def show(path):
-    """Print geometric means over the tables that all configurations have; shifted, so small errors count less."""
+def means(path):
+    """Geometric means over the tables that all configurations have; shifted, so small errors count less."""
     lines = pd.read_json(path, lines=True)
     complete = lines.groupby(["table", "seed"])["configuration"].nunique().eq(lines["configuration"].nunique())
     lines = lines[complete[pd.MultiIndex.from_frame(lines[["table", "seed"]])].to_numpy()]
@@ -109,8 +114,43 @@ def show(path):
                     means = part.groupby("table")[score].mean()
                     row[kind + score] = np.exp(np.log(means + shift).mean()) - shift
         row["s / 1,000 rows"] = (each["seconds"] / each["rows"] * 1000).mean()
-    print(f"{lines['table'].nunique()} tables, seeds {sorted(lines['seed'].unique())}")
+    print(f"{lines['table'].nunique()} tables, seeds {sorted(lines['seed'].unique().tolist())}")
     print(pd.DataFrame(rows).T.to_string(float_format=lambda x: f"{x:.4f}"))
+    return rows
+
+
+def save(rows, collection):
+    """Add the means of a collection of tables to the file of figures."""
+    text = json.loads(FILE.read_text()) if FILE.exists() else {}
+    text.setdefault(collection, {}).update(rows)
+    FILE.write_text(json.dumps(text, indent=1) + "\n")
+
+
+def draw(path):
+    """Draw error against time for each collection in the file of figures."""
+    from matplotlib import pyplot as plt
+
+    collections = json.loads(FILE.read_text())
+    panels = {"class. error": "classification error", "nRMSE error": "RMSE / standard deviation of y"}
+    figure, axes = plt.subplots(len(collections), 2, figsize=(9, 3.6 * len(collections)), squeeze=False)
+    for row, (collection, models) in zip(axes, collections.items(), strict=True):
+        for ax, (score, label) in zip(row, panels.items(), strict=True):
+            ours = [name for name in ("fast", "default", "best", "tuned") if name in models]
+            for name, each in models.items():
+                if score not in each or name in set(CONFIGURATIONS) - set(ours):
+                    continue
+                color = "C0" if name in ours else "0.4"
+                ax.plot(each["s / 1,000 rows"], each[score], "o", color=color)
+                where = (6, -11) if name in ours else (6, 4)
+                text = f'"{name}"' if name in ours else name
+                ax.annotate(text, (each["s / 1,000 rows"], each[score]), where, textcoords="offset points", color=color)
+            points = [(models[name]["s / 1,000 rows"], models[name][score]) for name in ours]
+            ax.plot(*zip(*points, strict=True), color="C0")
+            ax.set(xscale="log", xlim=(0.05, 60), xlabel="seconds for 1,000 rows, one core", ylabel=label)
+            ax.margins(y=0.12)
+            ax.set_title(f"{collection} collection", fontsize="medium")
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
 
 
 def main():
@@ -121,11 +161,17 @@ def main():
     parser.add_argument("--tables", default=",".join(SHIPPED))
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--rows", type=int, default=_MOST_ROWS, help="maximum number of training rows")
-    parser.add_argument("--print", type=Path, nargs="+", help="show results instead")
+    parser.add_argument("--print", type=Path, help="show results instead")
+    parser.add_argument("--save", metavar="NAME", help="with --print: the collection's name in docs/accuracy.json")
+    parser.add_argument("--figure", type=Path, help="draw docs/accuracy.json instead")
     arguments = parser.parse_args()
+    if arguments.figure:
+        draw(arguments.figure)
+        return
     if arguments.print:
-        for path in arguments.print:
-            show(path)
+        rows = means(arguments.print)
+        if arguments.save:
+            save(rows, arguments.save)
         return
     warnings.simplefilter("ignore")
     sys.path.insert(0, os.getcwd())

@@ -10,6 +10,7 @@ from sklearn.datasets import load_diabetes, load_wine
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
+from sknn_iitb.activations import LeakyReLU
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _training
 from sknn_iitb.tabular._search import SPACE
 from sknn_iitb.tabular.views import VIEWS
@@ -88,6 +89,14 @@ def test_parameters_that_are_set_are_not_searched():
     assert set(trials["label_smoothing"]) == {0.0}
     assert set(trials["view"]) == {"smooth"}
     assert len(set(trials["batch_size"])) == len(SPACE["batch_size"])
+
+
+def test_an_activation_keeps_its_parameters_and_log_loss_its_labels():
+    X, y = load_wine(return_X_y=True)
+    net = TabularMLPClassifier(**SEARCH, activation=LeakyReLU(0.7), metric="log_loss").fit(X, y)
+    assert {member.network.blocks[0][1].activation.negative_slope for member in net.members_} == {0.7}
+    assert set(net.trials_["activation"]) == {"leaky_relu"}
+    assert set(net.trials_["label_smoothing"]) == {0.0}
 
 
 def test_quantiles_have_a_search_of_their_own():

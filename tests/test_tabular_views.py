@@ -319,6 +319,13 @@ def test_views_are_used_in_turn():
     assert n_added[0] == n_added[2] > 0 == n_added[1]
 
 
+def test_views_are_those_of_the_members_that_max_time_leaves():
+    X, y = load_wine(return_X_y=True)
+    net = TabularMLPClassifier(max_time=1e-9, random_state=0).fit(X, y)
+    assert len(net.members_) == 1
+    assert sorted(net.views_.values()) == [0, 0, 0, 0, 1]
+
+
 def test_two_members_have_the_first_two_views_without_a_race():
     X, y = load_wine(return_X_y=True)
     net = TabularMLPClassifier(**QUICK, preset="fast").fit(X, y)

@@ -190,6 +190,8 @@ class BaseTabularMLP(BaseEstimator):
         # parameters that the user has set are not searched
         defaults = parameter_defaults(type(self))
         given = {name for name in SPACE if not np.array_equal(getattr(self, name, None), defaults.get(name, ()))}
+        if not self._metric().label_smoothing:  # it would be at odds with the metric
+            given.add("label_smoothing")
         space = {name: values for name, values in SPACE.items() if name not in given}
         return TrialSearch(features, config, space, self.n_trials, rng)
 

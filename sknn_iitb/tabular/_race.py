@@ -56,6 +56,7 @@ class ViewRace:
     def __init__(self, features, config, favourites, views):
         self._features, self._config, self._favourites = features, config, favourites
         self.views, self.errors, self._temperature = None, {}, 1.0
+        self._trained = []  # the views of the members for the first goal
         if not views and (len(features) == 1 or config.n_estimators <= len(favourites.few)):
             views = [name for name in favourites.few if name in features] or list(features)
         if views:
@@ -85,12 +86,14 @@ class ViewRace:
         """
         runs = {} if self.views else self._race(data, goal, progress)
         if progress.interrupted and runs:  # keep those of the race
-            self.views = list(runs)
+            self._trained = list(runs)
             return Ensemble([run.member for run in runs.values()])
         started = {0: runs[self.views[0]]} if runs else {}
         features = [self._features[name] for name in self.views]
         members = train(data, features, goal, self._config, progress, started)
-        return Ensemble(members, None, self._temperature)
+        trained = [k for k, member in enumerate(members) if member is not None]
+        self._trained = self._trained or [self.views[k] for k in trained]
+        return Ensemble([members[k] for k in trained], None, self._temperature)
 
     def _race(self, data, goal, progress):
         """Choose the views; return the first member's training with each view."""
@@ -123,5 +126,5 @@ class ViewRace:
 
     def attributes(self):
         """The attributes of a fitted estimator."""
-        share = {name: self.views.count(name) / len(self.views) for name in self._features}
+        share = {name: self._trained.count(name) / len(self._trained) for name in self._features}
         return {"views_": share, "view_errors_": self.errors}

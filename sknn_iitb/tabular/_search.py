@@ -76,7 +76,7 @@ class TrialSearch:
     def __init__(self, features, config, space, n_trials, rng):
         self._features, self._config, self.table = features, config, None
         first = [{"view": view} for view in features][:n_trials]
-        default = {"activation": config.activation.names[0], "learning_rate_init": 1.0, "dropout": config.dropout}
+        default = {"activation": config.activation, "learning_rate_init": 1.0, "dropout": config.dropout}
         default |= {"hidden_layer_sizes": config.hidden, "batch_size": config.batch_size}
         default |= {"label_smoothing": config.label_smoothing}
         choices = {"view": list(features), **space}
@@ -189,6 +189,7 @@ class TrialSearch:
         columns["learning_rate_init"] = [
             factor * self._config.learning_rate_init for factor in columns["learning_rate_init"]
         ]
+        columns["activation"] = [ACTIVATIONS.resolve(each).names[0] for each in columns["activation"]]
         columns |= {name: [str(value) for value in columns[name]] for name in ("view", "hidden_layer_sizes")}
         members = [trial.runs[0].member for trial in trials]
         columns["n_epochs"] = [0 if member is None else member.n_iter for member in members]

@@ -160,8 +160,8 @@ def train(data, features, goal, config, progress, started=None):
 
     Returns
     -------
-    members : list of Member
-        Members trained before the deadline; at least one unless interrupted.
+    members : list of Member or None
+        None for those that were not trained before the deadline; at least one is, unless interrupted.
     """
     started = started or {}
 
@@ -171,8 +171,7 @@ def train(data, features, goal, config, progress, started=None):
         run = started.get(k) or MemberRun(k, data, features[k], goal, config)
         return run.advance(config.max_iter, progress)
 
-    members = in_threads(member, range(len(data.splits)), progress, config.n_jobs)
-    return [member for member in members if member is not None]
+    return in_threads(member, range(len(data.splits)), progress, config.n_jobs)
 
 
 def in_threads(function, items, progress, n_jobs):
