@@ -122,7 +122,8 @@ def means(path):
 def save(rows, collection):
     """Add the means of a collection of tables to the file of figures."""
     text = json.loads(FILE.read_text()) if FILE.exists() else {}
-    text.setdefault(collection, {}).update(rows)
+    rounded = {name: {score: round(value, 4) for score, value in row.items()} for name, row in rows.items()}
+    text.setdefault(collection, {}).update(rounded)
     FILE.write_text(json.dumps(text, indent=1) + "\n")
 
 
@@ -141,13 +142,13 @@ def draw(path):
                     continue
                 color = "C0" if name in ours else "0.4"
                 ax.plot(each["s / 1,000 rows"], each[score], "o", color=color)
-                where = (6, -11) if name in ours else (6, 4)
-                text = f'"{name}"' if name in ours else name
-                ax.annotate(text, (each["s / 1,000 rows"], each[score]), where, textcoords="offset points", color=color)
+                text, where = (f'"{name}"', (0, -14)) if name in ours else (name, (0, 6))
+                style = {"textcoords": "offset points", "color": color, "fontsize": 8, "ha": "center"}
+                ax.annotate(text, (each["s / 1,000 rows"], each[score]), where, **style)
             points = [(models[name]["s / 1,000 rows"], models[name][score]) for name in ours]
             ax.plot(*zip(*points, strict=True), color="C0")
-            ax.set(xscale="log", xlim=(0.05, 60), xlabel="seconds for 1,000 rows, one core", ylabel=label)
-            ax.margins(y=0.12)
+            ax.set(xscale="log", xlim=(0.03, 60), xlabel="seconds for 1,000 rows, one core", ylabel=label)
+            ax.margins(y=0.15)
             ax.set_title(f"{collection} collection", fontsize="medium")
     figure.tight_layout()
     figure.savefig(path, dpi=100)
