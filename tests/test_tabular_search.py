@@ -139,6 +139,19 @@ def test_an_interrupted_search_keeps_the_best_so_far(cls, monkeypatch):
     assert set(net.views_) <= set(VIEWS)
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_trial_that_diverges_does_not_end_the_search(monkeypatch):
+    X, y = load_diabetes(return_X_y=True)
+    monkeypatch.setitem(SPACE, "learning_rate_init", (1.0, 1e31))
+    net = TabularMLPRegressor(**SEARCH).fit(X, y)
+    failed = net.trials_["n_epochs"] == 0
+    assert 0 < failed.sum() < 10
+    assert np.isnan(net.trials_["error"][failed]).all()
+    assert net.score(X, y) > 0.3
+    with pytest.raises(ValueError, match="diverged at epoch 1"):
+        TabularMLPRegressor(**SEARCH, learning_rate_init=1e30).fit(X, y)
+
+
 def test_another_preset_forgets_the_trials():
     X, y = load_wine(return_X_y=True)
     net = TabularMLPClassifier(**SEARCH).fit(X, y)

@@ -74,7 +74,7 @@ class TrialSearch:
     """
 
     def __init__(self, features, config, space, n_trials, rng):
-        self._features, self._config, self.table = features, config, None
+        self._features, self._config, self.table, self._failure = features, config, None, None
         first = [{"view": view} for view in features][:n_trials]
         default = {"activation": config.activation, "learning_rate_init": 1.0, "dropout": config.dropout}
         default |= {"hidden_layer_sizes": config.hidden, "batch_size": config.batch_size}
@@ -121,6 +121,8 @@ class TrialSearch:
                 errors = [goal.error(self._scores([trial], [0], held_out)[0], held_out[0]) for trial in trials]
                 trials = [trials[t] for t in np.argsort(errors, kind="stable")]
                 going_on = trials[: -(-len(trials) // 2)]
+        if not trials and self._failure:
+            raise self._failure
         if not trials:
             return Ensemble([])
         counts = self._select(trials, [], [0], held_out, goal)
@@ -163,7 +165,10 @@ class TrialSearch:
         def advance(run):
             is_needed = run.member is None and run in runs[:at_least] and not progress.interrupted
             if is_needed or not progress.is_over():
-                run.advance(n_epochs, progress)
+                try:
+                    run.advance(n_epochs, progress)
+                except ValueError as error:  # it diverged in its first epoch; others may not
+                    self._failure = error
 
         in_threads(advance, runs, progress, self._config.n_jobs)
 

@@ -190,7 +190,7 @@ def in_threads(function, items, progress, n_jobs):
             raise
 
     n_threads = min(effective_n_jobs(n_jobs), len(items))
-    if n_threads == 1:
+    if n_threads <= 1:
         return [call(item) for item in items]
     pool, futures = ThreadPoolExecutor(n_threads), []
     try:
