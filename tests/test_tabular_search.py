@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.metrics import log_loss
@@ -97,6 +98,13 @@ def test_an_activation_keeps_its_parameters_and_log_loss_its_labels():
     assert {member.network.blocks[0][1].activation.negative_slope for member in net.members_} == {0.7}
     assert set(net.trials_["activation"]) == {"leaky_relu"}
     assert set(net.trials_["label_smoothing"]) == {0.0}
+
+
+def test_sparse_multilabel_targets_are_searched():
+    X, y = load_wine(return_X_y=True)
+    Y = np.eye(3, dtype=int)[y]
+    nets = [TabularMLPClassifier(**SEARCH).fit(X, each) for each in (Y, sparse.csr_array(Y))]
+    np.testing.assert_array_equal(nets[0].predict_proba(X), nets[1].predict_proba(X))
 
 
 def test_quantiles_have_a_search_of_their_own():

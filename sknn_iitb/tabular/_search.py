@@ -219,7 +219,6 @@ class TrialSearch:
 
 
 def _joined(held_out):
-    """Samples without X, one after the other."""
+    """Encoded targets and weights of samples, one after the other."""
     weight = None if held_out[0].weight is None else np.concatenate([each.weight for each in held_out])
-    Y, y = (np.concatenate([getattr(each, name) for each in held_out]) for name in ("Y", "y"))
-    return Samples(None, Y, y, weight, None)
+    return Samples(None, np.concatenate([each.Y for each in held_out]), None, weight, None)
