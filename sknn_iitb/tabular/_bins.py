@@ -70,13 +70,14 @@ def height(number, starts, slopes, which):
 height = inlined(height)
 
 
-def add_bins(x, value, memory, columns, starts, slopes, factors, weights):
+def add_bins(x, value, bins, factors, weights, memory):
     """Add the products of all bins with their weights to `value`.
 
     A number lies in one bin of its column, and all other bins are 1 or -1. So for each column a row needs the sum over
     the other bins, which all rows share, and its own bin: two multiplications per column and neuron, no matter how many
     bins there are. `memory` has room for a column's bins in each row.
     """
+    columns, starts, slopes = bins
     n_rows, n_out, n_bins = value.shape[0], value.shape[1], len(columns)
     first = 0
     while first < n_bins:
@@ -111,8 +112,9 @@ def add_bins(x, value, memory, columns, starts, slopes, factors, weights):
 add_bins = inlined(add_bins)
 
 
-def gradient_of_bins(x, delta, memory, columns, starts, slopes, gradient):
+def gradient_of_bins(x, delta, bins, gradient, memory):
     """Add the products of all bins, transposed, with `delta` to `gradient`."""
+    columns, starts, slopes = bins
     n_rows, n_out, n_bins = delta.shape[0], delta.shape[1], len(columns)
     first = 0
     while first < n_bins:

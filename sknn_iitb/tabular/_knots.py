@@ -57,50 +57,47 @@ def knot_before(number, positions, first, stop):
 knot_before = inlined(knot_before)
 
 
-def share_of_next(number, positions, slopes, which):
-    """The share of the knot after `which`; that of `which` is the rest."""
-    one = positions.dtype.type(1)
-    share = (number - positions[which]) * slopes[which]
+def spline_of(number, knots, first, stop):
+    """The knot of a column before a number, its value, and that of the next knot; all others are zero."""
+    found = knot_before(number, knots.position, first, stop)
+    one = knots.position.dtype.type(1)
+    share = (number - knots.position[found]) * knots.slope[found]
     share = share if share < one else one
-    return share if share > 0 else one - one
+    share = share if share > 0 else one - one
+    return found, knots.height - knots.height * share, knots.height * share
 
 
-share_of_next = inlined(share_of_next)
+spline_of = inlined(spline_of)
 
 
-def add_splines(x, value, columns, positions, slopes, height, factors, weights):
-    """Add the products of all knots with their weights to `value`: a number has a share in two knots."""
-    n_rows, n_out, n_knots = value.shape[0], value.shape[1], len(columns)
+def add_splines(x, value, knots, factors, weights):
+    """Add the products of all knots with their weights to `value`."""
+    n_rows, n_out, n_knots = value.shape[0], value.shape[1], len(knots.column)
     first = 0
     while first < n_knots:
-        stop = end_of_column(columns, first, n_knots)
+        stop = end_of_column(knots.column, first, n_knots)
         for i in range(n_rows):
-            number = x[i, columns[first]]
-            a = knot_before(number, positions, first, stop)
-            share = share_of_next(number, positions, slopes, a)
-            left, right = (height - height * share) * factors[a], height * share * factors[a + 1]
+            b, left, right = spline_of(x[i, knots.column[first]], knots, first, stop)
+            left, right = left * factors[b], right * factors[b + 1]
             for k in range(n_out):
-                value[i, k] += left * weights[a, k] + right * weights[a + 1, k]
+                value[i, k] += left * weights[b, k] + right * weights[b + 1, k]
         first = stop
 
 
 add_splines = inlined(add_splines)
 
 
-def gradient_of_splines(x, delta, columns, positions, slopes, height, gradient):
+def gradient_of_splines(x, delta, knots, gradient):
     """Add the products of all knots, transposed, with `delta` to `gradient`."""
-    n_rows, n_out, n_knots = delta.shape[0], delta.shape[1], len(columns)
+    n_rows, n_out, n_knots = delta.shape[0], delta.shape[1], len(knots.column)
     first = 0
     while first < n_knots:
-        stop = end_of_column(columns, first, n_knots)
+        stop = end_of_column(knots.column, first, n_knots)
         for i in range(n_rows):
-            number = x[i, columns[first]]
-            a = knot_before(number, positions, first, stop)
-            share = share_of_next(number, positions, slopes, a)
-            left, right = height - height * share, height * share
+            b, left, right = spline_of(x[i, knots.column[first]], knots, first, stop)
             for k in range(n_out):
-                gradient[a, k] += left * delta[i, k]
-                gradient[a + 1, k] += right * delta[i, k]
+                gradient[b, k] += left * delta[i, k]
+                gradient[b + 1, k] += right * delta[i, k]
         first = stop
 
 

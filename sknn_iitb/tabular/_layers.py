@@ -7,7 +7,7 @@ import numpy as np
 
 from sknn_iitb._engine.layers import Kind, Layer, LayerSpec, Parameter
 from sknn_iitb._engine.parameters import native
-from sknn_iitb._jit.intrinsics import address, array_at, inlined, matmul, matmul_tn, matrix_at, vector_at
+from sknn_iitb._jit.intrinsics import address, array_at, first, inlined, matmul, matmul_tn, matrix_at, vector_at
 from sknn_iitb.tabular._bins import Bins, add_bins, gradient_of_bins
 from sknn_iitb.tabular._knots import Knots, add_splines, gradient_of_splines
 
@@ -41,8 +41,21 @@ class Features(NamedTuple):
 PLAIN = Features()
 
 _columns_at = array_at(np.dtype(np.int64))
+_six = first(6)
 # an empty array has no address
 _NO_COLUMNS = np.zeros(1, np.int64)
+
+
+def features_at(layer):
+    """Offsets of the weights and the factors, then bins and knots, without copies: the order of `ScaledDense.spec`."""
+    weights, factors, bin_columns, n_bins, knot_columns, n_knots = _six(layer.own)
+    hyper, of_knots = layer.hyper, 2 + 2 * n_bins
+    bins = Bins(_columns_at(bin_columns, n_bins), vector_at(hyper, 2, n_bins), vector_at(hyper, 2 + n_bins, n_bins))
+    positions, slopes = vector_at(hyper, of_knots, n_knots), vector_at(hyper, of_knots + n_knots, n_knots)
+    return weights, factors, bins, Knots(_columns_at(knot_columns, n_knots), positions, slopes, hyper[1])
+
+
+features_at = inlined(features_at)
 
 
 def squash(x, curvature, value):
@@ -56,71 +69,42 @@ squash = inlined(squash)
 
 
 def scaled_dense_forward(x, value, cache, layer, theta, batch):
-    weights_start, factors_start = layer.own[0], layer.own[1]
-    n_bins, n_knots = layer.own[3], layer.own[5]
-    n_rows, n_columns, n_out, hyper = value.shape[0], layer.n_in, value.shape[1], layer.hyper
-    squashed, scaled = matrix_at(cache, 0, n_rows, n_columns), matrix_at(cache, n_rows * n_columns, n_rows, n_columns)
-    factors, weights = vector_at(theta, factors_start, n_columns), weights_start + n_columns * n_out
-    squash(x, hyper[0], squashed)
+    weights, factors, bins, knots = features_at(layer)
+    n_rows, n_columns, n_out = value.shape[0], layer.n_in, value.shape[1]
+    n_cells, n_bins, n_knots = n_rows * n_columns, len(bins.column), len(knots.column)
+    squashed, scaled = matrix_at(cache, 0, n_rows, n_columns), matrix_at(cache, n_cells, n_rows, n_columns)
+    squash(x, layer.hyper[0], squashed)
     for i in range(n_rows):
         for j in range(n_columns):
-            scaled[i, j] = factors[j] * squashed[i, j]
-    matmul(scaled, matrix_at(theta, weights_start, n_columns, n_out), value)
+            scaled[i, j] = theta[factors + j] * squashed[i, j]
+    matmul(scaled, matrix_at(theta, weights, n_columns, n_out), value)
+    factors, weights = factors + n_columns, weights + n_columns * n_out
     if n_bins > 0:
-        add_bins(
-            squashed,
-            value,
-            vector_at(cache, 2 * n_rows * n_columns, n_rows * layer.own[6]),
-            _columns_at(layer.own[2], n_bins),
-            vector_at(hyper, 2, n_bins),
-            vector_at(hyper, 2 + n_bins, n_bins),
-            vector_at(theta, factors_start + n_columns, n_bins),
-            matrix_at(theta, weights, n_bins, n_out),
-        )
+        memory = vector_at(cache, 2 * n_cells, cache.size - 2 * n_cells)
+        of_bins = vector_at(theta, factors, n_bins)
+        add_bins(squashed, value, bins, of_bins, matrix_at(theta, weights, n_bins, n_out), memory)
     if n_knots > 0:
-        add_splines(
-            squashed,
-            value,
-            _columns_at(layer.own[4], n_knots),
-            vector_at(hyper, 2 + 2 * n_bins, n_knots),
-            vector_at(hyper, 2 + 2 * n_bins + n_knots, n_knots),
-            hyper[1],
-            vector_at(theta, factors_start + n_columns + n_bins, n_knots),
-            matrix_at(theta, weights + n_bins * n_out, n_knots, n_out),
-        )
+        of_knots = vector_at(theta, factors + n_bins, n_knots)
+        add_splines(squashed, value, knots, of_knots, matrix_at(theta, weights + n_bins * n_out, n_knots, n_out))
 
 
 def scaled_dense_backward(x, delta, cache, layer, theta, batch):
-    weights_start, factors_start = layer.own[0], layer.own[1]
-    n_bins, n_knots = layer.own[3], layer.own[5]
-    n_rows, n_columns, n_out, hyper = delta.shape[0], layer.n_in, delta.shape[1], layer.hyper
-    n_in = n_columns + n_bins + n_knots
+    weights_start, factors_start, bins, knots = features_at(layer)
+    n_rows, n_columns, n_out = delta.shape[0], layer.n_in, delta.shape[1]
+    n_cells, n_bins, n_knots = n_rows * n_columns, len(bins.column), len(knots.column)
+    n_in, added = n_columns + n_bins + n_knots, weights_start + n_columns * n_out
     squashed = matrix_at(cache, 0, n_rows, n_columns)
-    factors, weights = vector_at(theta, factors_start, n_in), matrix_at(theta, weights_start, n_in, n_out)
     # first the slopes of s W
-    slopes, added = matrix_at(batch.gradient, weights_start, n_in, n_out), weights_start + n_columns * n_out
+    slopes = matrix_at(batch.gradient, weights_start, n_in, n_out)
     matmul_tn(squashed, delta, matrix_at(batch.gradient, weights_start, n_columns, n_out))
     slopes[n_columns:] = 0
     if n_bins > 0:
-        gradient_of_bins(
-            squashed,
-            delta,
-            vector_at(cache, 2 * n_rows * n_columns, n_rows * layer.own[6]),
-            _columns_at(layer.own[2], n_bins),
-            vector_at(hyper, 2, n_bins),
-            vector_at(hyper, 2 + n_bins, n_bins),
-            matrix_at(batch.gradient, added, n_bins, n_out),
-        )
+        memory = vector_at(cache, 2 * n_cells, cache.size - 2 * n_cells)
+        gradient_of_bins(squashed, delta, bins, matrix_at(batch.gradient, added, n_bins, n_out), memory)
     if n_knots > 0:
-        gradient_of_splines(
-            squashed,
-            delta,
-            _columns_at(layer.own[4], n_knots),
-            vector_at(hyper, 2 + 2 * n_bins, n_knots),
-            vector_at(hyper, 2 + 2 * n_bins + n_knots, n_knots),
-            hyper[1],
-            matrix_at(batch.gradient, added + n_bins * n_out, n_knots, n_out),
-        )
+        of_knots = matrix_at(batch.gradient, added + n_bins * n_out, n_knots, n_out)
+        gradient_of_splines(squashed, delta, knots, of_knots)
+    factors, weights = vector_at(theta, factors_start, n_in), matrix_at(theta, weights_start, n_in, n_out)
     of_factors = vector_at(batch.gradient, factors_start, n_in)
     for p in range(n_in):
         total = theta.dtype.type(0)
@@ -176,13 +160,13 @@ class ScaledDense(Layer):
         curvature, bins, knots = self.features
         n_bins, n_knots = len(bins.column), len(knots.column)
         longest = int(np.bincount(bins.column).max()) if n_bins else 0
-        own = [address(each.column if len(each.column) else _NO_COLUMNS) for each in (bins, knots)]
+        columns = [address(each.column if len(each.column) else _NO_COLUMNS) for each in (bins, knots)]
         return LayerSpec(
             scaled_dense_forward,
             scaled_dense_backward,
             self.n_in,
             self.n_out,
             cache_size=2 * self.n_in + longest,
-            own=(start["coefs"], start["factors"], own[0], n_bins, own[1], n_knots, longest),
+            own=(start["coefs"], start["factors"], columns[0], n_bins, columns[1], n_knots),
             hyper=(curvature, knots.height, *bins.start, *bins.slope, *knots.position, *knots.slope),
         )
