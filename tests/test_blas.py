@@ -191,12 +191,13 @@ left = 0
 for _ in range({n}):
     try:
         signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-4, 2e-3))
-        while signal.getitimer(signal.ITIMER_REAL)[0] > 0:
-            {statement}
+        try:
+            while signal.getitimer(signal.ITIMER_REAL)[0] > 0:
+                {statement}
+        finally:  # inside, because an interrupt may come here too
+            signal.setitimer(signal.ITIMER_REAL, 0)
     except KeyboardInterrupt:
         pass
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
     left += {{library.num_threads for library in libraries}} != {{2}}
 print(left, "left")
 """

@@ -184,12 +184,13 @@ random.seed(int(sys.argv[1]))
 for _ in range(40):
     try:
         signal.setitimer(signal.ITIMER_REAL, random.uniform(0.001, 0.2))
-        net.fit(X, X[:, 0])
-        net.predict(X)
+        try:
+            net.fit(X, X[:, 0])
+            net.predict(X)
+        finally:  # inside, because an interrupt may come here too
+            signal.setitimer(signal.ITIMER_REAL, 0)
     except KeyboardInterrupt:
         pass
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 print(net.fit(X, X[:, 0]).predict(X[:1])[0].hex())
 """
 
