@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from sknn_iitb.activations import LeakyReLU
-from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _training
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _base, _training
 from sknn_iitb.tabular._search import SPACE
 from sknn_iitb.tabular.views import VIEWS
 
@@ -128,6 +128,21 @@ def test_max_time_ends_the_search_with_the_best_so_far(cls):
     assert len(least.members_) == 1
 
 
+def test_little_time_is_divided_among_all_stages(monkeypatch):
+    """A fifth of the epochs of a search lead to networks that are trained to the end, on all splits."""
+    X, y = load_diabetes(return_X_y=True)
+    clock = iter(range(10**6))  # a second for each look at it, and two for each epoch
+    monkeypatch.setattr(_training, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(_base, "perf_counter", lambda: 0)
+    net = TabularMLPRegressor(preset="tuned", max_iter=20, max_time=400, random_state=0).fit(X, y)
+    trials = pd.DataFrame(net.trials_)
+    assert (trials["n_epochs"] > 0).sum() > 2
+    assert (trials["n_epochs"] == 20).sum() >= 1
+    assert len(net.members_) >= 5
+    assert len(net.members_) % 5 == 0
+    assert all(member.n_iter == 20 for member in net.members_)
+
+
 @BOTH
 def test_an_interrupted_search_keeps_the_best_so_far(cls, monkeypatch):
     X, y = _data(cls)
@@ -140,8 +155,9 @@ def test_an_interrupted_search_keeps_the_best_so_far(cls, monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(_training, "_train", interrupted)
-    with pytest.warns(UserWarning, match="interrupted by user"):
-        net = cls(**SEARCH).fit(X, y)
+    with pytest.warns(UserWarning, match=r"interrupted by user\. 1 of 30 networks are kept") as warned:
+        net = cls(**SEARCH, n_estimators=10).fit(X, y)
+    assert len(warned) == 1
     assert len(calls) == 7
     assert np.isfinite(net.predict(X[:5])).all()
     assert set(net.views_) <= set(VIEWS)
@@ -156,7 +172,7 @@ def test_a_trial_that_diverges_does_not_end_the_search(monkeypatch):
     assert 0 < failed.sum() < 10
     assert np.isnan(net.trials_["error"][failed]).all()
     assert net.score(X, y) > 0.3
-    with pytest.raises(ValueError, match="diverged at epoch 1"):
+    with pytest.raises(ValueError, match="diverged at epoch"):
         TabularMLPRegressor(**SEARCH, learning_rate_init=1e30).fit(X, y)
 
 
@@ -175,3 +191,21 @@ def test_search_accepts_a_validation_set_weights_and_further_samples():
     net.partial_fit(X, y)
     assert len(net.members_) == n_members
     assert net.score(X, y) > 0.9
+
+
+def test_further_samples_are_learned_as_in_the_trial(monkeypatch):
+    X, y = load_wine(return_X_y=True)
+    net = TabularMLPClassifier(**SEARCH).fit(X, y)
+    begin, used = _training._begin, []
+
+    def recorded(network, samples, goal, config, **changes):
+        used.append((config.learning_rate_init, config.batch_size, config.label_smoothing))
+        return begin(network, samples, goal, config, **changes)
+
+    monkeypatch.setattr(_training, "_begin", recorded)
+    net.partial_fit(X, y)
+    trials = pd.DataFrame(net.trials_).query("weight > 0")
+    rates = trials["learning_rate_init"] * _training._FINAL_RATE
+    expected = zip(rates, trials["batch_size"], trials["label_smoothing"], strict=True)
+    assert len(set(used)) > 1
+    assert set(used) == set(expected)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,8 @@ from sknn_iitb.tabular import (
     TabularMLPClassifier,
     TabularMLPRegressor,
     View,
+    _base,
+    _training,
 )
 from sknn_iitb.tabular._layers import PLAIN
 from sknn_iitb.tabular._members import EnsembleData
@@ -324,6 +327,47 @@ def test_views_are_those_of_the_members_that_max_time_leaves():
     net = TabularMLPClassifier(max_time=1e-9, random_state=0).fit(X, y)
     assert len(net.members_) == 1
     assert sorted(net.views_.values()) == [0, 0, 0, 0, 1]
+
+
+def test_an_interrupted_race_keeps_its_choice(monkeypatch):
+    X, y = load_wine(return_X_y=True)
+    train, calls = _training._train, []
+
+    def interrupted(run, theta, progress):
+        train(run, theta, progress)
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_training, "_train", interrupted)
+    with pytest.warns(UserWarning, match=r"interrupted by user\. [123] of 5 networks are kept"):
+        net = TabularMLPClassifier(random_state=0).fit(X, y)
+    chosen = {view: share for view, share in net.views_.items() if share}
+    assert len(net.members_) == len(chosen)
+    assert set(chosen) <= set(list(VIEWS)[:3])
+    assert [weight / 5 for weight in net._averages["members_"].weights] == list(chosen.values())
+
+
+def test_views_that_time_has_cut_short_are_not_chosen(monkeypatch):
+    X, y = load_wine(return_X_y=True)
+    monkeypatch.setattr(_training.Progress, "is_over", lambda self: self._n_epochs >= 45)
+    net = TabularMLPClassifier(max_time=1e9, random_state=0).fit(X, y)  # 19 epochs of each view
+    assert set(net.view_errors_) == {"bins", "smooth"}
+
+
+@BOTH
+@pytest.mark.parametrize("preset", ["fast", "default", "tuned"])
+def test_epochs_are_announced(cls, preset, capsys, monkeypatch):
+    X, y = load_wine(return_X_y=True)
+    announced = []
+
+    def announcing(verbose, n_epochs):
+        announced.append(n_epochs)
+        return reporter(verbose, n_epochs)
+
+    monkeypatch.setattr(_base, "reporter", announcing)
+    cls(preset=preset, n_trials=9, max_iter=7, verbose=True, random_state=0).fit(X, y)
+    assert announced == [int(re.findall(r"Iteration (\d+)", capsys.readouterr().out)[-1])]
 
 
 def test_two_members_have_the_first_two_views_without_a_race():

@@ -12,12 +12,16 @@ from sknn_iitb._engine.run import INTERRUPTED, NON_FINITE
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
 
-__all__ = ["train"]
+__all__ = ["DivergenceError", "train"]
 
 # A loss this many times that of the first epoch is divergence; training that ends with a loss above the second factor
 # has failed. Large steps of adam raise the loss up to a million times and can still end at a good network;
 # sgd does not recover from a billion.
 _EXPLOSION, _NO_SUCCESS = 1e9, 10.0
+
+
+class DivergenceError(ValueError):
+    """Training has diverged before an epoch whose parameters could be kept."""
 
 
 def train(run, theta):
@@ -31,7 +35,7 @@ def train(run, theta):
 
     Raises
     ------
-    ValueError
+    DivergenceError
         If the loss or a parameter becomes infinite or NaN, or the loss explodes, and there is no best epoch.
     """
     (minimize if run.config.optimizer.kernel is None else _descend)(run, theta)
@@ -213,7 +217,7 @@ def _diverge(history, best, learning_rate, config):
     else:
         cause = NON_FINITE
     if best is None:
-        raise ValueError(f"{cause} {advice}{config.advise()}")
+        raise DivergenceError(f"{cause} {advice}{config.advise()}")
     history.validation_scores.append(np.nan)
     history.validation_loss_curve.append(np.nan)
     warn(f"{advice} The best epoch's weights are kept.{config.advise()}", ConvergenceWarning)

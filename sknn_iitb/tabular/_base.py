@@ -172,7 +172,7 @@ class BaseTabularMLP(BaseEstimator):
             raise KeyboardInterrupt
         if progress.interrupted:
             n_networks = sum(len(ensemble.members) for ensemble in trained.values())
-            warn(f"{INTERRUPTED} {n_networks} of {len(goals) * config.n_estimators} networks are kept.")
+            warn(f"{INTERRUPTED} {n_networks} of {len(goals) * strategy.n_members} networks are kept.")
         self._averages = averages = {}
         for name in goals:
             ensemble = trained.get(name, Ensemble([]))
@@ -258,7 +258,7 @@ class BaseTabularMLP(BaseEstimator):
             raise ValueError(f"solver={self.solver!r} does not train in batches; use a first-order solver.")
         return EnsembleConfig(
             n_estimators=self.n_estimators or preset["n_estimators"],
-            hidden=tuple(int(n) for n in sizes),
+            hidden_layer_sizes=tuple(int(n) for n in sizes),
             activation=ACTIVATIONS.resolve(activation if self.activation is None else self.activation),
             dropout=float(self.dropout),
             optimizer=optimizer,

@@ -20,7 +20,7 @@ class EnsembleConfig(NamedTuple):
     """
 
     n_estimators: int
-    hidden: tuple[int, ...]
+    hidden_layer_sizes: tuple[int, ...]
     activation: Any
     dropout: float
     optimizer: Any
@@ -71,14 +71,20 @@ class Goal(NamedTuple):
     loss: Any
     metric: Any
 
-    def mean(self, scores, weights=None):
-        """The scores of the averaged predictions: of the mean probabilities, or numbers."""
+    def predictions(self, score):
+        """Probabilities or numbers."""
+        return self.targets.probabilities(score, self.output.names[0]) if self.metric.is_calibrated else score
+
+    def score(self, predictions):
+        """The scores of which these are the predictions."""
         if not self.metric.is_calibrated:
-            return np.average(scores, axis=0, weights=weights)
-        output = self.output.names[0]
-        mean = np.average([self.targets.probabilities(score, output) for score in scores], axis=0, weights=weights)
-        mean = np.clip(mean, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
-        return logit(mean) if self.targets.multilabel else np.log(mean)
+            return predictions
+        predictions = np.clip(predictions, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+        return logit(predictions) if self.targets.multilabel else np.log(predictions)
+
+    def mean(self, scores, weights=None):
+        """The scores of the averaged predictions."""
+        return self.score(np.average([self.predictions(score) for score in scores], axis=0, weights=weights))
 
     def error(self, score, samples):
         """The error of predictions: of their probabilities, whatever the metric, or numbers."""
@@ -106,14 +112,14 @@ _LOG_TEMPERATURES = -1.0, 3.0
 # as in scikit-learn's log_loss for float32
 _LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
 
-_Member = namedtuple("Member", "network theta temperature error n_iter state", defaults=[None])
+_Member = namedtuple("Member", "network theta temperature error n_iter settings state", defaults=[None, None])
 
 
 class Member(_Member):
     """A trained network.
 
-    Its parameters, the temperature that divides its scores, its lowest error, its number of epochs, and the state of
-    its optimizer if training is to continue.
+    Its parameters, the temperature that divides its scores, its lowest error, its number of epochs, a dict of the
+    fields of EnsembleConfig that differ for it, and the state of its optimizer if training is to continue.
     """
 
     def __new__(cls, network, theta, *rest, **named):

@@ -1,18 +1,17 @@
 """The choice of each member's view by a short race on held-out samples."""
 
+from collections import Counter
 from typing import NamedTuple
 
 from sknn_iitb.tabular._members import Ensemble
-from sknn_iitb.tabular._training import MemberRun, in_threads, train
+from sknn_iitb.tabular._selection import greedy_selection, temperature_of_average
+from sknn_iitb.tabular._training import MemberRun, advance, train
 
-__all__ = ["AVERAGE_SPREAD", "Favourites", "ViewRace"]
+__all__ = ["Favourites", "ViewRace"]
 
 # The race ends with the second of the four cycles of 'coslog', when the learning rate is zero. On 25 tables, views that
 # were chosen after 19 of 96 epochs were as good as those chosen after 32, and one fold was as good as five.
 _SHARE = 0.2
-
-# Prior of the average's temperature. Members are calibrated already, and a few held-out samples may be too easy.
-AVERAGE_SPREAD = 0.2
 
 
 class Favourites(NamedTuple):
@@ -47,6 +46,8 @@ class ViewRace:
 
     Attributes
     ----------
+    n_members : int
+        Number of members for a goal.
     views : list or None
         The view of each member; None before they are chosen.
     errors : dict
@@ -55,7 +56,7 @@ class ViewRace:
 
     def __init__(self, features, config, favourites, views):
         self._features, self._config, self._favourites = features, config, favourites
-        self.views, self.errors, self._temperature = None, {}, 1.0
+        self.n_members, self.views, self.errors, self._temperature = config.n_estimators, None, {}, 1.0
         self._trained = []  # the views of the members for the first goal
         if not views and (len(features) == 1 or config.n_estimators <= len(favourites.few)):
             views = [name for name in favourites.few if name in features] or list(features)
@@ -64,8 +65,8 @@ class ViewRace:
 
     def n_epochs(self, n_goals):
         """The number of epochs of all networks."""
-        in_race = 0 if self.views else len(self._features) * self._n_race_epochs()
-        return in_race + n_goals * self._config.n_estimators * self._config.max_iter
+        n_losers = 0 if self.views else len(self._features) - 1  # one run becomes the first member
+        return n_losers * self._n_race_epochs() + n_goals * self.n_members * self._config.max_iter
 
     def _n_race_epochs(self):
         return max(1, round(_SHARE * self._config.max_iter))
@@ -86,8 +87,9 @@ class ViewRace:
         """
         runs = {} if self.views else self._race(data, goal, progress)
         if progress.interrupted and runs:  # keep those of the race
-            self._trained = list(runs)
-            return Ensemble([run.member for run in runs.values()])
+            counts = Counter(self.views)
+            self._trained = self.views
+            return Ensemble([runs[name].member for name in counts], [*counts.values()], self._temperature)
         started = {0: runs[self.views[0]]} if runs else {}
         features = [self._features[name] for name in self.views]
         members = train(data, features, goal, self._config, progress, started)
@@ -98,31 +100,23 @@ class ViewRace:
     def _race(self, data, goal, progress):
         """Choose the views; return the first member's training with each view."""
         runs = {name: MemberRun(0, data, each, goal, self._config) for name, each in self._features.items()}
-
-        def compete(name):
-            if not progress.is_over():
-                runs[name].advance(self._n_race_epochs(), progress)
-
         with progress.limited(_SHARE):
-            in_threads(compete, list(runs), progress, self._config.n_jobs)
-        runs = {name: run for name, run in runs.items() if run.member is not None}
+            trained = advance([*runs.values()], self._n_race_epochs(), progress, self._config.n_jobs, required=True)
+        # if time was up, one view has trained for fewer epochs and others not at all
+        n_iter = max((run.n_iter for run in trained), default=0)
+        runs = {name: run for name, run in runs.items() if run in trained and run.n_iter == n_iter}
         if runs:
             self._choose(runs, goal, data.held_out(0))
         else:
-            self.views = [next(iter(self._features))] * self._config.n_estimators
+            self.views = [next(iter(self._features))] * self.n_members
         return runs
 
     def _choose(self, runs, goal, held_out):
         scores = {name: run.member.scores(held_out.X) for name, run in runs.items()}
-        views = [name for name in self._favourites.first if name in scores]
-        while len(views) < self._config.n_estimators:
-            chosen = [scores[name] for name in views]
-            errors = {name: goal.error(goal.mean([*chosen, score]), held_out) for name, score in scores.items()}
-            views.append(min(errors, key=errors.get))
-        self.views = views
+        first = [name for name in self._favourites.first if name in scores]
+        self.views = greedy_selection(scores, held_out, goal, self.n_members, first)
         self.errors = {name: float(goal.error(score, held_out)) for name, score in scores.items()}
-        mean = goal.mean([scores[name] for name in views])
-        self._temperature = goal.temperature(mean, held_out, AVERAGE_SPREAD)
+        self._temperature = temperature_of_average([scores[name] for name in self.views], held_out, goal)
 
     def attributes(self):
         """The attributes of a fitted estimator."""

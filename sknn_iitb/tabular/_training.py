@@ -12,12 +12,13 @@ from joblib import effective_n_jobs
 
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.run import History, Run, State, TrainingConfig
+from sknn_iitb._engine.training import DivergenceError
 from sknn_iitb._engine.training import train as train_network
 from sknn_iitb.schedules import Constant
 from sknn_iitb.tabular._members import Member
 from sknn_iitb.tabular._network import draw, tabular_network
 
-__all__ = ["MemberRun", "Progress", "in_threads", "train", "train_further"]
+__all__ = ["MemberRun", "Progress", "advance", "in_threads", "train", "train_further"]
 
 # The learning rate of partial_fit as a share of the highest one, because the schedule has ended at zero. On four
 # tables, networks trained on one half learned from the other half too slowly at 0.01; at 0.1, if samples came in small
@@ -109,11 +110,21 @@ class MemberRun:
 
     def __init__(self, k, data, features, goal, config):
         self._k, self._data, self._goal, self._config = k, data, goal, config
-        units = data.samples.X.shape[1], *config.hidden, data.samples.Y.shape[1]
+        units = data.samples.X.shape[1], *config.hidden_layer_sizes, data.samples.Y.shape[1]
         self._network = tabular_network(units, config.activation, goal.output, config.dropout, features)
         self._rng = np.random.RandomState(data.seeds[k])
         self._theta = draw(self._network, self._rng, data.samples.Y.dtype)
         self._state, self._history, self.member = None, History(), None
+
+    @property
+    def n_iter(self):
+        """The number of epochs so far."""
+        return self._history.n_iter
+
+    @property
+    def is_complete(self):
+        """Whether it has trained for all epochs."""
+        return self.n_iter == self._config.max_iter
 
     def advance(self, n_epochs, progress):
         """Train until `n_epochs` have ended since the beginning, and return the member."""
@@ -142,6 +153,40 @@ class MemberRun:
             error = min(history.validation_loss_curve)
             self.member = Member(self._network, self._theta.copy(), temperature, error, history.n_iter)
         return self.member
+
+
+def advance(runs, n_epochs, progress, n_jobs, required=False):
+    """Train runs until `n_epochs` have ended; some may diverge.
+
+    Parameters
+    ----------
+    runs : list of MemberRun
+    n_epochs : int
+    progress : Progress
+    n_jobs : int or None
+    required : bool, default=False
+        Whether the first run trains for an epoch even if time is up, and it is an error if all diverge at once.
+
+    Returns
+    -------
+    trained : list of MemberRun
+        Those that have a member.
+    """
+    failures = []
+
+    def continued(run):
+        is_needed = required and run is runs[0] and run.member is None and not progress.interrupted
+        if is_needed or not progress.is_over():
+            try:
+                run.advance(n_epochs, progress)
+            except DivergenceError as failure:
+                failures.append(failure)
+
+    in_threads(continued, runs, progress, n_jobs)
+    trained = [run for run in runs if run.member is not None]
+    if required and failures and not trained and not progress.interrupted:
+        raise failures[0]
+    return trained
 
 
 def train(data, features, goal, config, progress, started=None):
@@ -221,14 +266,14 @@ def train_further(members, data, goal, config, progress):
     -------
     members : list of Member
     """
-    learning_rate = _FINAL_RATE * config.learning_rate_init
-    changes = {"schedule": Constant(), "learning_rate_init": learning_rate, "n_epochs": 1, "complete": False}
 
     def further(k):
         member, theta = members[k], members[k].theta.copy()
         if progress.interrupted:
             return member
-        run = _begin(member.network, data.samples, goal, config, **changes)
+        own = config._replace(**member.settings or {})
+        own = own._replace(schedule=Constant(), learning_rate_init=_FINAL_RATE * own.learning_rate_init)
+        run = _begin(member.network, data.samples, goal, own, n_epochs=1, complete=False)
         if member.state is None or member.state.optimizer != config.optimizer.identity:
             run.state = _state(np.random.RandomState(data.seeds[k]), run)
         else:
