@@ -18,6 +18,7 @@ __all__ = [
     "first",
     "flush_denormals",
     "inlined",
+    "inlined_unfused",
     "known_array",
     "matmul",
     "matmul_nt",
@@ -38,6 +39,8 @@ _EXACT = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}
 _FOR_KERNELS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 inlined = numba.njit(**_EXACT, **_FOR_KERNELS)
+# each operation rounds by itself, as in NumPy
+inlined_unfused = numba.njit(**_EXACT | {"fastmath": False}, **_FOR_KERNELS)
 
 
 _FIRST = {

@@ -7,7 +7,17 @@ import numpy as np
 
 from sknn_iitb._engine.layers import Kind, Layer, LayerSpec, Parameter
 from sknn_iitb._engine.parameters import native
-from sknn_iitb._jit.intrinsics import address, array_at, first, inlined, matmul, matmul_tn, matrix_at, vector_at
+from sknn_iitb._jit.intrinsics import (
+    address,
+    array_at,
+    first,
+    inlined,
+    inlined_unfused,
+    matmul,
+    matmul_tn,
+    matrix_at,
+    vector_at,
+)
 from sknn_iitb.tabular._bins import Bins, add_bins, gradient_of_bins
 from sknn_iitb.tabular._knots import Knots, add_splines, gradient_of_splines
 
@@ -59,13 +69,18 @@ features_at = inlined(features_at)
 
 
 def squash(x, curvature, value):
-    one = x.dtype.type(1)
+    if curvature == 0:
+        value[:] = x
+        return
+    # in float32 whatever the type, and as NumPy rounds: steep bins and splines would tell the last digits apart
+    one, curvature = np.float32(1), np.float32(curvature)
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
-            value[i, j] = x[i, j] / np.sqrt(one + curvature * x[i, j] * x[i, j])
+            number = np.float32(x[i, j])
+            value[i, j] = number / np.sqrt(one + curvature * number * number)
 
 
-squash = inlined(squash)
+squash = inlined_unfused(squash)
 
 
 def scaled_dense_forward(x, value, cache, layer, theta, batch):

@@ -77,7 +77,7 @@ def features_of(view: View, numbers: Array, weight: Array | None, n_bins: int | 
         view = VIEWS["smooth"]  # all are the same
     # 1 / z**2 grows by the inverse square of each limit
     curvature = np.float32(view.limit**-2 - WIDEST**-2)
-    squashed = numbers / np.sqrt(1 + curvature * numbers * numbers)
+    squashed = _squashed(numbers, curvature)
     edges, knots = [], []
     n_each = _MOST_FEATURES // max(numbers.shape[1], 1)
     if view.bins and n_bins is not None and n_each > 1:
@@ -87,6 +87,14 @@ def features_of(view: View, numbers: Array, weight: Array | None, n_bins: int | 
         knots = encoder.fit(squashed, sample_weight=weight).knots_
     # the height of a knot is that of a column of 0 and 1 after scaling
     return Features(float(curvature), Bins.between(edges), Knots.at(knots, float(2 / np.sqrt(1 + 4 * curvature))))
+
+
+def _squashed(Z, curvature):
+    """The columns as the first layer computes them, to the bit."""
+    if curvature == 0:
+        return Z
+    numbers = Z.astype(np.float32, copy=False)
+    return numbers / np.sqrt(1 + np.float32(curvature) * numbers * numbers)
 
 
 def dense(features: Features, Z: Array) -> Array:
@@ -104,7 +112,7 @@ def dense(features: Features, Z: Array) -> Array:
     curvature, bins, knots = features
     if curvature == features.n_added == 0:
         return Z
-    x = Z / np.sqrt(1 + Z.dtype.type(curvature) * Z * Z)
+    x = _squashed(Z, curvature)
     heights = 2 * np.clip((x[:, bins.column] - bins.start) * bins.slope, 0, 1) - 1
     # the share of the next knot rises from one knot to the next, as that of the knot itself falls
     share = np.clip((x[:, knots.column] - knots.position) * knots.slope, 0, 1)
