@@ -304,9 +304,11 @@ def test_quantile_members_have_the_same_views():
 def test_views_that_are_the_same_on_a_table_are_tried_once():
     X = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
     features = {name: features_of(view, X, None, 16) for name, view in VIEWS.items()}
-    assert list(distinct_views(features)) == ["bins", "smooth", "wide", "spline"]
+    kept = distinct_views(features)
+    assert kept == {"bins": "bins", "smooth": "smooth", "wide": "wide", "spline": "spline", "discrete": "bins"}
     features = {name: features_of(view, X > 0, None, None) for name, view in VIEWS.items()}
-    assert list(distinct_views(features)) == ["smooth", "wide"]
+    kept = distinct_views(features)
+    assert kept == {"bins": "smooth", "smooth": "smooth", "wide": "wide", "spline": "smooth", "discrete": "smooth"}
     X = pd.DataFrame({"a": list("xyz") * 20, "b": list("uv") * 30})
     net = TabularMLPClassifier(**QUICK).fit(X, np.arange(60) % 2)
     assert net.views_ == {"smooth": 1.0}
@@ -367,6 +369,12 @@ def test_views_that_time_has_cut_short_are_not_chosen(monkeypatch):
     assert set(net.view_errors_) == {"bins", "smooth"}
 
 
+def test_a_favourite_view_that_another_equals_is_replaced_by_it():
+    X = np.random.default_rng(0).integers(0, 2, (60, 4))
+    net = TabularMLPRegressor(**QUICK, preset="fast").fit(X, X[:, 0] + X[:, 1])
+    assert net.views_ == {"smooth": pytest.approx(2 / 3), "wide": pytest.approx(1 / 3)}
+
+
 @BOTH
 @pytest.mark.parametrize("preset", ["fast", "default", "tuned"])
 def test_epochs_are_announced(cls, preset, capsys, monkeypatch):
@@ -393,19 +401,45 @@ def test_two_members_have_the_first_two_views_without_a_race():
 @pytest.mark.parametrize(
     ("views", "message"),
     [
-        ([], "views must be None or at least one of"),
+        ([], "a list of one or more"),
         ("bins", "The 'views' parameter of .* must be an instance of 'list'"),
         (["flat"], "A view must be one of .*'smooth'.* or a View, got 'flat'"),
         ([3], "got 3"),
-        ([View(limit=0)], "limit"),
+        ([View(limit=0)], "limit of a view must be a number from 0.01 to 100"),
         ([View(limit=101)], "limit"),
-        ([View(splines="none")], "splines"),
+        ([View(limit="3")], "limit"),
+        ([View(limit=True)], "limit"),
+        ([View(limit=np.nan)], "limit"),
+        ([View(bins=3)], "bins of a view must be True or False"),
+        ([View(splines="none")], "splines of a view must be 'all', 'discrete' or None"),
+        (View(), "a list of one or more"),
     ],
     ids=str,
 )
-def test_invalid_views_raise(cls, views, message):
+def test_invalid_views_raise_before_the_table_is_read(cls, views, message, monkeypatch):
+    monkeypatch.setattr(TableEncoder, "fit_transform", None)
     with pytest.raises(ValueError, match=message):
         cls(views=views).fit(*load_wine(return_X_y=True))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"view": "flat"}, "A view must be one of"),
+        ({"view": View(limit=0)}, "limit"),
+        ({"n_bins": 0}, "n_bins must be an integer from 1 to 1024, got 0"),
+        ({"n_bins": 2000}, "n_bins"),
+        ({"n_bins": 2.5}, "n_bins"),
+    ],
+    ids=str,
+)
+def test_an_invalid_view_leaves_the_encoder_as_it_was(parameters, message):
+    X = load_wine().data
+    encoder = TableEncoder(view="bins").fit(X[:, :3])
+    before = encoder.transform(X[:, :3])
+    with pytest.raises(ValueError, match=message):
+        encoder.set_params(**parameters).fit(X)
+    np.testing.assert_array_equal(encoder.transform(X[:, :3]), before)
 
 
 def test_many_columns_are_not_multiplied():

@@ -31,7 +31,7 @@ from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
 from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular._columns import as_numpy
 from sknn_iitb.tabular._members import Ensemble, EnsembleConfig, EnsembleData, Goal
-from sknn_iitb.tabular._race import ViewRace
+from sknn_iitb.tabular._race import Favourites, ViewRace
 from sknn_iitb.tabular._search import SPACE, TrialSearch
 from sknn_iitb.tabular._splits import merged, splits
 from sknn_iitb.tabular._training import Progress, train_further
@@ -147,7 +147,7 @@ class BaseTabularMLP(BaseEstimator):
             return function(data.convert(as_numpy), *arguments)
 
     def _fit(self, data, classes=None):
-        began = perf_counter()
+        began, views = perf_counter(), self._views()
         rng = check_random_state(self.random_state)
         samples = self._read(data, classes)
         validation_set = data.validation.samples(self._further_samples)
@@ -155,7 +155,7 @@ class BaseTabularMLP(BaseEstimator):
         member_splits = self._splits(samples, data.validation.groups is not None, validation_set, config, rng)
         seeds = rng.randint(2**31 - 1, size=config.n_estimators)
         data = EnsembleData(samples, seeds, member_splits, validation_set)
-        strategy = self._strategy(self._features(samples), config, rng)
+        strategy = self._strategy(views, samples, config, rng)
         report, trained = reporter(self.verbose, strategy.n_epochs(len(goals))), {}
         progress = Progress(report)
         try:
@@ -183,17 +183,28 @@ class BaseTabularMLP(BaseEstimator):
         self.n_iter_ = max(member.n_iter for member in self.members_)
         return self
 
-    def _strategy(self, features, config, rng):
+    def _strategy(self, views, samples, config, rng):
         """How members are chosen and trained."""
-        if self.preset != "tuned":
-            return ViewRace(features, config, self._favourites, self.views)
-        # parameters that the user has set are not searched
+        numbers = samples.X[:, : np.count_nonzero(~self.encoder_.is_categorical_)]
+        features = {name: features_of(view, numbers, samples.weight, self.n_bins) for name, view in views.items()}
+        kept = distinct_views(features) if self.views is None else dict(zip(features, features, strict=True))
+        distinct = {name: features[name] for name in features if kept[name] == name}
+        if self.preset == "tuned":
+            return TrialSearch(distinct, config, self._space(), int(self.n_trials), rng)
+        few, first = (tuple(kept.get(name) for name in names) for names in self._favourites)
+        return ViewRace(distinct, config, Favourites(few, first), self.views)
+
+    def _space(self):
+        """The parameters that the search chooses, and their values: those that the user has left at their defaults."""
         defaults = parameter_defaults(type(self))
-        given = {name for name in SPACE if not np.array_equal(getattr(self, name, None), defaults.get(name, ()))}
+        space = {
+            name: values
+            for name, values in SPACE.items()
+            if name in defaults and np.array_equal(getattr(self, name), defaults[name])
+        }
         if not self._metric().label_smoothing:  # it would be at odds with the metric
-            given.add("label_smoothing")
-        space = {name: values for name, values in SPACE.items() if name not in given}
-        return TrialSearch(features, config, space, self.n_trials, rng)
+            space.pop("label_smoothing", None)
+        return space
 
     def _splits(self, samples, grouped, validation_set, config, rng):
         """The training and validation samples of each member."""
@@ -270,14 +281,15 @@ class BaseTabularMLP(BaseEstimator):
             n_jobs=self.n_jobs,
         )
 
-    def _features(self, samples):
-        """The features of each view."""
-        numbers = samples.X[:, : np.count_nonzero(~self.encoder_.is_categorical_)]
-        if self.views is not None and len(self.views) == 0:
-            raise ValueError(f"views must be None or at least one of {[*VIEWS]} or a View, got {self.views!r}.")
-        views = VIEWS if self.views is None else {view: resolved(view) for view in self.views}
-        features = {name: features_of(view, numbers, samples.weight, self.n_bins) for name, view in views.items()}
-        return distinct_views(features) if self.views is None else features
+    def _views(self):
+        """The views to choose among, by name or as the user wrote them."""
+        if self.views is None:
+            return VIEWS
+        if isinstance(self.views, View) or len(self.views) == 0:
+            raise ValueError(
+                f"views must be None or a list of one or more of {[*VIEWS]} or View objects, got {self.views!r}."
+            )
+        return {view: resolved(view) for view in self.views}
 
     def _samples(self, Z, y, weight, groups=None, training=False):
         Y = self._numbers(y)  # raises if y does not match the targets of `fit`

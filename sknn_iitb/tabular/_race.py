@@ -59,7 +59,7 @@ class ViewRace:
         self.n_members, self.views, self.errors, self._temperature = config.n_estimators, None, {}, 1.0
         self._trained = []  # the views of the members for the first goal
         if not views and (len(features) == 1 or config.n_estimators <= len(favourites.few)):
-            views = [name for name in favourites.few if name in features] or list(features)
+            views = favourites.few if len(features) > 1 else list(features)
         if views:
             self.views = [views[k % len(views)] for k in range(config.n_estimators)]
 
@@ -113,7 +113,7 @@ class ViewRace:
 
     def _choose(self, runs, goal, held_out):
         scores = {name: run.member.scores(held_out.X) for name, run in runs.items()}
-        first = [name for name in self._favourites.first if name in scores]
+        first = [name for name in self._favourites.first if name in scores]  # others may have diverged
         self.views = greedy_selection(scores, held_out, goal, self.n_members, first)
         self.errors = {name: float(goal.error(score, held_out)) for name, score in scores.items()}
         self._temperature = temperature_of_average([scores[name] for name in self.views], held_out, goal)

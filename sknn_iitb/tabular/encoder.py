@@ -21,7 +21,7 @@ from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import as_numpy, columns_of, is_frame, names_of, row_chunks, rows_of, rows_with_weight
-from sknn_iitb.tabular.preprocessing import RobustSmoothScaler
+from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, check_n_bins
 from sknn_iitb.tabular.views import WIDEST, View, dense, features_of, resolved
 
 __all__ = ["TableEncoder"]
@@ -57,8 +57,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     view : {'bins', 'smooth', 'wide', 'spline', 'discrete'} or View, default='smooth'
         How numbers are scaled, and which features are added, as a member of :class:`TabularMLPClassifier` or
         :class:`TabularMLPRegressor` with this :class:`View` sees them.
-    n_bins : int, default=16
-        Maximum number of bins per numeric column, if the view has bins.
+    n_bins : int or None, default=16
+        Maximum number of bins per numeric column, at most 1024, if the view has bins; None for no bins.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         categorical_features: ArrayLike | None = "from_dtype",
         *,
         view: str | View = "smooth",
-        n_bins: int = 16,
+        n_bins: int | None = 16,
     ) -> None:
         self.categorical_features = categorical_features
         self.view = view
@@ -118,7 +118,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a column cannot be used or a sparse matrix is too large. The message suggests a fix.
+            If a parameter is invalid, a column cannot be used or a sparse matrix is too large. The message suggests a
+            fix.
         """
         self._fit_transform(X, sample_weight, all_rows=False)
         return self
@@ -139,6 +140,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return self._fit_transform(X, sample_weight, all_rows=True)
 
     def _fit_transform(self, X, sample_weight, all_rows):
+        view = resolved(self.view)
+        if self.n_bins is not None:
+            check_n_bins(self.n_bins)
         X = self._checked(X, reset=True)
         _check_size(X)
         columns = columns_of(X)
@@ -161,8 +165,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         matrix = self._matrix(numeric, categorical)
         self._scaler = RobustSmoothScaler(WIDEST).fit(matrix, sample_weight=sample_weight)
         Z = self._scaled(matrix)
-        view, numbers = resolved(self.view), Z[rows, : len(numeric)]
-        self._features = features_of(view, numbers, weight, self.n_bins)
+        self._features = features_of(view, Z[rows, : len(numeric)], weight, self.n_bins)
         added = np.concatenate([self._features.bins.column, self._features.knots.column])
         self.origins_ = np.concatenate([self.origins_, numeric_index[added]])
         return dense(self._features, Z) if all_rows else None

@@ -16,12 +16,18 @@ from sklearn.utils.validation import (
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import as_numpy, row_chunks, rows_with_weight
 
-__all__ = ["PiecewiseLinearEncoder", "RobustSmoothScaler", "SplineEncoder"]
+__all__ = ["MAX_BINS", "PiecewiseLinearEncoder", "RobustSmoothScaler", "SplineEncoder", "check_n_bins"]
 
 # maximum number of bins or knots per column: a network has a weight for each of them and neuron
 MAX_BINS = 1024
 # columns with at most this number of distinct values are discrete
 _FEW_VALUES = 64
+
+
+def check_n_bins(n_bins: Any) -> None:
+    """Raise a ValueError unless this is a number of bins."""
+    if not isinstance(n_bins, numbers.Integral) or not 1 <= n_bins <= MAX_BINS:
+        raise ValueError(f"n_bins must be an integer from 1 to {MAX_BINS}, got {n_bins!r}.")
 
 
 def _checked(transformer, X, **options):
@@ -242,8 +248,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         ValueError
             If `n_bins` is not an integer from 1 to 1024, or X contains infinite values.
         """
-        if not isinstance(self.n_bins, numbers.Integral) or not 1 <= self.n_bins <= MAX_BINS:
-            raise ValueError(f"n_bins must be an integer from 1 to {MAX_BINS}, got {self.n_bins!r}.")
+        check_n_bins(self.n_bins)
         X = _checked(self, X)
         rows, weight = rows_with_weight(len(X), sample_weight)
         probabilities = np.arange(1, self.n_bins) / self.n_bins

@@ -1,5 +1,6 @@
 """Views: how a member of an ensemble sees the columns of a table."""
 
+from numbers import Real
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,8 +13,8 @@ from sknn_iitb.tabular.preprocessing import PiecewiseLinearEncoder, SplineEncode
 
 __all__ = ["VIEWS", "WIDEST", "View", "dense", "distinct_views", "features_of", "resolved"]
 
-# the largest `limit` of a view, to which the encoded table is clipped
-WIDEST = 100.0
+# bounds of the `limit` of a view; the encoded table is clipped to the largest
+_NARROWEST, WIDEST = 0.01, 100.0
 
 # maximum number of bins, and of knots, of all columns of a table: a network has a weight for each of them and neuron
 _MOST_FEATURES = 4096
@@ -26,8 +27,8 @@ class View(NamedTuple):
     Parameters
     ----------
     limit : float, default=3.0
-        Bound on the absolute value of the scaled numbers, as in :class:`RobustSmoothScaler`; at most 100. A large limit
-        keeps the distances between outliers.
+        Bound on the absolute value of the scaled numbers, as in :class:`RobustSmoothScaler`: from 0.01 to 100. A large
+        limit keeps the distances between outliers.
     bins : bool, default=True
         Whether the member also receives the :class:`PiecewiseLinearEncoder` features of each column, with `n_bins`
         quantile bins.
@@ -47,7 +48,7 @@ class View(NamedTuple):
     splines: Literal["all", "discrete"] | None = None
 
 
-# the first two are the most useful on average, see `race`
+# ties in the race of views go to the earlier one
 VIEWS = {
     "bins": View(),
     "smooth": View(bins=False),
@@ -141,15 +142,18 @@ def resolved(view: Any) -> View:
         return VIEWS[view]
     if not isinstance(view, View):
         raise ValueError(f"A view must be one of {[*VIEWS]} or a View, got {view!r}.")
-    if not 0 < view.limit <= WIDEST or view.splines not in ("all", "discrete", None):
-        raise ValueError(
-            f"A view must have a limit from 0 to {WIDEST:.0f} and splines 'all', 'discrete' or None, got {view!r}."
-        )
+    limit, bins, splines = view
+    if isinstance(limit, bool) or not isinstance(limit, Real) or not _NARROWEST <= limit <= WIDEST:
+        raise ValueError(f"The limit of a view must be a number from {_NARROWEST:g} to {WIDEST:g}, got {view!r}.")
+    if not isinstance(bins, bool | np.bool_):
+        raise ValueError(f"The bins of a view must be True or False, got {view!r}.")
+    if splines not in ("all", "discrete", None):
+        raise ValueError(f"The splines of a view must be 'all', 'discrete' or None, got {view!r}.")
     return view
 
 
-def distinct_views(features: dict[str, Features]) -> dict[str, Features]:
-    """Keep one of several views that are the same on this table: the one with the fewest fields.
+def distinct_views(features: dict[str, Features]) -> dict[str, str]:
+    """Find views that are the same on this table, and keep the one with the fewest features.
 
     Parameters
     ----------
@@ -158,14 +162,14 @@ def distinct_views(features: dict[str, Features]) -> dict[str, Features]:
 
     Returns
     -------
-    features : dict of Features
-        In the same order.
+    kept : dict of str
+        For each name, in the same order, that of the equal view that is kept: its own, if none is simpler.
     """
-    kept: list[str] = []
+    kept: dict[str, str] = {}
     for name in sorted(features, key=lambda name: bool(VIEWS[name].bins) + bool(VIEWS[name].splines)):
-        if not any(_are_equal(features[name], features[other]) for other in kept):
-            kept.append(name)
-    return {name: each for name, each in features.items() if name in kept}
+        same = (other for other in kept.values() if _are_equal(features[name], features[other]))
+        kept[name] = next(same, name)
+    return {name: kept[name] for name in features}
 
 
 def _are_equal(one: Features, other: Features) -> bool:
