@@ -2,8 +2,9 @@
 
 from sknn_iitb.tabular.classifier import TabularMLPClassifier
 from sknn_iitb.tabular.encoder import TableEncoder
-from sknn_iitb.tabular.preprocessing import PiecewiseLinearEncoder, RobustSmoothScaler, SplineEncoder
+from sknn_iitb.tabular.piecewise import PiecewiseLinearEncoder, SplineEncoder
 from sknn_iitb.tabular.regressor import TabularMLPRegressor
+from sknn_iitb.tabular.scaler import RobustSmoothScaler
 from sknn_iitb.tabular.views import View
 
 __all__ = [

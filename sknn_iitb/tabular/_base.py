@@ -36,7 +36,7 @@ from sknn_iitb.tabular._search import SPACE, TrialSearch
 from sknn_iitb.tabular._splits import merged, splits
 from sknn_iitb.tabular._training import Progress, train_further
 from sknn_iitb.tabular.encoder import TableEncoder
-from sknn_iitb.tabular.preprocessing import MAX_BINS
+from sknn_iitb.tabular.piecewise import MAX_BINS
 from sknn_iitb.tabular.views import VIEWS, WIDEST, View, distinct_views, features_of, resolved
 
 __all__ = ["PRESETS", "BaseTabularMLP"]

@@ -21,7 +21,8 @@ from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import as_numpy, columns_of, is_frame, names_of, row_chunks, rows_of, rows_with_weight
-from sknn_iitb.tabular.preprocessing import RobustSmoothScaler, check_n_bins
+from sknn_iitb.tabular.piecewise import check_n_bins
+from sknn_iitb.tabular.scaler import RobustSmoothScaler
 from sknn_iitb.tabular.views import WIDEST, View, dense, features_of, resolved
 
 __all__ = ["TableEncoder"]

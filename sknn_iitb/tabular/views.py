@@ -9,7 +9,7 @@ from sknn_iitb._typing import Array
 from sknn_iitb.tabular._bins import Bins
 from sknn_iitb.tabular._knots import Knots
 from sknn_iitb.tabular._layers import Features
-from sknn_iitb.tabular.preprocessing import PiecewiseLinearEncoder, SplineEncoder
+from sknn_iitb.tabular.piecewise import PiecewiseLinearEncoder, SplineEncoder
 
 __all__ = ["VIEWS", "WIDEST", "View", "dense", "distinct_views", "features_of", "resolved"]
 
