@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from nets import differences
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
@@ -458,11 +459,8 @@ def test_gradient_matches_finite_differences(output, loss, n_outputs, binned, n_
     objective = Objective(network, losses.LOSSES[loss](), X, Y, max_rows=n_rows)
     objective.evaluate(theta)
     gradient = objective.gradient.copy()
-    for i in range(theta.size):
-        step = np.zeros_like(theta)
-        step[i] = 1e-6
-        numeric = (objective.evaluate(theta + step)[0] - objective.evaluate(theta - step)[0]) / 2e-6
-        assert gradient[i] == pytest.approx(numeric, rel=1e-5, abs=1e-8)
+    derivative = differences(lambda moved: objective.evaluate(moved)[0], theta)
+    np.testing.assert_allclose(gradient, derivative, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.nojit

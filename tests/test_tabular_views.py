@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from nets import differences
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss
@@ -144,11 +145,8 @@ def test_gradient_matches_finite_differences(name, n_rows):
     objective = Objective(network, losses.LogLoss(), X[:n_rows].astype(float), Y, max_rows=n_rows)
     objective.evaluate(theta)
     gradient = objective.gradient.copy()
-    for i in range(theta.size):
-        step = np.zeros_like(theta)
-        step[i] = 1e-6
-        numeric = (objective.evaluate(theta + step)[0] - objective.evaluate(theta - step)[0]) / 2e-6
-        assert gradient[i] == pytest.approx(numeric, rel=1e-5, abs=1e-8)
+    derivative = differences(lambda moved: objective.evaluate(moved)[0], theta)
+    np.testing.assert_allclose(gradient, derivative, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.nojit
@@ -196,10 +194,6 @@ def test_a_view_is_useful_in_a_pipeline():
     """A linear model behind splines fits a curve."""
     x = np.linspace(-3, 3, 400)[:, None]
     y = np.sin(2 * x).ravel()
-    scores = {
-        name: cross_val_score(make_pipeline(TableEncoder(view=name), Ridge()), x[::-1], y[::-1], cv=4).mean()
-        for name in ("smooth", "spline")
-    }
     shuffled = np.random.default_rng(0).permutation(400)
     straight, curved = (
         cross_val_score(make_pipeline(TableEncoder(view=name), Ridge()), x[shuffled], y[shuffled], cv=4).mean()
@@ -207,7 +201,6 @@ def test_a_view_is_useful_in_a_pipeline():
     )
     assert straight < 0.3
     assert curved > 0.99
-    assert scores["smooth"] < 1
 
 
 def test_views_ignore_categories_and_missing_numbers_are_in_the_middle():
@@ -296,9 +289,11 @@ def test_chosen_views_are_the_same_for_weights_and_repetitions(cls):
 def test_quantile_members_have_the_same_views():
     X, y = load_diabetes(return_X_y=True)
     net = TabularMLPRegressor(**QUICK, quantiles=[0.2, 0.8]).fit(X, y)
-    for name in ("members_", "quantile_members_"):
-        n_added = [member.network.blocks[0][0].features.n_added for member in getattr(net, name)]
-        assert n_added == [member.network.blocks[0][0].features.n_added for member in net.members_]
+    n_added, of_quantiles = (
+        [member.network.blocks[0][0].features.n_added for member in members]
+        for members in (net.members_, net.quantile_members_)
+    )
+    assert of_quantiles == n_added
 
 
 def test_views_that_are_the_same_on_a_table_are_tried_once():

@@ -1,6 +1,5 @@
 """Encodings of numeric columns whose linear functions are piecewise linear functions of the columns."""
 
-from abc import abstractmethod
 from numbers import Integral
 from typing import Any, Self
 
@@ -63,17 +62,17 @@ class _PiecewiseEncoder(FloatTransformer):
         found = [f"{name}_{k}" for name, points in names for k in range(self._n_features(points))]
         return np.array(found, dtype=object)
 
-    @abstractmethod
     def _points(self):
         """The points of each column; none for omitted columns."""
+        raise NotImplementedError
 
-    @abstractmethod
     def _encoded(self, x, points):
         """The features of a column."""
+        raise NotImplementedError
 
-    @abstractmethod
     def _n_features(self, points):
         """The number of features of a column."""
+        raise NotImplementedError
 
 
 class PiecewiseLinearEncoder(_PiecewiseEncoder):
