@@ -292,7 +292,7 @@ class BaseTabularMLP(BaseEstimator):
         return {view: resolved(view) for view in self.views}
 
     def _samples(self, Z, y, weight, groups=None, training=False):
-        Y = self._numbers(y)  # raises if y does not match the targets of `fit`
+        Y = self._encoded_targets(y)  # raises if y does not match the targets of `fit`
         weight = self._weigh(y, weight, training)
         groups = None if groups is None else _group_labels(groups)
         samples = Samples(Z, Y, y, weight, groups)

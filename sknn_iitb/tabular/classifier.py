@@ -50,7 +50,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         Score that determines the best epoch. With 'log_loss', labels are not smoothed.
 
     n_estimators : int or None, default=None
-        Number of members. None uses the number of the preset.
+        Number of members, or of splits that 'tuned' trains each finalist on. None uses the number of the preset.
 
     n_trials : int, default=50
         Number of configurations that the preset 'tuned' tries. Parameters that differ from their defaults are kept.
@@ -133,14 +133,15 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         Trained members.
 
     views_ : dict of str to float
-        Share of the members that has each view.
+        Share of the members that has each view, or of their weights for 'tuned'.
 
     view_errors_ : dict of str to float
-        Error of each view on held-out samples after a fifth of the epochs; empty if the views were not compared.
+        Log loss of each view on held-out samples after a fifth of the epochs, or of its best trial for 'tuned'. Empty
+        if the views were not compared.
 
     trials_ : dict of ndarray
         What the preset 'tuned' has tried: for each trial its view, its parameters, its number of epochs on the first
-        split, its error on the held-out samples, and its weight in the ensemble. Only defined for that preset.
+        split, its error as in `view_errors_`, and its weight in the ensemble. Only defined for that preset.
 
     n_iter_ : int
         Maximum number of epochs over the members.
@@ -299,7 +300,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     def _smoothing(self):
         return self._metric().label_smoothing if self.label_smoothing == "auto" else self.label_smoothing
 
-    def _numbers(self, y):
+    def _encoded_targets(self, y):
         return self._targets.encode(y, self._output().names[0], np.float32)
 
     def _scaled(self, Y, weight, training):

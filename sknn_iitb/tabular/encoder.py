@@ -45,9 +45,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     Numeric columns come first, then an indicator column for each of them that has missing values, then categorical
     columns. Two categories are encoded as -1 and 1, or 0 if missing or unknown. More categories are one-hot encoded,
     with zeros if missing or unknown; above 256 categories, or fewer if there are more than eight such columns, the rare
-    ones share a column. Finally,
-    :class:`RobustSmoothScaler` scales all columns, and missing numbers become 0, the scaled median. Bins and splines
-    of the numeric columns follow if the `view` has them.
+    ones share a column. Finally, :class:`RobustSmoothScaler` scales all columns, and missing numbers become 0, the
+    scaled median. Bins and splines of the numeric columns follow if the `view` has them.
 
     Parameters
     ----------

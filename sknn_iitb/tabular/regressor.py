@@ -45,7 +45,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Error that training minimizes and that determines the best epoch.
 
     n_estimators : int or None, default=None
-        Number of members. None uses the number of the preset.
+        Number of members, or of splits that 'tuned' trains each finalist on. None uses the number of the preset.
 
     n_trials : int, default=50
         Number of configurations that the preset 'tuned' tries. Parameters that differ from their defaults are kept.
@@ -124,14 +124,15 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Trained members for `quantiles`. Only defined if `quantiles` is set.
 
     views_ : dict of str to float
-        Share of the members that has each view.
+        Share of the members that has each view, or of their weights for 'tuned'.
 
     view_errors_ : dict of str to float
-        Error of each view on held-out samples after a fifth of the epochs; empty if the views were not compared.
+        Error, in standard deviations of y, of each view on held-out samples after a fifth of the epochs, or of its best
+        trial for 'tuned'. Empty if the views were not compared.
 
     trials_ : dict of ndarray
         What the preset 'tuned' has tried: for each trial its view, its parameters, its number of epochs on the first
-        split, its error on the held-out samples, and its weight in the ensemble. Only defined for that preset.
+        split, its error as in `view_errors_`, and its weight in the ensemble. Only defined for that preset.
 
     n_iter_ : int
         Maximum number of epochs over the members.
@@ -288,7 +289,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     def _smoothing(self):
         return 0.0
 
-    def _numbers(self, y):
+    def _encoded_targets(self, y):
         return y.reshape(len(y), -1)
 
     def _scaled(self, Y, weight, training):
