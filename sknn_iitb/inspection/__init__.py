@@ -1,6 +1,8 @@
 """Tools to inspect fitted networks, in the style of :mod:`sklearn.inspection`."""
 
 from sknn_iitb.inspection.comparison import compare_with_sklearn
+from sknn_iitb.inspection.gradient_check import check_gradients
+from sknn_iitb.inspection.hessian import curvature
 from sknn_iitb.inspection.importance import ImportanceDisplay, gradient_importance
 
-__all__ = ["ImportanceDisplay", "compare_with_sklearn", "gradient_importance"]
+__all__ = ["ImportanceDisplay", "check_gradients", "compare_with_sklearn", "curvature", "gradient_importance"]

@@ -105,6 +105,16 @@ class BaseMLP(ParametersMixin, FittingMixin, WeightsMixin, FeaturesMixin, Callba
             loss, penalty = objective.evaluate(self._parameters.vector)
         return float(loss + penalty), objective.gradient[: self._network.layout.n_trained]
 
+    def _exact_objective(self, X, y, sample_weight, member):
+        """The network, its parameters and the loss that training minimizes on these samples, in float64."""
+        if member != 0:
+            raise ValueError(f"member must be 0 for {type(self).__name__}, which has a single network; got {member!r}.")
+        check_is_fitted(self)
+        samples = self._further_samples(X, y, sample_weight)
+        samples = samples._replace(X=samples.X.astype(np.float64), Y=samples.Y.astype(np.float64))
+        theta = self._parameters.vector.astype(np.float64)
+        return self._network, theta, self._objective(samples, len(samples.Y))
+
     # --- types ---
 
     def _float_types(self, reset):

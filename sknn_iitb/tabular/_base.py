@@ -34,7 +34,7 @@ from sknn_iitb.tabular._members import Ensemble, EnsembleConfig, EnsembleData, G
 from sknn_iitb.tabular._race import Favourites, ViewRace
 from sknn_iitb.tabular._search import SPACE, TrialSearch
 from sknn_iitb.tabular._splits import merged, splits
-from sknn_iitb.tabular._training import Progress, train_further
+from sknn_iitb.tabular._training import Progress, exact_objective, train_further
 from sknn_iitb.tabular.encoder import TableEncoder
 from sknn_iitb.tabular.piecewise import MAX_BINS
 from sknn_iitb.tabular.views import VIEWS, WIDEST, View, distinct_views, features_of, resolved
@@ -313,6 +313,18 @@ class BaseTabularMLP(BaseEstimator):
         Z, y = self.encoder_.transform(X), self._checked_targets(y)
         check_consistent_length(Z, y)
         return self._samples(Z, y, sample_weight)
+
+    def _exact_objective(self, X, y, sample_weight, member):
+        """The network of a member, its parameters and the loss that its training minimizes, in float64."""
+        check_is_fitted(self)
+        n = len(self.members_)
+        if not isinstance(member, Integral) or not 0 <= member < n:
+            raise ValueError(f"member must be an integer from 0 to {n - 1}, got {member!r}.")
+        samples, goal = self._further_samples(X, y, sample_weight), self._goals()["members_"]
+        samples = samples._replace(X=samples.X.astype(np.float64), Y=goal.loss.widen(samples.Y).astype(np.float64))
+        chosen = self.members_[member]
+        config = self._config(len(samples.Y))._replace(**chosen.settings or {})
+        return chosen.network, chosen.theta.astype(np.float64), exact_objective(chosen.network, samples, goal, config)
 
     def _matrix(self, X):
         """The encoded table."""

@@ -18,7 +18,7 @@ from sknn_iitb.schedules import Constant
 from sknn_iitb.tabular._members import Member
 from sknn_iitb.tabular._network import draw, tabular_network
 
-__all__ = ["MemberRun", "Progress", "advance", "in_threads", "train", "train_further"]
+__all__ = ["MemberRun", "Progress", "advance", "exact_objective", "in_threads", "train", "train_further"]
 
 # The learning rate of partial_fit as a share of the highest one, because the schedule has ended at zero. On four
 # tables, networks trained on one half learned from the other half too slowly at 0.01; at 0.1, if samples came in small
@@ -286,11 +286,21 @@ def train_further(members, data, goal, config, progress):
     return [old if new is None else new for old, new in zip(members, found, strict=True)]
 
 
+def exact_objective(network, samples, goal, config):
+    """What the training of a member minimizes on these samples, without dropout."""
+    Y = _softened(samples.Y, goal, config)
+    return Objective(network, goal.loss, samples.X, Y, samples.weight, max_rows=len(Y))
+
+
+def _softened(Y, goal, config):
+    if not config.label_smoothing:
+        return Y
+    return goal.targets.smooth(Y, config.label_smoothing, goal.output.names[0]).astype(Y.dtype)
+
+
 def _begin(network, samples, goal, config, **changes):
     """A run on these samples; `changes` are those of its TrainingConfig."""
-    Y = samples.Y
-    if config.label_smoothing:
-        Y = goal.targets.smooth(Y, config.label_smoothing, goal.output.names[0]).astype(Y.dtype)
+    Y = _softened(samples.Y, goal, config)
     settings = {
         "optimizer": config.optimizer,
         "schedule": config.schedule,
