@@ -4,5 +4,14 @@ from sknn_iitb.inspection.comparison import compare_with_sklearn
 from sknn_iitb.inspection.gradient_check import check_gradients
 from sknn_iitb.inspection.hessian import curvature
 from sknn_iitb.inspection.importance import ImportanceDisplay, gradient_importance
+from sknn_iitb.inspection.learning_rate import LearningRateRangeDisplay, learning_rate_range_test
 
-__all__ = ["ImportanceDisplay", "check_gradients", "compare_with_sklearn", "curvature", "gradient_importance"]
+__all__ = [
+    "ImportanceDisplay",
+    "LearningRateRangeDisplay",
+    "check_gradients",
+    "compare_with_sklearn",
+    "curvature",
+    "gradient_importance",
+    "learning_rate_range_test",
+]

@@ -35,6 +35,7 @@ class BaseMLP(ParametersMixin, FittingMixin, WeightsMixin, FeaturesMixin, Callba
     t_: int
     loss_: float
     best_loss_: float | None
+    learning_rate_init_: float
     loss_curve_: list[float]
     learning_rate_curve_: list[float]
     validation_scores_: list[float] | None

@@ -11,12 +11,14 @@ from sknn_iitb._engine.layers import NORMALIZATIONS
 from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.parameters import Parameters
+from sknn_iitb._engine.range_test import RATES, range_test, suggested_rate
 from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.run import History, Run, State, TrainingConfig
 from sknn_iitb._engine.samples import Samples, TrainingData
 from sknn_iitb._engine.targets import missing
 from sknn_iitb._engine.training import train
+from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._engine.validation import Validation, hold_out
 from sknn_iitb._jit.patience import announced
 from sknn_iitb.activations import ACTIVATIONS
@@ -27,6 +29,7 @@ __all__ = ["FittingMixin"]
 
 # attributes of a run by a first-order solver, which a later fit with lbfgs removes
 _CURVES = (
+    "learning_rate_init_",
     "loss_curve_",
     "best_loss_",
     "learning_rate_curve_",
@@ -34,6 +37,9 @@ _CURVES = (
     "validation_loss_curve_",
     "best_validation_score_",
 )
+
+# the default of learning_rate_init, which is also that of scikit-learn
+_LEARNING_RATE = 0.001
 
 # early_stopping="auto" stops early from this number of samples on, as scikit-learn's gradient boosting does
 _MANY_SAMPLES = 10_000
@@ -116,7 +122,28 @@ class FittingMixin:
         run = Run(objective, config, self._begin_history(config, call), validate=validation)
         if components.optimizer.kernel is not None:
             run.state = self._begin_state(rng, run, call)
+            if self.learning_rate_init == "auto" and not call.continues:
+                self._find_learning_rate(run)
+            self.learning_rate_init_ = run.config.learning_rate_init
         return run
+
+    def _initial_learning_rate(self, is_fitted):
+        """The number to begin with, which "auto" replaces in a new run."""
+        if self.learning_rate_init != "auto":
+            return self.learning_rate_init
+        return getattr(self, "learning_rate_init_", _LEARNING_RATE) if is_fitted else _LEARNING_RATE
+
+    def _find_learning_rate(self, run):
+        """Set the initial learning rate of a run by a range test."""
+        rate = suggested_rate(RATES, range_test(run, self._parameters.vector))
+        if rate is None:
+            warn(
+                "learning_rate_init='auto' found no learning rate at which the loss falls, so it is "
+                f"{_LEARNING_RATE}.{run.config.advise()}"
+            )
+            return
+        run.config = run.config._replace(learning_rate_init=rate)
+        run.state.learning_rate = rate / run.state.divisor
 
     def _set_network(self, samples, components, task, call, rng):
         network = self._build_network(samples, components, call.continues)
@@ -232,7 +259,7 @@ class FittingMixin:
             optimizer=components.optimizer,
             schedule=components.schedule,
             constraints=components.constraints,
-            learning_rate_init=self.learning_rate_init,
+            learning_rate_init=self._initial_learning_rate(call.continues),
             batch_size=batch_size,
             shuffle=self.shuffle,
             n_epochs=1 if call.incremental else self.max_iter,

@@ -193,7 +193,8 @@ def to_sklearn(estimator: Any) -> Any:
     """
     check_is_fitted(estimator)
     hidden, output, outputs = estimator._network.activations[:-1], estimator.out_activation_, _outputs(estimator)
-    parameters, refused = translated(estimator, **({"activation": hidden} if hidden else {}))
+    settled = {"learning_rate_init": estimator._initial_learning_rate(is_fitted=True)}
+    parameters, refused = translated(estimator, **settled, **({"activation": hidden} if hidden else {}))
     reasons = [refused["activation"]] if hidden and "activation" in refused else []
     if output not in outputs:
         reasons.append(

@@ -72,8 +72,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         'plateau'}, an object of :mod:`sknn_iitb.schedules`, or your own function ``f(step, n_steps)``. 'invscaling'
         uses `power_t`. A decay selected by name spans `max_iter` epochs; reaching its end raises no ConvergenceWarning.
 
-    learning_rate_init : float, default=0.001
-        Initial learning rate, which the schedule scales.
+    learning_rate_init : float or 'auto', default=0.001
+        Initial learning rate, which the schedule scales. 'auto' finds it by a range test over 120 batches at the
+        beginning of `fit`, see :func:`sknn_iitb.inspection.learning_rate_range_test`.
 
     power_t : float, default=0.5
         Exponent of the schedule 'invscaling'.
@@ -199,6 +200,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     best_loss_ : float or None
         Minimum loss reached during training, or None with early stopping.
 
+    learning_rate_init_ : float
+        Initial learning rate: `learning_rate_init`, or what 'auto' has found. Not available for 'lbfgs'.
+
     loss_curve_, learning_rate_curve_ : list of float
         Loss of each epoch, and learning rate of its first update. Not available for 'lbfgs'.
 
@@ -269,7 +273,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         alpha: float = 0.0001,
         batch_size: int | Literal["auto", "full"] = "auto",
         learning_rate: str | Schedule | Kernel = "constant",
-        learning_rate_init: float = 0.001,
+        learning_rate_init: float | Literal["auto"] = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,

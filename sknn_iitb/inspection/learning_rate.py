@@ -1,0 +1,222 @@
+"""The learning rate range test: which learning rates make the loss fall, and from where on it explodes."""
+
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from sknn_iitb._engine.range_test import RATES, range_test, smoothed_losses, suggested_rate
+from sknn_iitb._engine.samples import TrainingData
+from sknn_iitb._typing import Array, MatrixLike
+from sknn_iitb.mlp._base import BaseMLP, is_first_order
+from sknn_iitb.mlp._fitting import Call
+
+__all__ = ["LearningRateRangeDisplay", "learning_rate_range_test"]
+
+
+def learning_rate_range_test(
+    estimator: Any,
+    X: MatrixLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    start: float = RATES[0],
+    stop: float = RATES[-1],
+    n_rates: int = len(RATES),
+) -> Bunch:
+    """Train on one batch after the other at growing learning rates, and suggest a learning rate.
+
+    A new network takes a single step at each rate [1]_. Below some rate the loss stays the same, then it falls, and at
+    last it explodes. The suggestion is the lowest rate at which the loss, smoothed by a moving average, has fallen by
+    80 % of its largest fall. ``learning_rate_init="auto"`` uses it.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier, MLPRegressor or Pipeline
+        Estimator of this package with a first-order solver, or a pipeline that ends with one, fitted or not. It is
+        cloned and stays as it is.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Training data.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Sample weights.
+    start, stop : float, default=1e-6 and 100
+        The lowest and the highest learning rate. The first rates should be too low to change the loss.
+    n_rates : int, default=120
+        Number of rates, evenly spaced on a logarithmic scale, at least 30.
+
+    Returns
+    -------
+    result : Bunch
+        - `learning_rates`, ndarray of shape (n,): the rates up to the one at which the loss is no longer finite.
+        - `losses`, ndarray of shape (n,): the loss of each batch before its step.
+        - `smoothed_losses`, ndarray of shape (m,): their moving average, until it explodes.
+        - `suggested`, float or None: the suggested initial learning rate; None if the loss does not fall.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is not an MLPClassifier or MLPRegressor.
+    ValueError
+        If its solver is 'lbfgs', or a parameter or the data are invalid.
+
+    References
+    ----------
+    .. [1] L. N. Smith, "Cyclical Learning Rates for Training Neural Networks", arXiv:1506.01186, 2015, section 3.3.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sknn_iitb import MLPClassifier
+    >>> from sknn_iitb.inspection import learning_rate_range_test
+    >>> X, y = load_digits(return_X_y=True)
+    >>> result = learning_rate_range_test(MLPClassifier(random_state=0), X / 16, y)
+    >>> 0.005 < result.suggested < 0.1
+    True
+    """
+    for name, value in (("start", start), ("stop", stop)):
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
+            raise ValueError(f"{name} must be a positive number, got {value!r}.")
+    if not start < stop:
+        raise ValueError(f"start must be below stop, got start={start!r} and stop={stop!r}.")
+    if isinstance(n_rates, bool) or not isinstance(n_rates, Integral) or n_rates < 30:
+        raise ValueError(f"n_rates must be an integer of at least 30, got {n_rates!r}.")
+    before, last = (estimator[:-1], estimator[-1]) if isinstance(estimator, Pipeline) else ((), estimator)
+    if not isinstance(last, BaseMLP):
+        raise TypeError(
+            "estimator must be an MLPClassifier or MLPRegressor of sknn_iitb, or a pipeline that ends with one, got "
+            f"{estimator!r}."
+        )
+    try:
+        is_first_order(last)
+    except AttributeError:
+        raise ValueError("solver='lbfgs' has no learning rate; choose a first-order solver.") from None
+    if len(before):
+        X = clone(before).fit_transform(X, y)
+    net = clone(last).set_params(learning_rate_init=start, early_stopping=False)
+    net._validate_params()
+    run = net._begin(TrainingData(X, y, sample_weight), Call(continues=False, incremental=False, classes=None))
+    rates = np.geomspace(start, stop, int(n_rates))
+    losses = range_test(run, net._parameters.vector, rates)
+    finite = np.isfinite(losses)
+    return Bunch(
+        learning_rates=rates[finite],
+        losses=losses[finite],
+        smoothed_losses=smoothed_losses(losses),
+        suggested=suggested_rate(rates, losses),
+    )
+
+
+class LearningRateRangeDisplay:
+    """Plot of the loss against a growing learning rate.
+
+    Create a display with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    learning_rates, losses : ndarray of shape (n,)
+        Learning rate of each batch, and its loss.
+    smoothed_losses : ndarray of shape (m,)
+        Moving average of the first m losses.
+    suggested : float or None
+        Suggested learning rate.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the plot.
+    figure_ : matplotlib Figure
+        Figure of the axes.
+    line_ : matplotlib Line2D
+        The smoothed losses.
+
+    See Also
+    --------
+    learning_rate_range_test : The numbers.
+    """
+
+    ax_: Any
+    figure_: Any
+    line_: Any
+
+    def __init__(self, learning_rates: Array, losses: Array, smoothed_losses: Array, suggested: float | None) -> None:
+        self.learning_rates = learning_rates
+        self.losses = losses
+        self.smoothed_losses = smoothed_losses
+        self.suggested = suggested
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Run the test and plot it.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier, MLPRegressor or Pipeline
+            Estimator of this package, or a pipeline that ends with one, fitted or not.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights.
+        ax : matplotlib Axes or None, default=None
+            Axes to plot on. None creates a new figure.
+        **options : dict
+            `start`, `stop` and `n_rates` of :func:`learning_rate_range_test`.
+
+        Returns
+        -------
+        display : LearningRateRangeDisplay
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :func:`learning_rate_range_test`.
+        """
+        return cls(**learning_rate_range_test(estimator, X, y, sample_weight, **options)).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Plot the losses, and mark the suggested rate.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Axes to plot on. None creates a new figure.
+
+        Returns
+        -------
+        self : LearningRateRangeDisplay
+        """
+        check_matplotlib_support("LearningRateRangeDisplay.plot")
+        from matplotlib import pyplot
+
+        if ax is None:
+            _, ax = pyplot.subplots(figsize=(6.4, 4), layout="constrained")
+        n, smoothed = len(self.smoothed_losses), self.smoothed_losses
+        ax.plot(self.learning_rates[:n], self.losses[:n], color="C0", alpha=0.3, linewidth=0.8, label="loss of a batch")
+        (self.line_,) = ax.plot(self.learning_rates[:n], smoothed, color="C0", label="moving average")
+        if self.suggested is not None:
+            height = smoothed[np.searchsorted(self.learning_rates, self.suggested)]
+            ax.axvline(self.suggested, color="C1", linestyle="--", linewidth=1)
+            ax.plot([self.suggested], [height], "o", color="C1", label=f"suggested: {self.suggested:.2g}")
+        margin = 0.1 * (np.ptp(smoothed) or 1.0)
+        ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        ax.set_ylim(min(smoothed.min(), 0) - margin if smoothed.min() < 0 else 0, smoothed.max() + margin)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
