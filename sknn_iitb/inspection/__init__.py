@@ -2,16 +2,21 @@
 
 from sknn_iitb.inspection.comparison import compare_with_sklearn
 from sknn_iitb.inspection.gradient_check import check_gradients
+from sknn_iitb.inspection.gradient_flow import GradientFlowDisplay, gradient_flow
 from sknn_iitb.inspection.hessian import curvature
 from sknn_iitb.inspection.importance import ImportanceDisplay, gradient_importance
 from sknn_iitb.inspection.learning_rate import LearningRateRangeDisplay, learning_rate_range_test
+from sknn_iitb.inspection.loss_curve import LossCurveDisplay
 
 __all__ = [
+    "GradientFlowDisplay",
     "ImportanceDisplay",
     "LearningRateRangeDisplay",
+    "LossCurveDisplay",
     "check_gradients",
     "compare_with_sklearn",
     "curvature",
+    "gradient_flow",
     "gradient_importance",
     "learning_rate_range_test",
 ]

@@ -68,9 +68,9 @@ class FittingMixin:
     A subclass has ``_validate(X, y, reset)`` and ``_find_targets(y, loss, call)``.
     """
 
-    def _fit(self, data, incremental=False, classes=None):
+    def _fit(self, data, incremental=False, classes=None, observers=()):
         # first, because the callbacks' context must survive an error; in partial_fit the caller runs the loop
-        observers = () if incremental else observers_of(self, data.X, data.y, data.sample_weight)
+        observers = observers if incremental else (*observers, *observers_of(self, data.X, data.y, data.sample_weight))
         call = Call("_parameters" in vars(self) and (incremental or self.warm_start), incremental, classes)
         arrays, copies = [], {}
         if call.continues:  # these are changed in place

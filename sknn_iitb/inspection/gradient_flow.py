@@ -1,0 +1,203 @@
+"""The gradient and the updates of each layer during training."""
+
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import Bunch
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from sknn_iitb._typing import Array, MatrixLike
+from sknn_iitb.inspection._loss_function import LossFunction
+from sknn_iitb.inspection._training_path import training_path
+
+__all__ = ["GradientFlowDisplay", "gradient_flow"]
+
+# range of the histogram of gradients, in powers of ten
+_DECADES = 10
+
+
+def gradient_flow(
+    estimator: Any,
+    X: MatrixLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    n_points: int = 50,
+) -> Bunch:
+    """Train a clone and record the gradient and the updates of each layer.
+
+    In a deep network with sigmoid neurons the gradient of the first layers vanishes: each layer multiplies it by slopes
+    of at most 1/4 [1]_. With ReLU it stays of the same size.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier, MLPRegressor or Pipeline
+        Estimator of this package with a first-order solver, or a pipeline that ends with one, fitted or not. It stays
+        as it is.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Training data.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Sample weights.
+    n_points : int, default=50
+        Maximum number of epochs to record, evenly spaced.
+
+    Returns
+    -------
+    result : Bunch
+        - `epochs`, ndarray of int of shape (n,): the recorded epochs; 0 is the beginning.
+        - `gradients`, dict of str to ndarray of shape (n,): for each array of parameters, such as ``coefs_[0]``, the
+          root mean square of its gradient on all samples.
+        - `updates`, dict of str to ndarray of shape (n - 1,): the root mean square of the change of its parameters
+          from one recorded epoch to the next, per epoch, divided by that of the parameters.
+        - `first_gradient`, `last_gradient`, dict of str to ndarray: the gradient of each array at the first and the
+          last recorded epoch.
+        - `losses`, ndarray of shape (n,): the loss on all samples, with its penalties and without dropout.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is not an MLPClassifier or MLPRegressor.
+    ValueError
+        If its solver is 'lbfgs', or a parameter or the data are invalid.
+
+    References
+    ----------
+    .. [1] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+       AISTATS 2010.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sknn_iitb import MLPClassifier
+    >>> from sknn_iitb.inspection import gradient_flow
+    >>> X, y = load_digits(return_X_y=True)
+    >>> deep = MLPClassifier([20] * 6, activation="logistic", max_iter=3, learning_rate="cosine", random_state=0)
+    >>> flow = gradient_flow(deep, X / 16, y)
+    >>> bool(flow.gradients["coefs_[0]"][0] < 1e-3 * flow.gradients["coefs_[6]"][0])
+    True
+    """
+    if isinstance(n_points, bool) or not isinstance(n_points, Integral) or n_points < 2:
+        raise ValueError(f"n_points must be an integer of at least 2, got {n_points!r}.")
+    path = training_path(estimator, X, y, sample_weight, int(n_points))
+    loss = LossFunction.of(path.net, path.X, y, sample_weight, 0)
+    gradients = np.array([loss.gradient(theta) for theta in path.thetas])
+    moves = np.diff(path.thetas, axis=0) / np.diff(path.epochs)[:, None]
+    arrays = loss.arrays
+    return Bunch(
+        epochs=path.epochs,
+        gradients={name: _size(gradients[:, where]) for name, where in arrays.items()},
+        updates={
+            name: _size(moves[:, where]) / np.maximum(_size(path.thetas[1:, where]), 1e-300)
+            for name, where in arrays.items()
+        },
+        first_gradient={name: gradients[0, where] for name, where in arrays.items()},
+        last_gradient={name: gradients[-1, where] for name, where in arrays.items()},
+        losses=np.array([loss.value(theta) for theta in path.thetas]),
+    )
+
+
+def _size(values):
+    """The root mean square of each row."""
+    return np.sqrt(np.mean(values**2, axis=1))
+
+
+class GradientFlowDisplay:
+    """Plot of the size of the gradient of each layer over the epochs, and of its distribution over the weights.
+
+    Create a display with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    flow : Bunch
+        What :func:`gradient_flow` returns.
+
+    Attributes
+    ----------
+    axes_ : list of matplotlib Axes
+        Axes of the gradients over the epochs, of the updates, and of the last gradient of the single weights.
+    figure_ : matplotlib Figure
+        Figure of the axes.
+
+    See Also
+    --------
+    gradient_flow : The numbers.
+    """
+
+    axes_: list[Any]
+    figure_: Any
+
+    def __init__(self, flow: Bunch) -> None:
+        self.flow = flow
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        n_points: int = 50,
+    ) -> Self:
+        """Train a clone of the estimator and plot its gradients.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier, MLPRegressor or Pipeline
+            Estimator of this package, or a pipeline that ends with one, fitted or not.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights.
+        n_points : int, default=50
+            Maximum number of epochs to record.
+
+        Returns
+        -------
+        display : GradientFlowDisplay
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :func:`gradient_flow`.
+        """
+        return cls(gradient_flow(estimator, X, y, sample_weight, n_points=n_points)).plot()
+
+    def plot(self) -> Self:
+        """Plot the gradients, the updates and the distribution of the last gradient for each weight matrix.
+
+        Returns
+        -------
+        self : GradientFlowDisplay
+        """
+        check_matplotlib_support("GradientFlowDisplay.plot")
+        from matplotlib import colormaps, pyplot
+
+        names = [name for name in self.flow.gradients if name.startswith("coefs_")]
+        colors = colormaps["viridis"](np.linspace(0, 0.85, len(names)))
+        logarithms = {name: np.log10(_positive(abs(self.flow.last_gradient[name]))) for name in names}
+        largest = np.nanmax([np.nanmax(values, initial=-300.0) for values in logarithms.values()])
+        bins = np.linspace(largest - _DECADES, largest, 81)
+        self.figure_, axes = pyplot.subplots(3, 1, figsize=(6.4, 8), layout="constrained")
+        self.axes_ = list(axes)
+        for name, color in zip(names, colors, strict=True):
+            label = f"layer {int(name[7:-1]) + 1}"
+            axes[0].plot(self.flow.epochs, _positive(self.flow.gradients[name]), color=color, label=label)
+            axes[1].plot(self.flow.epochs[1:], _positive(self.flow.updates[name]), color=color)
+            axes[2].hist(logarithms[name], bins=bins, histtype="step", density=True, color=color)
+        axes[0].set(yscale="log", xlabel="epoch", ylabel="gradient (RMS)")
+        axes[1].set(yscale="log", xlabel="epoch", ylabel="change per epoch,\nrelative to the weights")
+        axes[2].set(xlabel="log10 of the absolute gradient of a weight, last epoch", ylabel="density")
+        axes[0].legend(fontsize="small", ncols=min(4, len(names)))
+        return self
+
+
+def _positive(values: Array) -> Array:
+    """The values, with NaN for zeros, which have no logarithm."""
+    return np.where(values > 0, values, np.nan)
