@@ -1,6 +1,7 @@
 """Tools to inspect fitted networks, in the style of :mod:`sklearn.inspection`."""
 
 from sknn_iitb.inspection.comparison import compare_with_sklearn
+from sknn_iitb.inspection.diagnosis import Diagnosis, Finding, diagnose
 from sknn_iitb.inspection.gradient_check import check_gradients
 from sknn_iitb.inspection.gradient_flow import GradientFlowDisplay, gradient_flow
 from sknn_iitb.inspection.hessian import curvature
@@ -9,6 +10,8 @@ from sknn_iitb.inspection.learning_rate import LearningRateRangeDisplay, learnin
 from sknn_iitb.inspection.loss_curve import LossCurveDisplay
 
 __all__ = [
+    "Diagnosis",
+    "Finding",
     "GradientFlowDisplay",
     "ImportanceDisplay",
     "LearningRateRangeDisplay",
@@ -16,6 +19,7 @@ __all__ = [
     "check_gradients",
     "compare_with_sklearn",
     "curvature",
+    "diagnose",
     "gradient_flow",
     "gradient_importance",
     "learning_rate_range_test",

@@ -1,0 +1,87 @@
+"""What the hidden units of a fitted network do on given samples."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sknn_iitb._engine.layers import NORMALIZATIONS
+from sknn_iitb._jit.compilation import compiled
+from sknn_iitb._loops import elementwise
+from sknn_iitb._typing import Array, MatrixLike
+
+__all__ = ["HiddenLayer", "hidden_layers", "values_and_slopes"]
+
+# more rows would not change the shares
+_MAX_ROWS = 2000
+# a unit is saturated where its slope is below this share of the steepest slope of its activation
+_FLAT = 0.05
+
+
+class HiddenLayer(NamedTuple):
+    """A hidden layer on some samples.
+
+    Attributes
+    ----------
+    activation : Activation
+    sums : ndarray of shape (n_rows, n_neurons)
+        What the activation receives.
+    values, slopes : ndarray of shape (n_rows, n_neurons)
+        What it returns.
+    """
+
+    activation: Any
+    sums: Array
+    values: Array
+    slopes: Array
+
+    @property
+    def dead(self) -> float:
+        """The share of the units whose slope is zero for every row, so that they do not learn."""
+        return float(np.mean(np.all(self.slopes == 0, axis=0)))
+
+    @property
+    def saturated(self) -> float:
+        """The share of the values at which the slope is almost zero."""
+        steepest = abs(values_and_slopes(self.activation, np.linspace(-6, 6, 241)[:, None])[1]).max()
+        return float(np.mean(abs(self.slopes) < _FLAT * steepest))
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the activation is flat on both sides, as a sigmoid is."""
+        far = values_and_slopes(self.activation, np.array([[-60.0, -30.0, 30.0, 60.0]]))[0].ravel()
+        return bool(abs(far[0] - far[1]) < 0.1 and abs(far[2] - far[3]) < 0.1)
+
+
+def values_and_slopes(activation: Any, sums: Array) -> tuple[Array, Array]:
+    """An activation and its derivative, of a matrix, by the compiled function that training uses."""
+    values, slopes = np.array(sums, np.float64, order="C"), np.empty(np.shape(sums))
+    function = compiled("activation", activation.function, values.dtype, elementwise, from_python=True).function
+    function(values, np.zeros(values.shape[1]), slopes, activation.hyper_array(values.dtype))
+    return values, slopes
+
+
+def hidden_layers(net: Any, X: MatrixLike) -> list[HiddenLayer]:
+    """The hidden layers of a fitted MLPClassifier or MLPRegressor on at most 2,000 rows, evenly spaced."""
+    X = X[:: max(1, -(-X.shape[0] // _MAX_ROWS))]
+    below, layers = X, []
+    activations = net._network.activations[:-1]
+    parameters, normalized = net._parameters, any(getattr(net, name) for name in NORMALIZATIONS)
+    for k, activation in enumerate(activations):
+        if normalized:
+            sums = _normalized(net, below, k)
+        else:
+            sums = below @ parameters["coefs"][k] + parameters["intercepts"][k]
+        layers.append(HiddenLayer(activation, sums, *values_and_slopes(activation, sums)))
+        below = net.hidden_activations(X, k)
+    return layers
+
+
+def _normalized(net, below, k):
+    """What the activation of a layer with normalization receives."""
+    block = net._parameters.block(k)
+    sums = below @ block["coefs"]
+    if "means" in block:
+        mean, variance = block["means"], block["variances"]
+    else:
+        mean, variance = sums.mean(axis=1, keepdims=True), sums.var(axis=1, keepdims=True)
+    return block["scales"] * (sums - mean) / np.sqrt(variance + 1e-5) + block["intercepts"]

@@ -1,0 +1,88 @@
+"""Why a network does not train: one check for each of the usual reasons."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
+
+from sknn_iitb._typing import MatrixLike
+from sknn_iitb.inspection._checks import CHECKS, Case, Finding
+from sknn_iitb.inspection._loss_function import last_step
+from sknn_iitb.mlp._base import BaseMLP
+
+__all__ = ["Diagnosis", "Finding", "diagnose"]
+
+
+class Diagnosis(tuple):
+    """Findings, the most likely cause first; ``str(diagnosis)`` is the report."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """The report: two lines for each finding."""
+        if not self:
+            return "Nothing was found: the network trains as it should."
+        return "\n".join(f"{k}. {each.message}\n   {each.fix}" for k, each in enumerate(self, start=1))
+
+
+def diagnose(
+    estimator: Any,
+    X: MatrixLike,
+    y: ArrayLike,
+    X_val: MatrixLike | None = None,
+    y_val: ArrayLike | None = None,
+) -> Diagnosis:
+    """Say why a network does not train, or does not predict well, and what to do about it.
+
+    The checks measure the scale of X and y, the learning rate against that of a range test, the share of the penalties
+    in the loss, the gradient of the first layer against that of the last, dead and saturated units, whether the loss is
+    still falling, the recall of rare classes, the score on validation samples, and the loss against that of a constant
+    prediction.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier, MLPRegressor or Pipeline
+        Fitted estimator of this package, or a pipeline that ends with one. It is not changed.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Training data.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+    X_val : {array-like, sparse matrix} of shape (n_val_samples, n_features), default=None
+        Validation data, to detect overfitting.
+    y_val : array-like, default=None
+        Targets of the validation data.
+
+    Returns
+    -------
+    diagnosis : Diagnosis
+        A tuple of :class:`Finding`, the most likely cause first; empty for a healthy network. Print it for a report.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If it is not an MLPClassifier or MLPRegressor.
+    ValueError
+        If only one of `X_val` and `y_val` is given, or the data are invalid.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sknn_iitb import MLPClassifier
+    >>> from sknn_iitb.inspection import diagnose
+    >>> X, y = load_wine(return_X_y=True)
+    >>> net = MLPClassifier(learning_rate="cosine", random_state=0).fit(X, y)
+    >>> print(diagnose(net, X, y)[0].fix)
+    Use make_pipeline(StandardScaler(), net).
+    """
+    if (X_val is None) != (y_val is None):
+        raise ValueError("X_val and y_val must be given together.")
+    net, inner = last_step(estimator, X)
+    if not isinstance(net, BaseMLP):
+        raise TypeError(f"estimator must be an MLPClassifier or MLPRegressor of sknn_iitb, got {net!r}.")
+    if X_val is not None and isinstance(estimator, Pipeline):
+        X_val = last_step(estimator, X_val)[1]
+    case = Case(net, net._checked(inner), np.asarray(y), X_val, y_val)
+    return Diagnosis(found for check in CHECKS if (found := check(case)) is not None)

@@ -1,0 +1,179 @@
+"""diagnose: twelve planted faults are named first, and healthy networks are left in peace."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_wine,
+    make_friedman1,
+)
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, scale
+
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb.activations import ACTIVATIONS
+from sknn_iitb.inspection import diagnose
+from sknn_iitb.inspection._units import hidden_layers, values_and_slopes
+from sknn_iitb.tabular import TabularMLPRegressor
+
+X, Y = load_digits(return_X_y=True)
+X = X / 16
+
+
+def _fitted(net, X, y):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return net.fit(X, y)
+
+
+def _init(spread, bias, seed=0):
+    rng = np.random.default_rng(seed)
+    coefs = [spread * rng.normal(size=(64, 50)), 0.1 * rng.normal(size=(50, 10))]
+    return coefs, [np.full(50, float(bias)), np.zeros(10)]
+
+
+def _rare():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 5))
+    return x, (x[:, 0] + 2 * rng.normal(size=2000) > 4.2).astype(int)
+
+
+def _noise():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(2000, 3)), rng.normal(size=2000)
+
+
+DIABETES = load_diabetes(return_X_y=True)
+FAULTS = {
+    "scale": lambda: (MLPClassifier(), *load_wine(return_X_y=True)),
+    "scale of y": lambda: (MLPRegressor(max_iter=100), scale(DIABETES[0]), 100 * DIABETES[1]),
+    "learning rate too high": lambda: (MLPClassifier(learning_rate_init=3), X, Y),
+    "learning rate too high for sgd": lambda: (MLPClassifier(solver="sgd", learning_rate_init=8), X, Y),
+    "learning rate too low": lambda: (MLPClassifier(learning_rate_init=1e-5), X, Y),
+    "too few epochs": lambda: (MLPClassifier(learning_rate_init=0.01, max_iter=3), X, Y),
+    "penalty too strong": lambda: (MLPClassifier(alpha=1000, learning_rate_init=0.01), X, Y),
+    "dead units": lambda: (MLPClassifier((50,), init=_init(0.1, -30)), X, Y),
+    "saturated units": lambda: (MLPClassifier((50,), activation="tanh", init=_init(10, 0), max_iter=30), X, Y),
+    "vanishing gradient": lambda: (MLPClassifier([20] * 8, activation="logistic", learning_rate_init=0.01), X, Y),
+    "class imbalance": lambda: (MLPClassifier((10,)), *_rare()),
+    "underfitting": lambda: (
+        MLPRegressor(hidden_layer_sizes=(3,), learning_rate="cosine", max_iter=100),
+        *_noise(),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_comes_first(fault):
+    net, x, y = FAULTS[fault]()
+    net = _fitted(net.set_params(random_state=0), x, y)
+    before = pickle.dumps(net)
+    found = diagnose(net, x, y)
+    assert pickle.dumps(net) == before
+    assert fault.startswith(found[0].name)
+    assert found[0].message.endswith(".")
+    assert found[0].fix.endswith(".")
+    assert str(found).startswith(f"1. {found[0].message}\n   {found[0].fix}")
+
+
+def test_overfitting_needs_validation_samples():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 50))
+    y = (x[:, 0] + rng.normal(size=200) > 0).astype(int)
+    net = _fitted(MLPClassifier((200,), max_iter=400, random_state=0), x[:100], y[:100])
+    assert diagnose(net, x[:100], y[:100]) == ()
+    (found,) = diagnose(net, x[:100], y[:100], x[100:], y[100:])
+    assert found.name == "overfitting"
+    assert found.value == pytest.approx(net.score(x[:100], y[:100]) - net.score(x[100:], y[100:]))
+
+
+def test_the_advice_helps():
+    """The second network has what the first was advised to have."""
+    first = _fitted(MLPClassifier(learning_rate_init=3, random_state=0), X, Y)
+    assert first.score(X, Y) < 0.2
+    (fix,) = {each.fix for each in diagnose(first, X, Y) if each.name == "learning rate too high"}
+    assert "'auto'" in fix
+    second = _fitted(MLPClassifier(learning_rate_init="auto", random_state=0), X, Y)
+    assert second.score(X, Y) > 0.99
+    assert str(diagnose(second, X, Y)) == "Nothing was found: the network trains as it should."
+
+
+HEALTHY = {
+    "digits": (MLPClassifier((50,)), X, Y),
+    "tanh": (MLPClassifier((50,), activation="tanh"), X, Y),
+    "logistic": (MLPClassifier((50,), activation="logistic", learning_rate_init=0.01), X, Y),
+    "sgd": (MLPClassifier((50,), solver="sgd", learning_rate_init=0.1), X, Y),
+    "auto": (MLPClassifier((50, 50), learning_rate_init="auto", learning_rate="cosine", max_iter=30), X, Y),
+    "batch_norm": (MLPClassifier((50, 50), batch_norm=True, learning_rate="cosine", max_iter=30), X, Y),
+    "layer_norm": (MLPClassifier((50, 50), layer_norm=True, learning_rate="cosine", max_iter=30), X, Y),
+    "lbfgs": (MLPClassifier((30,), solver="lbfgs", max_iter=300), X, Y),
+    "multilabel": (MLPClassifier((30,), learning_rate_init=0.01), X, np.eye(10, dtype=int)[Y]),
+    "sparse": (MLPClassifier((30,), learning_rate_init=0.01), sparse.csr_array(X), Y),
+    "iris": (make_pipeline(StandardScaler(), MLPClassifier(max_iter=400)), *load_iris(return_X_y=True)),
+    "wine": (make_pipeline(StandardScaler(), MLPClassifier()), *load_wine(return_X_y=True)),
+    "breast_cancer": (make_pipeline(StandardScaler(), MLPClassifier()), *load_breast_cancer(return_X_y=True)),
+    "diabetes": (MLPRegressor(max_iter=300, learning_rate="cosine"), *map(scale, DIABETES)),
+    "friedman": (MLPRegressor(max_iter=200, learning_rate="cosine"), *map(scale, make_friedman1(1000, random_state=0))),
+}
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_network_is_left_in_peace(name):
+    net, x, y = HEALTHY[name]
+    steps = "mlpclassifier__" if hasattr(net, "steps") else ""
+    net = _fitted(net.set_params(**{f"{steps}random_state": 0}), x, y)
+    assert net.score(x, y) > 0.5
+    assert diagnose(net, x, y) == ()
+
+
+def test_what_cannot_be_diagnosed_is_an_error():
+    with pytest.raises(NotFittedError):
+        diagnose(MLPClassifier(), X, Y)
+    net = TabularMLPRegressor(max_iter=1, n_estimators=1).fit(*DIABETES)
+    with pytest.raises(TypeError, match="estimator must be an MLPClassifier or MLPRegressor"):
+        diagnose(net, *DIABETES)
+    net = _fitted(MLPClassifier((2,), max_iter=1), X, Y)
+    with pytest.raises(ValueError, match="X_val and y_val must be given together"):
+        diagnose(net, X, Y, X_val=X)
+
+
+# --- hidden units ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS.names(lambda cls: cls.hidden))
+def test_slopes_are_the_derivatives_of_the_values(name):
+    z = np.linspace(-3.03, 3.07, 60).reshape(6, 10)
+    activation = ACTIVATIONS.resolve(name)
+    slopes = values_and_slopes(activation, z)[1]
+    if name == "step":  # its slope is a stand-in
+        return
+    ahead, behind = (values_and_slopes(activation, z + h)[0] for h in (1e-6, -1e-6))
+    np.testing.assert_allclose(slopes, (ahead - behind) / 2e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_norm": True}, {"layer_norm": True}], ids=str)
+def test_values_are_those_of_the_network(options):
+    net = _fitted(MLPClassifier((20, 10), activation="gelu", max_iter=3, random_state=0, **options), X, Y)
+    for k, layer in enumerate(hidden_layers(net, X)):
+        np.testing.assert_allclose(layer.values, net.hidden_activations(X, k), atol=1e-12)
+
+
+def test_dead_and_saturated_units_are_counted():
+    net = _fitted(MLPClassifier((4,), max_iter=1, random_state=0), X, Y)
+    net.coefs_[0][:, :3], net.intercepts_[0][:3] = 0, [-1, -1, 1]
+    (layer,) = hidden_layers(net, X)
+    assert layer.dead == 0.5
+    assert not layer.is_bounded
+    net = _fitted(MLPClassifier((4,), activation="tanh", max_iter=1, random_state=0), X, Y)
+    net.coefs_[0][:], net.intercepts_[0][:] = 0, [-5, 0, 1, 9]
+    (layer,) = hidden_layers(net, X)
+    assert layer.saturated == 0.5
+    assert layer.is_bounded
