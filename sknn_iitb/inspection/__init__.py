@@ -1,5 +1,6 @@
 """Tools to inspect fitted networks, in the style of :mod:`sklearn.inspection`."""
 
+from sknn_iitb.inspection.activation import ActivationDisplay
 from sknn_iitb.inspection.comparison import compare_with_sklearn
 from sknn_iitb.inspection.diagnosis import Diagnosis, Finding, diagnose
 from sknn_iitb.inspection.gradient_check import check_gradients
@@ -8,14 +9,18 @@ from sknn_iitb.inspection.hessian import curvature
 from sknn_iitb.inspection.importance import ImportanceDisplay, gradient_importance
 from sknn_iitb.inspection.learning_rate import LearningRateRangeDisplay, learning_rate_range_test
 from sknn_iitb.inspection.loss_curve import LossCurveDisplay
+from sknn_iitb.inspection.paths import OptimizerPathDisplay, Surface, optimizer_paths
 
 __all__ = [
+    "ActivationDisplay",
     "Diagnosis",
     "Finding",
     "GradientFlowDisplay",
     "ImportanceDisplay",
     "LearningRateRangeDisplay",
     "LossCurveDisplay",
+    "OptimizerPathDisplay",
+    "Surface",
     "check_gradients",
     "compare_with_sklearn",
     "curvature",
@@ -23,4 +28,5 @@ __all__ = [
     "gradient_flow",
     "gradient_importance",
     "learning_rate_range_test",
+    "optimizer_paths",
 ]

@@ -9,12 +9,12 @@ from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._loops import elementwise
 from sknn_iitb._typing import Array, MatrixLike
 
-__all__ = ["HiddenLayer", "hidden_layers", "values_and_slopes"]
+__all__ = ["FLAT", "HiddenLayer", "hidden_layers", "values_and_slopes"]
 
 # more rows would not change the shares
 _MAX_ROWS = 2000
 # a unit is saturated where its slope is below this share of the steepest slope of its activation
-_FLAT = 0.05
+FLAT = 0.05
 
 
 class HiddenLayer(NamedTuple):
@@ -43,7 +43,7 @@ class HiddenLayer(NamedTuple):
     def saturated(self) -> float:
         """The share of the values at which the slope is almost zero."""
         steepest = abs(values_and_slopes(self.activation, np.linspace(-6, 6, 241)[:, None])[1]).max()
-        return float(np.mean(abs(self.slopes) < _FLAT * steepest))
+        return float(np.mean(abs(self.slopes) < FLAT * steepest))
 
     @property
     def is_bounded(self) -> bool:

@@ -1,0 +1,279 @@
+"""Paths of the optimizers on surfaces of two parameters."""
+
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import rosen, rosen_der
+from sklearn.utils import Bunch
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from sknn_iitb._jit.compilation import compiled
+from sknn_iitb._jit.signatures import Step
+from sknn_iitb._typing import Array
+from sknn_iitb.optimizers import LBFGS, OPTIMIZERS
+from sknn_iitb.schedules import SCHEDULES
+
+__all__ = ["SURFACES", "OptimizerPathDisplay", "Surface", "optimizer_paths"]
+
+
+class Surface(NamedTuple):
+    """A function of two parameters.
+
+    Parameters
+    ----------
+    value : callable
+        ``value(theta)`` for an array of shape (2,).
+    gradient : callable
+        ``gradient(theta)`` returns an array of shape (2,).
+    start : tuple of float
+        Where the paths begin.
+    limits : tuple of float
+        Lower and upper limit of the plot, the same for both parameters.
+    """
+
+    value: Callable[[Array], float]
+    gradient: Callable[[Array], Array]
+    start: tuple[float, float]
+    limits: tuple[float, float] = (-3.0, 3.0)
+
+    @classmethod
+    def quadratic(cls, hessian: ArrayLike, start: tuple[float, float] = (-2.5, 1.5)) -> Self:
+        """The surface ``theta' H theta / 2`` of a symmetric matrix H.
+
+        Parameters
+        ----------
+        hessian : array-like of shape (2, 2)
+        start : tuple of float, default=(-2.5, 1.5)
+
+        Returns
+        -------
+        surface : Surface
+
+        Raises
+        ------
+        ValueError
+            If the matrix is not symmetric, finite and of this shape.
+        """
+        H = np.asarray(hessian, float)
+        if H.shape != (2, 2) or not np.isfinite(H).all() or not np.allclose(H, H.T):
+            raise ValueError(f"hessian must be a symmetric matrix of shape (2, 2), got {hessian!r}.")
+        return cls(lambda theta: float(theta @ H @ theta) / 2, lambda theta: H @ theta, start)
+
+
+# f(x, y) = x**2 / 2 + y**4 / 4 - y**2 / 2: a saddle point at 0 between the minima (0, 1) and (0, -1)
+_SADDLE = Surface(
+    lambda t: float(t[0] ** 2 / 2 + t[1] ** 4 / 4 - t[1] ** 2 / 2),
+    lambda t: np.array([t[0], t[1] ** 3 - t[1]]),
+    (-1.8, 1e-3),
+    (-2.0, 2.0),
+)
+
+# a bowl with ripples, in the manner of Rastrigin's function; the lowest minimum is 0, in the middle
+_MANY_MINIMA = Surface(
+    lambda t: float(np.sum(t**2 / 4 + (1 - np.cos(2 * np.pi * t)) / 5)),
+    lambda t: t / 2 + 2 * np.pi / 5 * np.sin(2 * np.pi * t),
+    (-2.2, 1.7),
+)
+
+SURFACES: dict[str, Surface] = {
+    "bowl": Surface.quadratic([[1, 0], [0, 1]]),
+    "ravine": Surface.quadratic([[1, 0], [0, 30]]),
+    "saddle": _SADDLE,
+    "rosenbrock": Surface(lambda t: float(rosen(t)), rosen_der, (-1.2, 1.0), (-2.0, 2.0)),
+    "many_minima": _MANY_MINIMA,
+}
+
+
+def optimizer_paths(
+    surface: str | Surface,
+    solvers: Any = ("sgd", "rmsprop", "adam"),
+    *,
+    learning_rate_init: float | Mapping[str, float] = 0.01,
+    learning_rate: Any = "constant",
+    n_steps: int = 200,
+    start: ArrayLike | None = None,
+    noise: float = 0.0,
+    random_state: int = 0,
+) -> Bunch:
+    """Let optimizers descend on a surface of two parameters, by the very updates that train networks.
+
+    Parameters
+    ----------
+    surface : {'bowl', 'ravine', 'saddle', 'rosenbrock', 'many_minima'} or Surface
+        The surface; :meth:`Surface.quadratic` has a Hessian of your own.
+    solvers : str, Optimizer or list of them, default=('sgd', 'rmsprop', 'adam')
+        Names or objects of :mod:`sknn_iitb.optimizers`, all but 'lbfgs'.
+    learning_rate_init : float or dict of float, default=0.01
+        Learning rate, or one for each label of `paths`.
+    learning_rate : str or Schedule, default='constant'
+        Schedule of the learning rate: a name or an object of :mod:`sknn_iitb.schedules`.
+    n_steps : int, default=200
+        Number of updates.
+    start : array-like of shape (2,), default=None
+        Where the paths begin. None uses the start of the surface.
+    noise : float, default=0.0
+        Standard deviation of the normal noise of each gradient, which stands for that of mini-batches.
+    random_state : int, default=0
+        Seed of the noise, which is the same for all solvers.
+
+    Returns
+    -------
+    result : Bunch
+        - `surface`, Surface.
+        - `paths`, dict of str to ndarray of shape (n_steps + 1, 2): the parameters by label, which is the solver's name
+          or its ``repr``. A path that overflows ends with NaN.
+        - `heights`, dict of str to ndarray of shape (n_steps + 1,): the values of the surface along each path.
+
+    Raises
+    ------
+    ValueError
+        If an argument is invalid.
+
+    Examples
+    --------
+    >>> from sknn_iitb.inspection import optimizer_paths
+    >>> from sknn_iitb.optimizers import SGD
+    >>> found = optimizer_paths("ravine", [SGD(momentum=0), "sgd"], learning_rate_init=0.02, n_steps=100)
+    >>> {label: f"{values[-1]:.4f}" for label, values in found.heights.items()}
+    {'SGD(momentum=0)': '0.0550', 'sgd': '0.0000'}
+    """
+    if isinstance(surface, str):
+        if surface not in SURFACES:
+            raise ValueError(f"surface must be one of {[*SURFACES]} or a Surface, got {surface!r}.")
+        surface = SURFACES[surface]
+    if isinstance(n_steps, bool) or not isinstance(n_steps, Integral) or n_steps < 1:
+        raise ValueError(f"n_steps must be a positive integer, got {n_steps!r}.")
+    if not isinstance(noise, Real) or not noise >= 0:
+        raise ValueError(f"noise must be a number of at least 0, got {noise!r}.")
+    theta = np.array(surface.start if start is None else start, float)
+    if theta.shape != (2,) or not np.isfinite(theta).all():
+        raise ValueError(f"start must be two numbers, got {start!r}.")
+    factors = SCHEDULES.resolve(learning_rate).factors(np.arange(n_steps), int(n_steps), 1)
+    noises = noise * np.random.RandomState(random_state).normal(size=(n_steps, 2))
+    paths = {}
+    for solver in solvers if isinstance(solvers, (list, tuple)) else [solvers]:
+        label = solver if isinstance(solver, str) else repr(solver)
+        try:
+            optimizer = OPTIMIZERS.resolve(solver)
+        except KeyError:
+            raise ValueError(f"A solver must be one of {OPTIMIZERS.names()} or an Optimizer, got {solver!r}.") from None
+        if isinstance(optimizer, LBFGS):
+            raise ValueError("solver='lbfgs' takes no steps at a learning rate; use a first-order solver.")
+        rate = learning_rate_init.get(label) if isinstance(learning_rate_init, Mapping) else learning_rate_init
+        if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < np.inf:
+            raise ValueError(f"learning_rate_init must be a positive number for each of the solvers, got {rate!r}.")
+        paths[label] = _descend(optimizer, surface, theta, rate * factors, noises)
+    with np.errstate(over="ignore", invalid="ignore"):
+        heights = {label: np.array([surface.value(each) for each in path]) for label, path in paths.items()}
+    return Bunch(surface=surface, paths=paths, heights=heights)
+
+
+def _descend(optimizer, surface, theta, rates, noises):
+    """The parameters before the first and after each update."""
+    kernel = compiled("optimizer", optimizer.kernel, theta.dtype, from_python=True).function
+    state, hyper = np.zeros((optimizer.n_state_vectors, 2)), optimizer.hyper_array(np.float64)
+    path, theta = np.full((len(rates) + 1, 2), np.nan), theta.copy()
+    path[0] = theta
+    with np.errstate(over="ignore", invalid="ignore"):
+        for number, (rate, noise) in enumerate(zip(rates, noises, strict=True), start=1):
+            kernel(theta, surface.gradient(theta) + noise, state, hyper, Step(number, np.float64(rate), np.float64(1)))
+            if not np.isfinite(theta).all():
+                break
+            path[number] = theta
+    return path
+
+
+class OptimizerPathDisplay:
+    """Plot of the paths of optimizers over the contours of a surface, and of the values along them.
+
+    Create a display with :meth:`from_surface`.
+
+    Parameters
+    ----------
+    surface : Surface
+        The surface.
+    paths : dict of str to ndarray of shape (n_steps + 1, 2)
+        The parameters of each path.
+    heights : dict of str to ndarray of shape (n_steps + 1,)
+        The values of the surface along each path.
+
+    Attributes
+    ----------
+    axes_ : list of matplotlib Axes
+        Axes of the surface, and of the values.
+    figure_ : matplotlib Figure
+        Figure of the axes.
+
+    See Also
+    --------
+    optimizer_paths : The numbers.
+    """
+
+    axes_: list[Any]
+    figure_: Any
+
+    def __init__(self, surface: Surface, paths: dict[str, Array], heights: dict[str, Array]) -> None:
+        self.surface = surface
+        self.paths = paths
+        self.heights = heights
+
+    @classmethod
+    def from_surface(cls, surface: str | Surface, solvers: Any = ("sgd", "rmsprop", "adam"), **options: Any) -> Self:
+        """Let optimizers descend on a surface and plot their paths.
+
+        Parameters
+        ----------
+        surface : {'bowl', 'ravine', 'saddle', 'rosenbrock', 'many_minima'} or Surface
+            The surface.
+        solvers : str, Optimizer or list of them, default=('sgd', 'rmsprop', 'adam')
+            Names or objects of :mod:`sknn_iitb.optimizers`.
+        **options : dict
+            Other parameters of :func:`optimizer_paths`.
+
+        Returns
+        -------
+        display : OptimizerPathDisplay
+
+        Raises
+        ------
+        ValueError
+            As :func:`optimizer_paths`.
+        """
+        return cls(**optimizer_paths(surface, solvers, **options)).plot()
+
+    def plot(self) -> Self:
+        """Plot the paths and the values.
+
+        Returns
+        -------
+        self : OptimizerPathDisplay
+        """
+        check_matplotlib_support("OptimizerPathDisplay.plot")
+        from matplotlib import pyplot
+
+        size, ratios = (6.4, 7.2), [2, 1]
+        self.figure_, axes = pyplot.subplots(2, 1, figsize=size, height_ratios=ratios, layout="constrained")
+        self.axes_ = list(axes)
+        low, high = self.surface.limits
+        grid = np.linspace(low, high, 121)
+        surface = np.array([[self.surface.value(np.array([x, y])) for x in grid] for y in grid])
+        # levels are closer to each other near the minimum
+        levels = surface.min() + np.ptp(surface) * np.linspace(0, 1, 25) ** 2.5
+        axes[0].contour(grid, grid, surface, levels=levels, cmap="Greys", linewidths=0.7, alpha=0.8)
+        lowest = min(surface.min(), *(np.nanmin(values) for values in self.heights.values()))
+        top = max(heights[0] for heights in self.heights.values()) - lowest
+        for k, (label, path) in enumerate(self.paths.items()):
+            axes[0].plot(*path.T, ".-", color=f"C{k}", markersize=3, linewidth=1, label=label)
+            last = path[np.isfinite(path[:, 0])][-1]
+            axes[0].plot(*last, "s", color=f"C{k}", markersize=6)
+            heights = self.heights[label] - lowest
+            axes[1].plot(np.where((heights > 0) & (heights < 10 * top), heights, np.nan), color=f"C{k}")
+        axes[0].plot(*next(iter(self.paths.values()))[0], "ko", markersize=5)
+        axes[0].set(xlim=(low, high), ylim=(low, high), xlabel="first parameter", ylabel="second parameter")
+        axes[0].legend(fontsize="small")
+        axes[1].set(yscale="log", xlabel="update", ylabel="height above\nthe minimum")
+        axes[1].set_ylim(max(1e-12 * top, axes[1].get_ylim()[0]), 10 * top)
+        return self
