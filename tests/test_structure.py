@@ -43,7 +43,7 @@ GROUPS = [
     {"_engine"},
     {"activations", "losses", "optimizers", "schedules", "initializers"},
     {"_loops", "_rowwise"},
-    {"_registry", "_typing"},
+    {"_registry", "_suggestions", "_typing"},
     {"_jit"},
 ]
 

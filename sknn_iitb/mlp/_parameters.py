@@ -12,6 +12,7 @@ from sknn_iitb._engine.constraints import CONSTRAINTS
 from sknn_iitb._engine.layers import NORMALIZATIONS
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._registry import one_of, parameter_defaults
+from sknn_iitb._suggestions import SuggestionsMixin, did_you_mean
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.initializers import INITIALIZERS
 from sknn_iitb.losses import LOSSES
@@ -48,7 +49,7 @@ def _example(parameter, chosen, name, value):
     return f", such as {cls.__name__}({name}={value!r})" if name in parameter_defaults(cls) else ""
 
 
-class ParametersMixin:
+class ParametersMixin(SuggestionsMixin):
     """Validation and resolution of the parameters.
 
     A subclass defines ``_default_loss(output)`` and ``_legal_outputs(loss)``.
@@ -128,7 +129,10 @@ class ParametersMixin:
             # not a constraint, because loading all scorers takes as long as the rest of the import
             names = sorted(sklearn.metrics.get_scorer_names())
             if self.scoring not in names:
-                raise ValueError(f"scoring={self.scoring!r} is not among 'loss', {', '.join(map(repr, names))}.")
+                raise ValueError(
+                    f"scoring={self.scoring!r} is not among 'loss', {', '.join(map(repr, names))}."
+                    f"{did_you_mean(self.scoring, ['loss', *names])}"
+                )
         defaults = parameter_defaults(type(self))
         for parameter in _FLAT:
             self._check_flat(parameter, defaults)
@@ -183,7 +187,10 @@ class ParametersMixin:
         hidden = []
         for value in given if several else [given]:
             if isinstance(value, str) and value not in legal:
-                raise ValueError(f"activation={given!r}: {value!r} is not among {', '.join(map(repr, legal))}.")
+                raise ValueError(
+                    f"activation={given!r}: {value!r} is not among {', '.join(map(repr, legal))}."
+                    f"{did_you_mean(value, legal)}"
+                )
             if not (isinstance(value, (str, ACTIVATIONS.base)) or callable(value)):
                 raise ValueError(f"activation={given!r}: {value!r} is not a name, an Activation or a function g(z).")
             hidden.append(ACTIVATIONS.resolve(value))

@@ -6,7 +6,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
@@ -24,6 +23,7 @@ from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import one_of, parameter_defaults
+from sknn_iitb._suggestions import SuggestionsMixin
 from sknn_iitb._typing import MatrixLike
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
@@ -72,7 +72,7 @@ def _group_labels(groups):
     return groups
 
 
-class BaseTabularMLP(BaseEstimator):
+class BaseTabularMLP(SuggestionsMixin):
     """Base class of the tabular estimators."""
 
     _parameter_constraints = {

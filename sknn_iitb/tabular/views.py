@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from sknn_iitb._suggestions import did_you_mean
 from sknn_iitb._typing import Array
 from sknn_iitb.tabular._bins import Bins
 from sknn_iitb.tabular._knots import Knots
@@ -141,7 +142,7 @@ def resolved(view: Any) -> View:
     if isinstance(view, str) and view in VIEWS:
         return VIEWS[view]
     if not isinstance(view, View):
-        raise ValueError(f"A view must be one of {[*VIEWS]} or a View, got {view!r}.")
+        raise ValueError(f"A view must be one of {[*VIEWS]} or a View, got {view!r}.{did_you_mean(view, VIEWS)}")
     limit, bins, splines = view
     if isinstance(limit, bool) or not isinstance(limit, Real) or not _NARROWEST <= limit <= WIDEST:
         raise ValueError(f"The limit of a view must be a number from {_NARROWEST:g} to {WIDEST:g}, got {view!r}.")

@@ -1,0 +1,86 @@
+"""Suggestions in the errors of parameters: the name, or the parameter, that the user probably meant."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from itertools import chain
+from numbers import Real
+from typing import Any, Self
+
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions, validate_parameter_constraints
+
+__all__ = ["SuggestionsMixin", "did_you_mean"]
+
+# names of other libraries for parameters of the estimators
+_SYNONYMS = {
+    "epochs": "max_iter",
+    "n_epochs": "max_iter",
+    "num_epochs": "max_iter",
+    "lr": "learning_rate_init",
+    "optimizer": "solver",
+    "weight_decay": "alpha",
+    "layers": "hidden_layer_sizes",
+    "criterion": "loss",
+    "seed": "random_state",
+}
+
+
+def did_you_mean(value: Any, names: Iterable[str]) -> str:
+    """A sentence, after a space, that suggests the name most like `value`; empty if there is none.
+
+    Examples
+    --------
+    >>> did_you_mean("Leaky-ReLU", ["relu", "leaky_relu"])
+    " Did you mean 'leaky_relu'?"
+    >>> did_you_mean("forest", ["relu", "leaky_relu"])
+    ''
+    """
+    if not isinstance(value, str):
+        return ""
+    close = get_close_matches(value.lower().replace("-", "_").replace(" ", "_"), list(names), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+class SuggestionsMixin(BaseEstimator):
+    """Validation of parameters as in scikit-learn, with a suggestion in the error."""
+
+    def _validate_params(self):
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise InvalidParameterError(f"{error}{self._remedy()}") from None
+
+    def _remedy(self):
+        """What to append to the error of the first invalid parameter."""
+        for name, value in self.get_params(deep=False).items():
+            constraints = self._parameter_constraints[name]
+            try:
+                validate_parameter_constraints({name: constraints}, {name: value}, type(self).__name__)
+            except InvalidParameterError:
+                if name == "learning_rate" and isinstance(value, Real) and not isinstance(value, bool):
+                    return f" learning_rate is the schedule; set the number with learning_rate_init={value!r}."
+                options = (constraint.options for constraint in constraints if isinstance(constraint, StrOptions))
+                return did_you_mean(value, chain(*options))
+        return ""
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters.
+
+        Parameters
+        ----------
+        **params : dict
+
+        Returns
+        -------
+        self : estimator instance
+        """
+        names = self.get_params(deep=False)
+        unknown = next((key for key in params if key.partition("__")[0] not in names), None)
+        try:
+            return super().set_params(**params)
+        except ValueError as error:
+            if unknown is None:
+                raise
+            known = _SYNONYMS.get(unknown)
+            advice = f" Did you mean {known!r}?" if known in names else did_you_mean(unknown, names)
+            raise ValueError(f"{error}{advice}") from None
