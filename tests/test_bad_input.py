@@ -10,11 +10,14 @@ import time
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from refused import assert_refused
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.metrics import get_scorer_names
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -368,8 +371,8 @@ BAD_X = {
     "no columns": (lambda X: X[:, :0], r"0 feature|has 0 features"),
     "one dimension": (lambda X: X[:, 0], "Expected 2D array"),
     "three dimensions": (lambda X: X[None], "dim 3|3D array"),
-    "text": (lambda X: np.where(X > 0, "a", "b"), "convert string to float"),
-    "objects": (lambda X: np.where(X > 0, "a", "b").astype(object), "convert string to float"),
+    "text": (lambda X: np.where(X > 0, "a", "b"), "X contains text in columns 0 .*, 1 .*, 2 "),
+    "objects": (lambda X: np.where(X > 0, "a", "b").astype(object), "X contains text in columns 0 .*, 1 .*, 2 "),
     "complex": (lambda X: _replaced(X, 1j), "Complex data"),
     "sparse NaN": (lambda X: sparse.csr_matrix(_replaced(X, np.nan)), "NaN"),
     "sparse infinity": (lambda X: sparse.coo_array(_replaced(X, np.inf)), "infinity"),
@@ -394,6 +397,33 @@ def test_invalid_x_raises(data, cls, method, kind):
         "loss_and_gradient": lambda: net.loss_and_gradient(bad, target),
     }
     assert_refused(net, data, match, call=calls.get(method, lambda: net.fit(bad, target)))
+
+
+@pytest.mark.parametrize(
+    ("cls", "tabular"), [(MLPClassifier, TabularMLPClassifier), (MLPRegressor, TabularMLPRegressor)]
+)
+def test_missing_values_and_text_name_an_estimator_that_accepts_them(data, cls, tabular):
+    X, y = data
+    frame = pd.DataFrame(X, columns=["size", "price", "age"])
+    net = _net(cls).fit(frame, y)
+    missing, text = frame.copy(), frame.astype({"price": object})
+    missing.loc[4, "price"] = np.nan
+    text.loc[4, "price"] = "dear"
+    for bad, cause in ((missing, "contains NaN"), (text, r"text in column 'price' \(such as 'dear'\)\.")):
+        for call in (lambda bad: clone(net).fit(bad, y), net.predict):
+            with pytest.raises(ValueError, match=f"{cause}.*sknn_iitb.{tabular.__name__}") as caught:
+                call(bad)
+            assert "HistGradientBoosting" not in str(caught.value)
+        # the advice works
+        tabular(preset="fast", max_iter=1).fit(bad, y).predict(bad)
+    make_pipeline(SimpleImputer(), StandardScaler(), _net(cls)).fit(missing, y)
+
+
+@pytest.mark.parametrize("convert", [list, np.array, lambda rows: np.array(rows, dtype=object)])
+def test_text_in_arrays_and_lists_is_found_by_number(convert):
+    rows = [[1, "a", "7", "b", "c", "d"], [2, "c", "8", "b", "1", "e"]]
+    with pytest.raises(ValueError, match=r"columns 1 \(such as 'a'\), 3 \(such as 'b'\), 4 \(such as 'c'\) and 1 more"):
+        MLPClassifier().fit(convert(rows), [0, 1])
 
 
 @BOTH

@@ -15,6 +15,7 @@ from sknn_iitb.mlp import _sklearn
 from sknn_iitb.mlp._callbacks import CallbackSupport
 from sknn_iitb.mlp._features import FeaturesMixin
 from sknn_iitb.mlp._fitting import FittingMixin
+from sknn_iitb.mlp._input_errors import explained
 from sknn_iitb.mlp._parameters import ParametersMixin
 from sknn_iitb.mlp._weights import WeightsMixin
 from sknn_iitb.optimizers import LBFGS
@@ -57,7 +58,8 @@ class BaseMLP(ParametersMixin, FittingMixin, WeightsMixin, FeaturesMixin, Callba
         check_is_fitted(self)
         check_before_conversion(X)
         dtype = [self._parameters.vector.dtype, *WHOLE_NUMBERS]
-        X = validate_data(self, X, dtype=dtype, order="C", accept_sparse="csr", reset=False)
+        with explained(self, X):
+            X = validate_data(self, X, dtype=dtype, order="C", accept_sparse="csr", reset=False)
         check_csr(X)
         return X
 

@@ -23,6 +23,7 @@ from sknn_iitb._engine.validation import Validation, hold_out
 from sknn_iitb._jit.patience import announced
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.mlp._callbacks import observers_of
+from sknn_iitb.mlp._input_errors import explained
 from sknn_iitb.mlp._scaling_advice import advice
 
 __all__ = ["FittingMixin"]
@@ -201,7 +202,8 @@ class FittingMixin:
 
     def _validate_all(self, X, y, reset):
         check_before_conversion(X)
-        X, y = self._validate(X, y, reset)
+        with explained(self, X):
+            X, y = self._validate(X, y, reset)
         check_csr(X)
         return X, y
 
