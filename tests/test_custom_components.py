@@ -483,3 +483,31 @@ def test_exception_in_a_function_reaches_the_user(diabetes):
     with pytest.raises(ValueError, match="raised by the user"):
         net.fit(*diabetes)
     np.testing.assert_array_equal(net.parameters_, before)
+
+
+def _pair_without_derivative(z):
+    return (z,)
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled code")
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (
+            {"activation": lambda z: np.maximum(z, 0)},
+            r"activation '<lambda>' must return two numbers, the value and the derivative at z, .* returned .*0\.5",
+        ),
+        ({"activation": _pair_without_derivative}, r"activation '_pair_without_derivative' must return two numbers"),
+        ({"activation": lambda z: (z, 1.0, 0.0)}, r"returned .*0\.5.*, 1\.0, 0\.0\)"),
+        ({"activation": lambda z: None}, "returned None"),
+        (
+            {"loss": lambda value, target: (value - target) ** 2},
+            r"loss '<lambda>' must return two numbers, the loss and its derivative, .* returned .*0\.0",
+        ),
+    ],
+    ids=["value", "one", "three", "none", "loss"],
+)
+def test_function_without_derivative_says_what_to_return(diabetes, parameters, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        MLPRegressor(max_iter=1, **parameters).fit(*diabetes)
+    assert "nopython" not in str(caught.value)

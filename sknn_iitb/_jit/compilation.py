@@ -106,6 +106,8 @@ def _compile(family, function, dtype, template, from_python):
     except Exception as error:  # Numba passes on any error from looking up a name
         if name:
             raise
+        if template is not None:
+            _check_returned(family, function, dtype)
         raise ValueError(
             f"The custom {family} {function.__name__!r} cannot be compiled for {dtype}; see "
             f"docs/custom_components for the required form:\n{_source(function)}\n{error}"
@@ -126,6 +128,21 @@ def n_required(function):
     takes_any = function.__code__.co_flags & inspect.CO_VARARGS
     parameters = inspect.signature(function, follow_wrapped=bool(takes_any)).parameters.values()
     return sum(parameter.default is parameter.empty for parameter in parameters)
+
+
+def _check_returned(family, function, dtype):
+    """Raise ValueError if a scalar function does not return a pair."""
+    try:
+        with np.errstate(all="ignore"):
+            returned = function(*[dtype.type(0.5)] * n_required(function))
+    except Exception:  # the compiler's error says more
+        return
+    if not (isinstance(returned, tuple) and len(returned) == 2):
+        what = {"activation": "the value and the derivative at z", "loss": "the loss and its derivative"}[family]
+        raise ValueError(
+            f"The custom {family} {function.__name__!r} must return two numbers, {what}, as in "
+            f"`return value, derivative`; it returned {returned!r}:\n{_source(function)}"
+        ) from None
 
 
 def _inlined_scalar(function, dtype):
