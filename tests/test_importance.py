@@ -3,10 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb.inspection import ImportanceDisplay, gradient_importance
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, View
 
@@ -103,6 +111,69 @@ def test_gradient_display_needs_no_targets_and_takes_axes(fitted):
     array = TabularMLPRegressor(preset="fast", max_iter=2).fit(np.eye(9), np.arange(9))
     shown = ImportanceDisplay.from_estimator(array, np.eye(9), kind="gradient")
     assert {label.get_text() for label in shown.ax_.get_yticklabels()} == {f"x{j}" for j in range(9)}
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_gradient_importance_of_a_linear_mlp_matches_the_formula(several):
+    """The predictions of a linear network change by its weights."""
+    X = pd.DataFrame(np.random.RandomState(0).normal(3, 2, (200, 4)), columns=list("abcd"))
+    y = X @ [[3.0, 1.0], [-1.0, 2.0], [0.5, 0.0], [0.0, -1.0]]
+    y = y if several else y[0]
+    for table in (X, sparse.csr_array(X)):
+        net = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs").fit(table, y)
+        expected = abs(net.coefs_[0]).mean(axis=1) * abs(X - X.mean()).mean()
+        np.testing.assert_allclose(gradient_importance(net, table), expected, rtol=1e-9)
+    # the scale of a column does not matter
+    model = make_pipeline(StandardScaler(), clone(net)).fit(X, y)
+    np.testing.assert_allclose(gradient_importance(model, X), expected, atol=1e-3)
+
+
+def test_gradient_importance_of_an_mlp_matches_the_derivative_of_its_probabilities(iris):
+    X, y = iris
+    net = MLPClassifier(activation="tanh", tol=1e-2, random_state=0)
+    for target in (y, y > 0, np.stack([y > 0, y > 1], 1).astype(int), np.stack([y, y > 0], 1)):
+        net.fit(X, target)
+        expected = np.zeros(4)
+        for j in range(4):
+            away, steps = X.mean(axis=0) - X, np.eye(4)[j]
+            ahead, behind = (net.predict_proba(X + sign * 0.25 * away * steps) for sign in (1, -1))
+            ahead, behind = (np.hstack(p) if isinstance(p, list) else p for p in (ahead, behind))
+            expected[j] = abs(ahead - behind).mean() / 0.5
+        np.testing.assert_allclose(gradient_importance(net, X), expected, rtol=1e-9)
+    assert gradient_importance(MLPClassifier(loss="hinge", tol=0.01).fit(X, y), X)[2:].min() > 0
+
+
+def test_gradient_importance_of_a_pipeline_is_that_of_its_last_step(fitted):
+    _, X, y = fitted
+    net = TabularMLPRegressor(preset="fast", max_iter=4, random_state=0)
+    named = make_pipeline(SimpleImputer().set_output(transform="pandas"), net).fit(X[["much", "little"]], y)
+    display = ImportanceDisplay.from_estimator(named, X[["much", "little"]], kind="gradient")
+    expected = gradient_importance(named[-1], named[:-1].transform(X[["much", "little"]]))
+    np.testing.assert_array_equal(display.importances, expected)
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["little", "much"]
+
+    encoder = make_column_transformer((OneHotEncoder(), ["level"]), remainder="passthrough")
+    model = make_pipeline(encoder, SimpleImputer(), StandardScaler(), MLPRegressor(tol=0.1, random_state=0)).fit(X, y)
+    display = ImportanceDisplay.from_estimator(model, X, kind="gradient")
+    assert [label.get_text() for label in display.ax_.get_yticklabels()][-1] == "remainder__much"
+    assert len(display.bars_) == 6
+    shuffled = ImportanceDisplay.from_estimator(model, X, y, n_repeats=1)  # of the table's own columns
+    assert {label.get_text() for label in shuffled.ax_.get_yticklabels()} == set(X.columns)
+    alone = Pipeline([("net", model[-1])])
+    Z = model[:-1].transform(X)
+    np.testing.assert_array_equal(gradient_importance(alone, Z), display.importances)
+
+
+def test_estimators_without_gradients_and_sparse_permutations_raise(fitted):
+    net, X, y = fitted
+    X = X[["much", "nothing"]]
+    with pytest.raises(TypeError, match=r"requires a TabularMLPClassifier.*got LinearRegression"):
+        gradient_importance(make_pipeline(StandardScaler(), LinearRegression()).fit(X, y), X)
+    counts = sparse.csr_array(X)
+    net = TabularMLPRegressor(preset="fast", max_iter=1).fit(counts, y)
+    with pytest.raises(ValueError, match="kind='permutation' does not support a sparse X"):
+        ImportanceDisplay.from_estimator(net, counts, y)
+    assert len(ImportanceDisplay.from_estimator(net, counts, kind="gradient").bars_) == 2
 
 
 def test_invalid_importance_arguments_raise(fitted):

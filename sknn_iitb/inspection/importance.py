@@ -5,8 +5,10 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import check_scoring
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
@@ -26,27 +28,32 @@ def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState
     """Gradient importance of each column: how much predictions change, to first order, if it is set to its mean.
 
     For column j with the encoding z_j and a prediction f, this is the mean of ``abs(df/dz_j . (mean(z_j) - z_j))`` over
-    the rows. It is the gradient times the input of [1]_, section 3.2, with the mean as the reference. A categorical
-    column has a single importance, which includes that of its missing values. Targets are not required.
+    the rows. It is the gradient times the input of [1]_, section 3.2, with the mean as the reference. In a table, a
+    categorical column has a single importance, which includes that of its missing values. For :class:`MLPClassifier`
+    and :class:`MLPRegressor`, z_j is the column itself. The derivative is a central difference. Targets are not
+    required.
 
     Parameters
     ----------
-    estimator : TabularMLPClassifier or TabularMLPRegressor
-        Fitted estimator.
+    estimator : TabularMLPClassifier, TabularMLPRegressor, MLPClassifier, MLPRegressor or Pipeline that ends with one
+        Fitted estimator. The columns of a pipeline are those that its last step receives.
     X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
-        Raw table. If it has more than 2,000 rows, 2,000 of them are drawn at random.
+        Raw table, or the input of the pipeline. If it has more than 2,000 rows, 2,000 of them are drawn at random.
     random_state : int, RandomState instance or None, default=None
         Determines the rows that are drawn.
 
     Returns
     -------
     importances : ndarray of shape (n_features,)
-        Importance of each column, in the unit of y or as a probability, averaged over outputs or classes.
+        Importance of each column, in the unit of y or as a probability, averaged over outputs or classes. For a
+        classifier without probabilities, in the unit of its scores.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
+    TypeError
+        If the estimator is of another kind.
     ValueError
         If X cannot be used.
 
@@ -66,26 +73,56 @@ def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState
     np.int64(1)
     """
     check_is_fitted(estimator)
-    Z = estimator._matrix(X)
-    mean = Z.mean(axis=0)
-    if len(Z) > _MAX_ROWS:
-        Z = Z[check_random_state(random_state).choice(len(Z), _MAX_ROWS, replace=False)]
-    return np.array([_mean_change(estimator, Z, mean, columns) for columns in _encoded_columns(estimator)])
+    steps, net = _split(estimator)
+    Z = net._matrix(X if steps is None else steps.transform(X))
+    mean = np.asarray(Z.mean(axis=0)).ravel()
+    if Z.shape[0] > _MAX_ROWS:
+        Z = Z[check_random_state(random_state).choice(Z.shape[0], _MAX_ROWS, replace=False)]
+    Z = Z.toarray() if issparse(Z) else Z
+    return np.array([_mean_change(net, Z, mean, columns) for columns in _encoded_columns(net)])
 
 
-def _encoded_columns(estimator):
+def _split(estimator):
+    """The steps before the network, None if there are none, and the network."""
+    is_pipeline = isinstance(estimator, Pipeline)
+    net = estimator[-1] if is_pipeline else estimator
+    if not hasattr(net, "_matrix"):
+        raise TypeError(
+            "Gradient importance requires a TabularMLPClassifier, TabularMLPRegressor, MLPClassifier or MLPRegressor, "
+            f"or a Pipeline that ends with one, got {type(net).__name__}. Permutation importance accepts any estimator."
+        )
+    return estimator[:-1] if is_pipeline and len(estimator) > 1 else None, net
+
+
+def _names(estimator):
+    """Names of the columns that an estimator receives."""
+    return getattr(estimator, "feature_names_in_", [f"x{j}" for j in range(estimator.n_features_in_)])
+
+
+def _names_for_gradients(estimator):
+    """Names of the columns that the network receives."""
+    steps, net = _split(estimator)
+    if steps is None or hasattr(net, "feature_names_in_"):
+        return _names(net)
+    try:
+        return steps.get_feature_names_out()
+    except AttributeError:  # a step does not name its output
+        return _names(net)
+
+
+def _encoded_columns(net):
     """Indices of the columns that encode each column of the table."""
-    origins = estimator.encoder_.origins_
-    return [np.flatnonzero(origins == j) for j in range(estimator.n_features_in_)]
+    origins = net.encoder_.origins_ if hasattr(net, "encoder_") else np.arange(net.n_features_in_)
+    return [np.flatnonzero(origins == j) for j in range(net.n_features_in_)]
 
 
-def _mean_change(estimator, Z, mean, columns):
+def _mean_change(net, Z, mean, columns):
     """Mean absolute derivative of the predictions as some columns move to their means, by a central difference."""
     predictions = []
     for step in (_STEP, -_STEP):
         moved = Z.copy()
         moved[:, columns] += step * (mean[columns] - Z[:, columns])
-        predictions.append(estimator._predicted(moved))
+        predictions.append(net._predicted(moved))
     return abs(predictions[0] - predictions[1]).mean() / (2 * _STEP)
 
 
@@ -148,10 +185,12 @@ class ImportanceDisplay:
 
         Parameters
         ----------
-        estimator : TabularMLPClassifier or TabularMLPRegressor
-            Fitted estimator.
+        estimator : TabularMLPClassifier, TabularMLPRegressor, MLPClassifier, MLPRegressor or Pipeline
+            Fitted estimator; for permutation importance, any. Gradient importance is that of the columns that the last
+            step of a pipeline receives, and permutation importance that of the columns of X.
         X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
-            Raw table, preferably of held-out samples. Permutation importance does not accept a sparse matrix.
+            Input of the estimator, preferably of held-out samples. Permutation importance does not accept a sparse
+            matrix.
         y : array-like, default=None
             Targets, required for permutation importance.
         kind : {'permutation', 'gradient'}, default='permutation'
@@ -179,25 +218,31 @@ class ImportanceDisplay:
         ------
         NotFittedError
             If the estimator is not fitted.
+        TypeError
+            If the estimator has no gradient importance.
         ValueError
-            If `kind` is unknown, or y is missing.
+            If `kind` is unknown, or y is missing or X is sparse for permutation importance.
         """
         if kind not in ("permutation", "gradient"):
             raise ValueError(f"kind must be 'permutation' or 'gradient', got {kind!r}.")
         check_is_fitted(estimator)
-        names = getattr(estimator, "feature_names_in_", [f"x{j}" for j in range(estimator.n_features_in_)])
         if kind == "gradient":
+            importances = gradient_importance(estimator, X, random_state)
             label = "mean change in the prediction"
-            return cls(gradient_importance(estimator, X, random_state), names, None, label).plot(max_features, ax)
+            return cls(importances, _names_for_gradients(estimator), None, label).plot(max_features, ax)
         if y is None:
             raise ValueError("kind='permutation' requires y, kind='gradient' does not.")
+        if issparse(X):
+            raise ValueError(
+                "kind='permutation' does not support a sparse X. Use kind='gradient', or pass X.toarray()."
+            )
         found = permutation_importance(
             estimator, X, y, scoring=scoring, n_repeats=n_repeats, random_state=random_state, n_jobs=n_jobs
         )
         score = check_scoring(estimator, scoring)(estimator, X, y)
         name = scoring.replace("_", " ") if isinstance(scoring, str) else "score"
         label = f"drop in {name} (from {score:.3g}) when the column is shuffled"
-        return cls(found.importances_mean, names, found.importances_std, label).plot(max_features, ax)
+        return cls(found.importances_mean, _names(estimator), found.importances_std, label).plot(max_features, ax)
 
     def plot(self, max_features: int = 20, ax: Any = None) -> Self:
         """Plot the importances, the largest at the top.

@@ -80,6 +80,10 @@ class BaseMLP(ParametersMixin, FittingMixin, WeightsMixin, FeaturesMixin, Callba
         with BLASThreads(1):
             return self._network.predict(X, self._parameters.vector, activate_output, n_hidden)
 
+    def _matrix(self, X):
+        """X as floats, dense or sparse."""
+        return self._checked(X).astype(self._parameters.vector.dtype)
+
     def loss_and_gradient(
         self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Array]:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.targets import ClassTargets, SeveralClassTargets, label_weights, weigh
+from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import Kernel, one_of
 from sknn_iitb._typing import Array, ArrayOrList, ClassWeight, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import Activation
@@ -601,6 +602,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         log_probabilities : ndarray of shape (n_samples, n_classes), or list of them
         """
         return self._probabilities(X, log=True)
+
+    def _predicted(self, Z):
+        """Probabilities, or scores if there are none, as a matrix, for rows that have been checked."""
+        with BLASThreads(1):
+            score = self._network.predict(Z, self._parameters.vector, activate_output=False)
+        if not hasattr(self, "predict_proba"):
+            return score
+        found = self._targets.probabilities(score, self._network.output.names[0])
+        return np.hstack(found) if isinstance(found, list) else found
 
     def _probabilities(self, X, log):
         score = self._outputs(X, activate_output=False)

@@ -10,6 +10,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.targets import NumberTargets
+from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import Kernel
 from sknn_iitb._typing import Array, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import Activation
@@ -471,6 +472,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if not isinstance(self._loss, Gaussian):
             raise ValueError(f"return_std=True needs loss='gaussian', this network has loss={self.loss!r}.")
         return self._targets.decode(value), self._targets.one(self._loss.deviation(value))
+
+    def _predicted(self, Z):
+        """Predictions for rows that have been checked."""
+        with BLASThreads(1):
+            return self._targets.decode(self._network.predict(Z, self._parameters.vector, activate_output=True))
 
     def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the coefficient of determination R2; for quantiles, the D2 pinball score averaged over them.
