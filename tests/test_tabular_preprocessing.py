@@ -513,6 +513,32 @@ def test_categorical_dates_raise(dates):
         TableEncoder().fit(pd.DataFrame({"when": dates}))
 
 
+ROWS = [[1, "a", None, True], [2.5, "b", 3, False], [None, None, 1, True], [4, "a", 2, None]]
+
+
+@pytest.mark.parametrize("convert", [list, lambda rows: np.array(rows, dtype=object)], ids=["list", "array"])
+def test_objects_are_encoded_as_in_a_frame_without_names(convert):
+    expected = TableEncoder().fit(pd.DataFrame(ROWS))
+    encoder = TableEncoder().fit(convert(ROWS))
+    assert encoder.is_categorical_.tolist() == [False, True, False, True]
+    for rows in (ROWS, ROWS[:1], ROWS[2:3], [[1, "b", 2, True]]):
+        np.testing.assert_array_equal(encoder.transform(convert(rows)), expected.transform(pd.DataFrame(rows)))
+    np.testing.assert_array_equal(encoder.get_feature_names_out()[:2], ["x0", "x2"])
+
+
+def test_numbers_in_an_array_of_strings_are_numeric():
+    rows = [[1, "a"], [2, "b"], [4, "b"]]
+    strings = np.array(rows)
+    assert strings.dtype.kind == "U"
+    expected = TableEncoder().fit_transform(pd.DataFrame(rows))
+    for X in (strings, strings.astype("S")):
+        encoder = TableEncoder().fit(X)
+        assert encoder.is_categorical_.tolist() == [False, True]
+        np.testing.assert_array_equal(encoder.transform(X), expected)
+    with pytest.raises(ValueError, match=r"'a'|strings"):  # as before: no column may be categorical
+        TableEncoder(categorical_features=None).fit(rows)
+
+
 @pytest.mark.parametrize("odd", [decimal.Decimal("sNaN"), 10**400])
 def test_objects_beyond_the_float_range_raise_or_are_encoded(odd):
     X = pd.DataFrame({"x": pd.Series([odd, *map(decimal.Decimal, range(8))], dtype=object)})

@@ -93,6 +93,8 @@ def columns_of(X: Any) -> list["Column"]:
     Parameters
     ----------
     X : frame, ndarray or sparse matrix
+        Columns of a matrix of objects are classified by their values. Columns of a matrix of strings are numeric if
+        all their strings are numbers, because NumPy converts a table with some text to strings as a whole.
 
     Returns
     -------
@@ -111,7 +113,9 @@ def columns_of(X: Any) -> list["Column"]:
         X = X.tocsc()
         X.sum_duplicates()
         return [Column(k, _SparseColumn(X, k), kind, has_own_type=False) for k in range(X.shape[1])]
-    return [Column(k, X[:, k], kind, has_own_type=False) for k in range(X.shape[1])]
+    if X.dtype.kind in "SU":
+        return [Column(k, x, "number" if _are_numbers(x) else "category") for k, x in enumerate(X.T)]
+    return [Column(k, X[:, k], kind, has_own_type=kind == "object") for k in range(X.shape[1])]
 
 
 class _SparseColumn(namedtuple("_SparseColumn", "X number")):
@@ -134,7 +138,7 @@ class Column:
         Kind of data according to the type: a key of `_TYPES`, or "category".
     has_own_type : bool, default=True
         Whether the column has its own type, as in a data frame. The columns of a matrix share one type, so their type
-        does not make them categorical.
+        does not make them categorical. In a matrix of objects, each value has its own.
 
     Attributes
     ----------
@@ -210,6 +214,14 @@ def _kind_of_objects(values):
     except (ArithmeticError, TypeError, ValueError):
         return "category"
     return "number"
+
+
+def _are_numbers(strings):
+    try:
+        strings.astype(np.float64)
+    except ValueError:
+        return False
+    return True
 
 
 def _floats(series):

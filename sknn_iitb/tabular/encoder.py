@@ -53,7 +53,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     categorical_features : 'from_dtype', array-like or None, default='from_dtype'
         Columns to treat as categorical: their names, their indices or a boolean mask. 'from_dtype' selects the columns
         of a DataFrame or pyarrow Table whose type is neither numeric nor temporal nor complex, such as category, string
-        or boolean. None selects no columns.
+        or boolean, and the columns of a list or array whose values are not numbers. None selects no columns.
     view : {'bins', 'smooth', 'wide', 'spline', 'discrete'} or View, default='smooth'
         How numbers are scaled, and which features are added, as a member of :class:`TabularMLPClassifier` or
         :class:`TabularMLPRegressor` with this :class:`View` sees them.
@@ -279,16 +279,26 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
         checked = partial(check_array, accept_sparse="csr", ensure_all_finite=False, estimator=self)
-        X = checked(X, dtype=None)
+        given, X = X, checked(X, dtype=None)
         check_csr(X)
+        if X.dtype.kind in "SU" and not hasattr(given, "dtype"):
+            X = checked(np.array(given, dtype=object), dtype=None)  # numbers in a list with text stay numbers
         if X.dtype.kind not in "biuf":
             columns_of(X)  # raises for times, which can be converted to numbers
-            X = X if self._may_be_text() else checked(X, dtype="numeric")
+            X = self._without_text(X, checked)
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
 
-    def _may_be_text(self):
-        return not isinstance(self.categorical_features, str) and self.categorical_features is not None
+    def _without_text(self, X, checked):
+        """Convert X to numbers unless it has categories."""
+        if self.categorical_features is None:
+            return checked(X, dtype="numeric")
+        if not isinstance(self.categorical_features, str) or X.dtype.kind != "O":
+            return X
+        try:
+            return checked(X, dtype="numeric")
+        except ValueError:
+            return X
 
     def _mask(self, columns):
         """Whether each column is categorical."""
