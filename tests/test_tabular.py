@@ -183,7 +183,25 @@ def test_invalid_quantiles_raise(wrong, table):
     X, number, _ = table
     with pytest.raises(ValueError, match="quantile"):
         TabularMLPRegressor(quantiles=wrong, **QUICK).fit(X, number)
-    assert not hasattr(TabularMLPRegressor(), "predict_quantiles")
+
+
+def test_lists_with_text_are_tables():
+    rows = [[k % 7, "ab"[k % 2]] for k in range(80)]
+    label = [row[1] for row in rows]
+    net = TabularMLPClassifier(preset="fast", random_state=0).fit(rows, label)
+    assert net.score(rows, label) == 1
+    frame = pd.DataFrame(rows)
+    np.testing.assert_array_equal(clone(net).fit(frame, label).predict_proba(frame), net.predict_proba(rows))
+    number = TabularMLPRegressor(preset="fast", random_state=0).fit(rows, [row[0] for row in rows])
+    assert number.score(rows, [row[0] for row in rows]) > 0.9
+
+
+def test_predict_quantiles_says_how_to_choose_them(table):
+    X, number, _ = table
+    for net in (TabularMLPRegressor(), TabularMLPRegressor(**QUICK).fit(X, number)):
+        with pytest.raises(ValueError, match=r"Set, for example, quantiles=\[0\.1, 0\.5, 0\.9\]"):
+            net.predict_quantiles(X)
+    assert net.set_params(quantiles=[0.1, 0.5, 0.9]).fit(X, number).predict_quantiles(X).shape == (len(X), 3)
 
 
 def test_class_weights_move_the_predictions(table):

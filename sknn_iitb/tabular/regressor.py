@@ -6,7 +6,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from sknn_iitb._engine.samples import TrainingData
@@ -331,7 +330,6 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         mean = self._mean_score(Z).astype(np.float64)
         return np.clip(mean * self._scale + self._mean, *self._range)
 
-    @available_if(lambda self: self.quantiles is not None)
     def predict_quantiles(self, X: MatrixLike) -> Array:
         """Predict the `quantiles`, averaged over their members.
 
@@ -347,8 +345,13 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Raises
         ------
         ValueError
-            If X cannot be used, or if `quantiles` was changed after `fit`.
+            If X cannot be used, or if `quantiles` is None or was changed after `fit`.
         """
+        if self.quantiles is None:
+            raise ValueError(
+                f"{type(self).__name__} predicts quantiles only if they are chosen before fit. Set, for example, "
+                "quantiles=[0.1, 0.5, 0.9]."
+            )
         check_is_fitted(self)
         self._check_quantiles()
         value = self._in_batches(X, self._predicted_quantiles)
