@@ -1,5 +1,6 @@
 """Configuration of Sphinx. Build with ``python -m sphinx -W docs docs/_build/html``."""
 
+import json
 import os
 import re
 import sys
@@ -22,6 +23,8 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "auto_examples/*.ipynb"]
@@ -32,7 +35,11 @@ autosummary_ignore_module_all = False
 autodoc_inherit_docstrings = False
 autodoc_typehints = "none"  # the docstrings have the types, with shapes
 numpydoc_show_class_members = False
+myst_enable_extensions = ["colon_fence", "substitution"]
 myst_heading_anchors = 3
+DEFAULT_NETWORK = json.loads((ROOT / "docs/figures.json").read_text(encoding="utf-8"))["fit"]["figures"]["W2"]
+myst_substitutions = dict(zip(["speedup32", "speedup64"], DEFAULT_NETWORK["speedup"], strict=True))
+copybutton_exclude = ".linenos, .gp, .go"  # prompts and output of doctests
 
 sphinx_gallery_conf = {
     "examples_dirs": str(ROOT / "examples"),
@@ -42,8 +49,20 @@ sphinx_gallery_conf = {
     "show_memory": False,
 }
 
-html_theme = "alabaster"
-html_theme_options = {"description": "Fast neural networks for tabular data", "page_width": "1060px"}
+html_theme = "pydata_sphinx_theme"
+html_title = "sknn_iitb"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_nav_level": 2,
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+}
+html_sidebars = {"index": [], "get_started": [], "glossary": []}
 html_show_sourcelink = False
 
 
@@ -54,7 +73,7 @@ def _without_references(app, what, name, obj, options, lines):
 
 def _to_gallery(app, docname, source):
     """Let links to examples, which GitHub opens as source code, lead to their pages in the gallery."""
-    source[0] = re.sub(r"\]\(\.\./examples/(plot_\w+)\.py\)", r"](auto_examples/\1)", source[0])
+    source[0] = re.sub(r"\]\(((?:\.\./)*)\.\./examples/(\w+)\.py\)", r"](\1auto_examples/\2)", source[0])
 
 
 def setup(app):
