@@ -1,4 +1,4 @@
-"""Write the tables of components in README.md and docs/user_guide.md from the registries.
+"""Write the tables of components in README.md and docs/guide/losses.md from the registries.
 
 Run ``python docs/components_table.py`` after adding a component. Each table stands between ``<!-- name -->`` and
 ``<!-- end name -->``. A test checks that the tables in the files are up to date.
@@ -17,7 +17,7 @@ from sknn_iitb.losses import LOSSES  # noqa: E402
 from sknn_iitb.optimizers import OPTIMIZERS  # noqa: E402
 from sknn_iitb.schedules import SCHEDULES  # noqa: E402
 
-FILES = "README.md", "docs/user_guide.md"
+FILES = "README.md", "docs/guide/losses.md"
 
 
 def table(header, rows):

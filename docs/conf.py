@@ -68,7 +68,8 @@ html_show_sourcelink = False
 
 def _without_references(app, what, name, obj, options, lines):
     """Replace references into scikit-learn's user guide, in the docstrings of inherited methods, by their text."""
-    lines[:] = [re.sub(r":ref:`([^`<]+?) *<[^`]*>`", r"\1", line) for line in lines]
+    text = re.sub(r":ref:`([^`<]+?)\s*<[^`]*>`", r"\1", "\n".join(lines))
+    lines[:] = re.sub(r":ref:`([^`<>]+)`", r"\1", text).split("\n")
 
 
 def _to_gallery(app, docname, source):

@@ -20,14 +20,28 @@ from sknn_iitb.schedules import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
+PAGES = sorted(path for folder in ("docs", "docs/guide") for path in (ROOT / folder).glob("*.md"))
 TEXTS = {
-    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in [*sorted(ROOT.glob("*.md")), *PAGES]
 }
+CODE_COLUMNS = 88  # what fits beside the sidebars of the documentation
 
 
 def snippets(text):
     return re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_all_pages_are_tested():
+    """A page in a folder that TEXTS leaves out would not be tested."""
+    generated = "_build", "auto_examples", "generated"
+    pages = {path for path in (ROOT / "docs").rglob("*.md") if not set(generated) & set(path.parts)}
+    assert pages == set(PAGES)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_code_fits_into_its_box(name):
+    for block in re.findall(r"^```(?:\w+|{code-block}.*)\n(.*?)^```", TEXTS[name], flags=re.DOTALL | re.MULTILINE):
+        assert max(map(len, block.splitlines())) <= CODE_COLUMNS, block
 
 
 def set_up_commands():
@@ -133,7 +147,7 @@ def anchors(text):
 @pytest.mark.parametrize("name", TEXTS)
 def test_link_anchors_lead_to_headings(name):
     for page, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", TEXTS[name]):
-        target = (ROOT / name).parent / page if page else ROOT / name
+        target = ((ROOT / name).parent / page).resolve() if page else ROOT / name
         assert anchor in anchors(TEXTS[target.relative_to(ROOT).as_posix()]), anchor
 
 
