@@ -54,7 +54,7 @@ html_title = "sknn_iitb"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_theme_options = {
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_nav_level": 2,
@@ -62,7 +62,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }
-html_sidebars = {"index": [], "get_started": [], "glossary": []}
+html_sidebars = {page: [] for page in ("index", "get_started", "coming_from", "glossary")}
 html_show_sourcelink = False
 
 

@@ -1,14 +1,18 @@
 """Documentation: snippets and examples run, and tables, links and paths are up to date."""
 
+import inspect
 import json
 import re
 import runpy
 import tomllib
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
+from sklearn.utils._param_validation import InvalidParameterError
 
 import sknn_iitb
 from benchmarks.figures import figure, save
@@ -40,7 +44,7 @@ def test_all_pages_are_tested():
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_code_fits_into_its_box(name):
-    for block in re.findall(r"^```(?:\w+|{code-block}.*)\n(.*?)^```", TEXTS[name], flags=re.DOTALL | re.MULTILINE):
+    for block in re.findall(r"^```(?:\w+|{code-block}[^\n]*)\n(.*?)^```", TEXTS[name], flags=re.DOTALL | re.MULTILINE):
         assert max(map(len, block.splitlines())) <= CODE_COLUMNS, block
 
 
@@ -109,6 +113,40 @@ def test_readme_names_every_component(registry):
 )
 def test_api_reference_lists_every_component_module(registry):
     assert f"   {registry.base.__module__}\n" in TEXTS["docs/api.md"]
+
+
+def _our_names():
+    """The code in the columns of docs/coming_from.md that are headed "sknn_iitb"."""
+    column = None
+    for line in TEXTS["docs/coming_from.md"].splitlines():
+        cells = line.strip("| ").split(" | ") if line.startswith("|") else []
+        if "sknn_iitb" in cells:
+            column = cells.index("sknn_iitb")
+        elif cells and column < len(cells):
+            yield from re.findall(r"`([^`]+)`", cells[column])
+
+
+@pytest.mark.parametrize("code", sorted(set(_our_names())))
+def test_names_for_users_of_other_libraries_are_ours(code):
+    """Each is a parameter with a legal value, or else a method, an attribute, a parameter of fit or an estimator."""
+    classes = sknn_iitb.MLPClassifier, sknn_iitb.MLPRegressor
+    if "=" in code:
+        parameters = eval(f"dict({code})", vars(sknn_iitb) | {"np": np})
+        accepting = [cls for cls in classes if parameters.keys() <= cls().get_params().keys()]
+        assert accepting
+        valid = []
+        for cls in accepting:
+            with suppress(InvalidParameterError):
+                cls(**parameters)._validate_params()
+                valid.append(cls)
+        assert valid
+    elif "__" in code:
+        solver = sknn_iitb.optimizers.RMSprop()
+        assert code in sknn_iitb.MLPClassifier(solver=solver).get_params()
+    else:
+        cls = sknn_iitb.MLPClassifier
+        known = {*dir(sknn_iitb), *dir(cls), *inspect.signature(cls).parameters, *inspect.signature(cls.fit).parameters}
+        assert code in known or re.search(rf"\b{code}\b.* : ", cls.__doc__)
 
 
 def test_set_up_commands_name_existing_files_and_extras():
