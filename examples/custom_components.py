@@ -2,8 +2,9 @@
 Custom components
 =================
 
-A custom activation, loss, optimizer and learning-rate schedule, each written as a plain function and used on real data.
-The activation, loss and optimizer are compiled like the built-in ones and run at the same speed.
+A custom activation, loss, optimizer and learning-rate schedule, each written as a plain
+function and used on real data. The activation, loss and optimizer are compiled like the
+built-in ones and run at the same speed.
 """
 
 import numpy as np
@@ -34,7 +35,7 @@ def accuracy_with_custom_activation():
 
 # [loss]
 def expectile(value, target):
-    """Squared error, weighted nine times as much where the value is too low, and its derivative."""
+    """Squared error, nine times as large below the target, and its derivative."""
     residual = value - target
     weight = 0.1 if residual > 0.0 else 0.9
     return weight * residual * residual, 2.0 * weight * residual
@@ -42,8 +43,10 @@ def expectile(value, target):
 
 def fraction_below_with_custom_loss():
     X, y = load_diabetes(return_X_y=True)
-    net = make_pipeline(StandardScaler(), MLPRegressor(loss=expectile, tol=1e-3, random_state=0))
-    model = TransformedTargetRegressor(net, transformer=StandardScaler())
+    net = MLPRegressor(loss=expectile, tol=1e-3, random_state=0)
+    model = TransformedTargetRegressor(
+        make_pipeline(StandardScaler(), net), transformer=StandardScaler()
+    )
     return np.mean(y <= cross_val_predict(model, X, y))
 
 
@@ -52,7 +55,7 @@ def fraction_below_with_custom_loss():
 
 # [optimizer]
 def signum(theta, gradient, optimizer_state, hyper, step):
-    """Update each weight by the learning rate, against the sign of the gradient's moving average."""
+    """Step by the learning rate against the sign of the gradient's moving average."""
     mean = optimizer_state[0]
     for i in range(theta.size):
         mean[i] = 0.9 * mean[i] + 0.1 * gradient[i]
@@ -76,7 +79,9 @@ def sawtooth(step, n_steps):
 
 def search_with_custom_schedule():
     X, y = load_breast_cancer(return_X_y=True)
-    net = MLPClassifier(solver="sgd", learning_rate_init=0.01, max_iter=80, tol=1e-3, random_state=0)
+    net = MLPClassifier(
+        solver="sgd", learning_rate_init=0.01, max_iter=80, tol=1e-3, random_state=0
+    )
     grid = {"mlpclassifier__learning_rate": ["constant", "cosine", sawtooth]}
     return GridSearchCV(make_pipeline(StandardScaler(), net), grid).fit(X, y)
 
@@ -85,10 +90,18 @@ def search_with_custom_schedule():
 
 
 if __name__ == "__main__":
-    print(f"bent_identity activation, breast cancer: accuracy {accuracy_with_custom_activation():.3f}")
-    print(f"expectile loss, diabetes: {fraction_below_with_custom_loss():.0%} of the targets are below the prediction")
-    print(f"signum optimizer, digits: accuracy {accuracy_with_custom_optimizer():.3f}")
+    accuracy = accuracy_with_custom_activation()
+    print(f"bent_identity activation, breast cancer: accuracy {accuracy:.3f}")
+    fraction = fraction_below_with_custom_loss()
+    print(
+        f"expectile loss, diabetes: {fraction:.0%} of the targets below the prediction"
+    )
+    accuracy = accuracy_with_custom_optimizer()
+    print(f"signum optimizer, digits: accuracy {accuracy:.3f}")
     results = search_with_custom_schedule().cv_results_
-    for params, score in zip(results["params"], results["mean_test_score"], strict=True):
+    for params, accuracy in zip(
+        results["params"], results["mean_test_score"], strict=True
+    ):
         (schedule,) = params.values()
-        print(f"{getattr(schedule, '__name__', schedule)} schedule, breast cancer: accuracy {score:.3f}")
+        name = getattr(schedule, "__name__", schedule)
+        print(f"{name} schedule, breast cancer: accuracy {accuracy:.3f}")

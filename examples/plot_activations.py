@@ -2,11 +2,13 @@
 Activation functions
 ====================
 
-All activation functions of the package with their default parameters: the value and the slope that backpropagation
-uses. The slope is the derivative, except for the step function, whose derivative is zero everywhere. It uses the slope
-of the straight line between its two levels instead.
+All activation functions of the package with their default parameters: the value and the
+slope that backpropagation uses. The slope is the derivative, except for the step
+function, whose derivative is zero everywhere. It uses the slope of the straight line
+between its two levels instead.
 
-Softmax is not shown, because it is a function of a whole layer rather than of a single number.
+Softmax is not shown, because it is a function of a whole layer rather than of a single
+number.
 """
 
 import matplotlib.pyplot as plt
@@ -19,7 +21,9 @@ activations = [cls() for cls in ACTIVATIONS if cls.function is not None]
 
 n_columns = 3
 n_rows = -(-(len(activations) + 1) // n_columns)  # one panel for the legend
-figure, axes = plt.subplots(n_rows, n_columns, figsize=(9, 1.9 * n_rows), sharex=True, layout="constrained")
+figure, axes = plt.subplots(
+    n_rows, n_columns, figsize=(9, 1.9 * n_rows), sharex=True, layout="constrained"
+)
 
 for ax, activation in zip(axes.flat, activations, strict=False):
     value, slope = np.array([activation.function(x, *activation.hyper()) for x in z]).T
@@ -35,7 +39,9 @@ for ax in axes.flat[len(activations) :]:
     ax.axis("off")
 for ax in axes.flat[len(activations) - n_columns : len(activations)]:
     ax.tick_params(labelbottom=True)
-axes.flat[len(activations)].legend([value_line, slope_line], ["value g(z)", "slope"], loc="center", frameon=False)
+axes.flat[len(activations)].legend(
+    [value_line, slope_line], ["value g(z)", "slope"], loc="center", frameon=False
+)
 figure.supxlabel("weighted sum z")
 
 plt.show()

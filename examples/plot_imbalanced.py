@@ -2,18 +2,19 @@
 Imbalanced classes
 ==================
 
-Classify whether a handwritten digit is an 8, given only the amount of ink in each of the eight columns of the image.
-One digit in ten is an 8, and few predictions are certain, so a network rarely predicts the positive class. Three
-remedies:
+Classify whether a handwritten digit is an 8, given only the amount of ink in each of
+the eight columns of the image. One digit in ten is an 8, and few predictions are
+certain, so a network rarely predicts the positive class. Three remedies:
 
 - ``class_weight="balanced"`` gives an 8 nine times the weight of another digit.
 - ``loss="focal"`` gives less weight to samples that are already classified correctly.
-- scikit-learn's ``TunedThresholdClassifierCV`` trains an unmodified network and lowers the decision threshold to the
-  probability that maximizes balanced accuracy.
+- scikit-learn's ``TunedThresholdClassifierCV`` trains an unmodified network and lowers
+  the decision threshold to the probability that maximizes balanced accuracy.
 
-All models are evaluated with 5-fold cross-validation on 1,797 digits. The upper row shows calibration curves: the
-fraction of 8s among the digits with a given predicted probability. The dotted diagonal is perfect calibration, and the
-vertical line is the decision threshold. The lower row shows the scores of the predicted classes.
+All models are evaluated with 5-fold cross-validation on 1,797 digits. The upper row
+shows calibration curves: the fraction of 8s among the digits with a given predicted
+probability. The dotted diagonal is perfect calibration, and the vertical line is the
+decision threshold. The lower row shows the scores of the predicted classes.
 """
 
 import matplotlib.pyplot as plt
@@ -21,7 +22,11 @@ import numpy as np
 from sklearn.calibration import calibration_curve
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score, precision_score, recall_score
-from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV, cross_val_predict
+from sklearn.model_selection import (
+    StratifiedKFold,
+    TunedThresholdClassifierCV,
+    cross_val_predict,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -34,13 +39,21 @@ y = digits.target == 8
 
 def pipeline(**parameters):
     """A network that trains for 60 epochs."""
-    net = MLPClassifier((32,), learning_rate="cosine", learning_rate_init=0.003, max_iter=60, random_state=0)
+    net = MLPClassifier(
+        (32,),
+        learning_rate="cosine",
+        learning_rate_init=0.003,
+        max_iter=60,
+        random_state=0,
+    )
     return make_pipeline(StandardScaler(), net.set_params(**parameters))
 
 
 def out_of_fold(model, method):
     """Out-of-fold predictions."""
-    return cross_val_predict(model, X, y, cv=StratifiedKFold(5, shuffle=True, random_state=0), method=method)
+    return cross_val_predict(
+        model, X, y, cv=StratifiedKFold(5, shuffle=True, random_state=0), method=method
+    )
 
 
 def calibration(p):
@@ -54,7 +67,9 @@ models = {
     'class_weight="balanced"': pipeline(class_weight="balanced"),
     'loss="focal"': pipeline(loss="focal"),
 }
-probabilities = {name: out_of_fold(model, "predict_proba")[:, 1] for name, model in models.items()}
+probabilities = {
+    name: out_of_fold(model, "predict_proba")[:, 1] for name, model in models.items()
+}
 thresholds = dict.fromkeys(models, 0.5)
 answers = {name: p > 0.5 for name, p in probabilities.items()}
 
@@ -63,27 +78,43 @@ probabilities["tuned threshold"] = probabilities["unmodified"]  # the same netwo
 thresholds["tuned threshold"] = tuned.fit(X, y).best_threshold_
 answers["tuned threshold"] = out_of_fold(tuned, "predict")
 
-metrics = {"precision": precision_score, "recall": recall_score, "balanced\naccuracy": balanced_accuracy_score}
-scores = {name: [metric(y, answer) for metric in metrics.values()] for name, answer in answers.items()}
+metrics = {
+    "precision": precision_score,
+    "recall": recall_score,
+    "balanced\naccuracy": balanced_accuracy_score,
+}
+scores = {
+    name: [metric(y, answer) for metric in metrics.values()]
+    for name, answer in answers.items()
+}
 
-# class weights multiply the learned odds p / (1 - p) by their ratio, which can be undone
+# class weights multiply the learned odds p / (1 - p) by their ratio, which can be
+# undone
 ratio = np.sum(~y) / np.sum(y)
 weighted = probabilities['class_weight="balanced"']
 taken_back = weighted / (weighted + ratio * (1 - weighted))
 
-figure, axes = plt.subplots(2, 4, figsize=(11, 5.4), sharey="row", height_ratios=[3, 1.3], layout="constrained")
+figure, axes = plt.subplots(
+    2, 4, figsize=(11, 5.4), sharey="row", height_ratios=[3, 1.3], layout="constrained"
+)
 for (above, below), name in zip(axes.T, probabilities, strict=True):
     above.plot([0, 1], [0, 1], ":", color="0.3")
     above.axvline(thresholds[name], color="C2", linewidth=1)
     for p in probabilities.values():
         above.plot(*calibration(p), color="0.8", linewidth=1)
-    above.plot(*calibration(probabilities[name]), "o-", color="C0", markersize=4, linewidth=2)
-    above.set_title(f"{name}\nmean probability {probabilities[name].mean():.2f}", fontsize="medium")
+    above.plot(
+        *calibration(probabilities[name]), "o-", color="C0", markersize=4, linewidth=2
+    )
+    above.set_title(
+        f"{name}\nmean probability {probabilities[name].mean():.2f}", fontsize="medium"
+    )
     above.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="predicted probability")
     bars = below.barh(list(metrics), scores[name], color=["C0", "C0", "C1"])
     below.bar_label(bars, fmt="%.2f", padding=3, fontsize="small")
     below.set(xlim=(0, 1.18), xticks=[0, 0.5, 1])
-axes[0, 1].plot(*calibration(taken_back), "--", color="C1", label="class weights undone")
+axes[0, 1].plot(
+    *calibration(taken_back), "--", color="C1", label="class weights undone"
+)
 axes[0, 1].legend(loc="upper left", fontsize="small")
 axes[0, 0].set_ylabel("fraction of 8s")
 axes[1, 0].invert_yaxis()  # the whole row shares this axis
@@ -91,20 +122,23 @@ axes[1, 0].invert_yaxis()  # the whole row shares this axis
 plt.show()
 
 # %%
-# **The unmodified network** is well calibrated: its curve follows the diagonal, and its mean predicted probability is
-# the fraction of 8s. But with a threshold of 1/2 it finds only a quarter of them.
+# **The unmodified network** is well calibrated: its curve follows the diagonal, and its
+# mean predicted probability is the fraction of 8s. But with a threshold of 1/2 it finds
+# only a quarter of them.
 #
-# **Class weights distort the probabilities.** The network finds five out of six 8s, but its mean predicted probability
-# is 0.29, three times too high: where it predicts 0.6, only one digit in five is an 8. It learns the odds p / (1 - p)
-# times 9.3, the ratio of the class weights. Dividing the odds by this ratio restores calibration, as the dashed line
-# shows.
+# **Class weights distort the probabilities.** The network finds five out of six 8s, but
+# its mean predicted probability is 0.29, three times too high: where it predicts 0.6,
+# only one digit in five is an 8. It learns the odds p / (1 - p) times 9.3, the ratio of
+# the class weights. Dividing the odds by this ratio restores calibration, as the dashed
+# line shows.
 #
-# **The focal loss distorts them too**, towards 1/2: their mean is 0.22. It does not change which class is more likely
-# (Charoenphakdee et al., arXiv:2011.09172), so its predicted classes are similar to those of the unmodified network.
+# **The focal loss distorts them too**, towards 1/2: their mean is 0.22. It does not
+# change which class is more likely (Charoenphakdee et al., arXiv:2011.09172), so its
+# predicted classes are similar to those of the unmodified network.
 #
-# **Tuning the threshold** gives predictions as good as those with class weights and keeps the probabilities calibrated.
-# The tuned threshold is 0.12. The expected value is 0.10, because class weights move a probability of 1 / (1 + 9.3) to
-# 1/2.
+# **Tuning the threshold** gives predictions as good as those with class weights and
+# keeps the probabilities calibrated. The tuned threshold is 0.12. The expected value is
+# 0.10, because class weights move a probability of 1 / (1 + 9.3) to 1/2.
 #
-# If you need probabilities, train an unmodified network and tune the threshold. Use class weights only if you need
-# nothing but the predicted class.
+# If you need probabilities, train an unmodified network and tune the threshold. Use
+# class weights only if you need nothing but the predicted class.

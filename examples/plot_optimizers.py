@@ -2,12 +2,13 @@
 Optimizers
 ==========
 
-The training loss of each first-order solver over 30 epochs on handwritten digits. Each panel highlights one solver and
-shows the others in grey.
+The training loss of each first-order solver over 30 epochs on handwritten digits. Each
+panel highlights one solver and shows the others in grey.
 
-All solvers start from the same weights. Solvers for which the default learning rate of 0.001 is unsuitable use a
-different one. The figure is not a ranking, because each solver would benefit from a tuned learning rate. rprop takes
-one step per epoch on all samples, whereas the others take nine.
+All solvers start from the same weights. Solvers for which the default learning rate of
+0.001 is unsuitable use a different one. The figure is not a ranking, because each
+solver would benefit from a tuned learning rate. rprop takes one step per epoch on all
+samples, whereas the others take nine.
 """
 
 import warnings
@@ -43,12 +44,21 @@ for cls in OPTIMIZERS:
 
 n_columns = 3
 n_rows = -(-len(curves) // n_columns)
-figure, axes = plt.subplots(n_rows, n_columns, figsize=(9, 2 * n_rows), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    n_rows,
+    n_columns,
+    figsize=(9, 2 * n_rows),
+    sharex=True,
+    sharey=True,
+    layout="constrained",
+)
 for ax, name in zip(axes.flat, curves, strict=False):
     for other in curves.values():
         ax.semilogy(other, color="0.85", linewidth=1)
     ax.semilogy(curves[name], color="C0", linewidth=2)
-    ax.set_title(f"{name}, learning rate {LEARNING_RATES.get(name, 0.001):g}", fontsize="medium")
+    ax.set_title(
+        f"{name}, learning rate {LEARNING_RATES.get(name, 0.001):g}", fontsize="medium"
+    )
 for ax in axes.flat[len(curves) :]:
     ax.axis("off")
 for ax in axes.flat[len(curves) - n_columns : len(curves)]:

@@ -2,12 +2,13 @@
 Learning-rate schedules
 =======================
 
-The factor by which each schedule multiplies the learning rate, with its default parameters, over 60 epochs of 10
-updates. Schedules apply to every solver except lbfgs.
+The factor by which each schedule multiplies the learning rate, with its default
+parameters, over 60 epochs of 10 updates. Schedules apply to every solver except lbfgs.
 
-Two schedules depend on the loss, which is assumed here to improve until epoch 20 and to stay constant afterwards.
-Plateau then halves the learning rate every four epochs. Adaptive waits until training would stop and divides it by
-five. Invscaling depends only on the number of samples, which is 200 here.
+Two schedules depend on the loss, which is assumed here to improve until epoch 20 and to
+stay constant afterwards. Plateau then halves the learning rate every four epochs.
+Adaptive waits until training would stop and divides it by five. Invscaling depends only
+on the number of samples, which is 200 here.
 """
 
 import matplotlib.pyplot as plt
@@ -39,7 +40,12 @@ curves["cosine with warm-up"] = curve(WarmUp("cosine", duration=0.1))
 n_columns = 3
 n_rows = -(-len(curves) // n_columns)
 figure, axes = plt.subplots(
-    n_rows, n_columns, figsize=(9, 1.7 * n_rows), sharex=True, sharey=True, layout="constrained"
+    n_rows,
+    n_columns,
+    figsize=(9, 1.7 * n_rows),
+    sharex=True,
+    sharey=True,
+    layout="constrained",
 )
 epochs = np.arange(N_EPOCHS * N_STEPS) / N_STEPS
 for ax, (name, factor) in zip(axes.flat, curves.items(), strict=False):

@@ -48,6 +48,12 @@ def test_code_fits_into_its_box(name):
         assert max(map(len, block.splitlines())) <= CODE_COLUMNS, block
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "sknn_iitb").rglob("*.py")), ids=lambda path: path.stem)
+def test_code_in_docstrings_fits_into_its_box(path):
+    lines = re.findall(r"^ *((?:>>>|\.\.\.) .*)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert max(map(len, lines), default=0) <= CODE_COLUMNS
+
+
 def set_up_commands():
     section = re.search(r"^## Set-up\n(.*?)^## ", TEXTS["README.md"], flags=re.DOTALL | re.MULTILINE)[1]
     return re.findall(r"^    (python .*)$", section, flags=re.MULTILINE)

@@ -68,7 +68,8 @@ def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState
     >>> from sknn_iitb import TabularMLPRegressor
     >>> from sknn_iitb.inspection import gradient_importance
     >>> X = np.random.RandomState(0).normal(size=(500, 3))
-    >>> net = TabularMLPRegressor(preset="fast", random_state=0).fit(X, 10 * X[:, 1] + X[:, 2])
+    >>> net = TabularMLPRegressor(preset="fast", random_state=0)
+    >>> net = net.fit(X, 10 * X[:, 1] + X[:, 2])
     >>> gradient_importance(net, X).argmax()
     np.int64(1)
     """

@@ -184,7 +184,8 @@ def to_sklearn(estimator: Any) -> Any:
     >>> from sklearn.preprocessing import scale
     >>> from sknn_iitb import MLPRegressor
     >>> X, y = map(scale, load_diabetes(return_X_y=True))
-    >>> net = MLPRegressor(loss="huber", solver="rmsprop", early_stopping=True, random_state=0).fit(X, y)
+    >>> net = MLPRegressor(loss="huber", solver="rmsprop", early_stopping=True)
+    >>> net = net.set_params(random_state=0).fit(X, y)
     >>> theirs = to_sklearn(net)
     >>> theirs
     MLPRegressor(early_stopping=True, random_state=0)

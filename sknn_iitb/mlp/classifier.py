@@ -273,7 +273,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sknn_iitb import MLPClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> net = MLPClassifier(solver="rmsprop", learning_rate="cosine", max_iter=50, random_state=0)
+    >>> net = MLPClassifier(
+    ...     solver="rmsprop", learning_rate="cosine", max_iter=50, random_state=0
+    ... )
     >>> scores = cross_val_score(make_pipeline(StandardScaler(), net), X, y)
     >>> bool(scores.mean() > 0.95)
     True

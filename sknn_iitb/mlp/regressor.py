@@ -252,7 +252,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sknn_iitb import MLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> net = make_pipeline(StandardScaler(), MLPRegressor(loss="huber", early_stopping=True, random_state=0))
+    >>> net = MLPRegressor(loss="huber", early_stopping=True, random_state=0)
+    >>> net = make_pipeline(StandardScaler(), net)
     >>> model = TransformedTargetRegressor(net, transformer=StandardScaler())
     >>> scores = cross_val_score(model, X, y)
     >>> bool(scores.mean() > 0.4)

@@ -78,7 +78,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     --------
     >>> import pandas as pd
     >>> from sknn_iitb.tabular import TableEncoder
-    >>> X = pd.DataFrame({"size": [1.0, 2.0, None, 4.0], "colour": pd.Categorical(["red", "blue", "red", None])})
+    >>> colour = pd.Categorical(["red", "blue", "red", None])
+    >>> X = pd.DataFrame({"size": [1.0, 2.0, None, 4.0], "colour": colour})
     >>> TableEncoder().fit_transform(X).round(2)
     array([[-0.33,  0.  , -0.33],
            [ 0.  ,  0.  ,  0.95],

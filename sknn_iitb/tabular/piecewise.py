@@ -107,7 +107,8 @@ class PiecewiseLinearEncoder(_PiecewiseEncoder):
     --------
     >>> import numpy as np
     >>> from sknn_iitb.tabular import PiecewiseLinearEncoder
-    >>> PiecewiseLinearEncoder(n_bins=2).fit([[0.0], [1.0], [2.0], [3.0], [10.0]]).transform([[1.0], [6.0], [99.0]])
+    >>> encoder = PiecewiseLinearEncoder(n_bins=2).fit([[0.0], [1.0], [2.0], [3.0], [10.0]])
+    >>> encoder.transform([[1.0], [6.0], [99.0]])
     array([[ 0., -1.],
            [ 1.,  0.],
            [ 1.,  1.]])
