@@ -1,0 +1,22 @@
+"""
+A sigmoid neuron is logistic regression
+=======================================
+
+A network without a hidden layer, whose output is a sigmoid and whose loss is the cross
+entropy, is logistic regression. Its weights are those of scikit-learn.
+"""
+
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from sknn_iitb import MLPClassifier
+
+X, y = load_breast_cancer(return_X_y=True)
+X = StandardScaler().fit_transform(X)
+neuron = MLPClassifier((), solver="lbfgs", alpha=1, tol=1e-10, max_iter=1000).fit(X, y)
+regression = LogisticRegression(C=1, tol=1e-10, max_iter=1000).fit(X, y)
+
+apart = abs(neuron.coefs_[0].ravel() - regression.coef_.ravel()).max()
+print(f"largest difference of the 30 weights: {apart:.1e}")
+print(f"accuracy: {neuron.score(X, y):.4f} and {regression.score(X, y):.4f}")

@@ -1,0 +1,69 @@
+"""The examples of the lecture show what they claim."""
+
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+LECTURE = Path(__file__).parents[1] / "examples" / "lecture"
+
+
+def _small(last, first):
+    return last < 1e-3 * first
+
+
+CLAIMS = {
+    "plot_01_neurons": lambda run, out: (
+        "AND [0 0 0 1]" in out
+        and "OR [0 1 1 1]" in out
+        and "XOR [0 1 1 0]" in out
+        and abs(run["best"][:2]).max() < 1e-9
+    ),
+    "plot_02_activation": lambda run, out: (
+        run["apart"] < 1e-3 and run["nets"]["tanh"].score(run["x"], run["y"]) > 0.999
+    ),
+    "plot_03_logistic_regression": lambda run, out: run["apart"] < 1e-4,
+    "plot_04_step_size": lambda run, out: (
+        run["net"].loss_ > 1e3  # just above the largest stable rate
+        and all(_small(*map(float, pair[::-1])) for pair in _heights(out, "step 0.19"))
+        and not _small(*map(float, _heights(out, "eigenvalue 10, step 0.21")[0][::-1]))
+    ),
+    "plot_05_learning_rate": lambda run, out: run["nets"][1].loss_ < 0.1 * run["nets"][0].loss_,
+    "plot_06_momentum": lambda run, out: _small(*(run["display"].heights[s][-1] for s in ("sgd", "SGD(momentum=0)"))),
+    "plot_07_saddle_point": lambda run, out: (
+        run["found"].shape == "saddle point"
+        and run["display"].heights["SGD(momentum=0)"][-1] > -0.05
+        and run["display"].heights["adam"][-1] < -0.24
+        and run["noisy"].heights["SGD(momentum=0)"][-1] < -0.2
+    ),
+    "plot_08_backpropagation": lambda run, out: (
+        np.allclose([run["d_v"], run["d_w"]], [run["by_v"], run["by_w"]], atol=1e-8)
+        and max(run["check_gradients"](run["net"], run["X"], run["y"], n_parameters=10).errors.values()) < 1e-6
+        and run["differences"] > 1000 * run["backward"]
+    ),
+    "plot_09_vanishing_gradient": lambda run, out: (
+        float(re.search(r"logistic: .* (\S+)\n", out)[1]) < 1e-3
+        and float(re.search(r"relu: .* (\S+)\n", out)[1]) > 0.1
+        and "1. Before training, the gradient of the first layer" in out
+    ),
+}
+
+
+def _heights(out, label):
+    return re.findall(rf"{label}: (\S+) -> (\S+)", out)
+
+
+def test_every_script_has_a_claim():
+    assert sorted(path.stem for path in LECTURE.glob("plot_*.py")) == sorted(CLAIMS)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_the_claim_holds(name, capsys, monkeypatch):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    monkeypatch.setattr(pyplot, "show", lambda: None)
+    run = runpy.run_path(str(LECTURE / f"{name}.py"))
+    assert CLAIMS[name](run, capsys.readouterr().out)
+    pyplot.close("all")
