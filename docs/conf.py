@@ -35,6 +35,7 @@ autosummary_ignore_module_all = False
 autodoc_inherit_docstrings = False
 autodoc_typehints = "none"  # the docstrings have the types, with shapes
 numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"
 myst_enable_extensions = ["colon_fence", "substitution"]
 myst_heading_anchors = 3
 DEFAULT_NETWORK = json.loads((ROOT / "docs/figures.json").read_text(encoding="utf-8"))["fit"]["figures"]["W2"]
