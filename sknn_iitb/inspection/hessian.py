@@ -103,8 +103,8 @@ def curvature(
     >>> from sknn_iitb import MLPClassifier
     >>> from sknn_iitb.inspection import curvature
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = MLPClassifier((8,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0).fit(X, y)
-    >>> curvature(net, X, y).shape
+    >>> net = MLPClassifier((8,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> curvature(net.fit(X, y), X, y).shape
     'ravine'
     """
     loss = LossFunction.of(estimator, X, y, sample_weight, member)

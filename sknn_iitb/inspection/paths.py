@@ -136,8 +136,9 @@ def optimizer_paths(
     --------
     >>> from sknn_iitb.inspection import optimizer_paths
     >>> from sknn_iitb.optimizers import SGD
-    >>> found = optimizer_paths("ravine", [SGD(momentum=0), "sgd"], learning_rate_init=0.02, n_steps=100)
-    >>> {label: f"{values[-1]:.4f}" for label, values in found.heights.items()}
+    >>> solvers = [SGD(momentum=0), "sgd"]
+    >>> found = optimizer_paths("ravine", solvers, learning_rate_init=0.02, n_steps=100)
+    >>> {label: f"{heights[-1]:.4f}" for label, heights in found.heights.items()}
     {'SGD(momentum=0)': '0.0550', 'sgd': '0.0000'}
     """
     if isinstance(surface, str):
