@@ -49,6 +49,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -71,7 +72,8 @@ html_show_sourcelink = False
 def _without_references(app, what, name, obj, options, lines):
     """Replace references into scikit-learn's user guide, in the docstrings of inherited methods, by their text."""
     text = re.sub(r":ref:`([^`<]+?)\s*<[^`]*>`", r"\1", "\n".join(lines))
-    lines[:] = re.sub(r":ref:`([^`<>]+)`", r"\1", text).split("\n")
+    text = re.sub(r":ref:`([^`<>]+)`", r"\1", text)
+    lines[:] = re.sub(r":math:`([^`]+)`", r"``\1``", text).split("\n")  # MathJax would need a network
 
 
 def _to_gallery(app, docname, source):
