@@ -84,7 +84,7 @@ class Validation:
     """
 
     def __init__(self, network, loss, targets, samples):
-        self._network, self._targets, self._samples = network, targets, samples
+        self._network, self._targets, self.samples = network, targets, samples
         Y, weight = samples.Y, samples.weight
         loop, template, self._on_scores = loss.loop(network.output.names[0])
         self._loss = compiled("loss", loop, Y.dtype, template, from_python=True).function
@@ -114,7 +114,7 @@ class Validation:
             self._score = lambda theta, outputs, loss: -loss
         elif scoring is not None:
             scorer = sklearn.metrics.check_scoring(estimator, scoring)
-            X, _, y, weight, _ = self._samples
+            X, _, y, weight, _ = self.samples
             X = X.copied() if isinstance(X, Rows) else X
             takes = signature(scorer).parameters
             takes_weights = "sample_weight" in takes or any(p.kind is p.VAR_KEYWORD for p in takes.values())
@@ -130,14 +130,14 @@ class Validation:
             self._score = score
 
     def _default(self, theta, outputs, loss):
-        X, Y, y, weight, _ = self._samples
+        X, Y, y, weight, _ = self.samples
         if self._targets.uses_values == self._on_scores:
             outputs = self._network.predict(X, theta, self._targets.uses_values)
         return self._targets.score(outputs, Y, y, weight)
 
     def __call__(self, theta):
         """Return score and loss."""
-        outputs = self._network.predict(self._samples.X, theta, activate_output=not self._on_scores)
+        outputs = self._network.predict(self.samples.X, theta, activate_output=not self._on_scores)
         Y, *rest = self._loss_data
         loss = self._loss(outputs, Y, *rest) / self._divisor
         score = self._score(theta, outputs, loss)

@@ -25,6 +25,7 @@ from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.mlp._callbacks import observers_of
 from sknn_iitb.mlp._input_errors import explained
 from sknn_iitb.mlp._scaling_advice import advice
+from sknn_iitb.mlp._validation_scale import warn_of_another_scale
 
 __all__ = ["FittingMixin"]
 
@@ -118,6 +119,8 @@ class FittingMixin:
         self._set_network(samples, components, task, call, rng)
         stops_early = self._stops_early(len(samples.Y), data.validation, call)
         rows, validation = self._hold_out(samples, data.validation, components.optimizer, rng, stops_early)
+        if data.validation.X_val is not None and not call.continues:
+            warn_of_another_scale(samples.X, validation.samples.X)
         config = self._training_config(components, samples, rows, stops_early, call)
         objective = self._objective(samples, config.batch_size, rows, dropout=self._network.drops)
         run = Run(objective, config, self._begin_history(config, call), validate=validation)

@@ -365,7 +365,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         sample_weight : array-like of shape (n_samples,), default=None
             Sample weights, not negative.
         X_val : {array-like, sparse matrix} of shape (n_val_samples, n_features), default=None
-            Validation set, scored after each epoch. It stops training only with `early_stopping`.
+            Validation set, scored after each epoch. It stops training only with `early_stopping`. A Pipeline transforms
+            it like X only with ``transform_input=["X_val"]``. A set on another scale than X raises a warning.
         y_val : array-like, default=None
             Targets of the validation set.
         sample_weight_val : array-like of shape (n_val_samples,), default=None

@@ -119,7 +119,8 @@ class BaseTabularMLP(SuggestionsMixin):
         sample_weight : array-like of shape (n_samples,), default=None
             Sample weights, not negative.
         X_val : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_val_samples, n_features), default=None
-            Validation set. If given, the members are trained on all of X.
+            Validation set. If given, the members are trained on all of X. A Pipeline transforms it like X only with
+            ``transform_input=["X_val"]``.
         y_val : array-like, default=None
             Targets of the validation set.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
