@@ -42,7 +42,7 @@ def warn_of_another_scale(X, X_val):
         warn(
             f"X_val is on another scale than X: the spread of its typical column differs by a factor of {ratio:.2g}, "
             f"and its median by {shift:.2g} interquartile ranges of X. Transform X_val like X. A Pipeline does so "
-            "only with transform_input=['X_val']; see the user guide."
+            "only with transform_input=['X_val']."
         )
 
 
