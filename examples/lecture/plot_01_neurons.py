@@ -7,6 +7,7 @@ threshold: it is a linear classifier. AND and OR of two inputs are linear, XOR i
 Two hidden neurons, one for OR and one for AND, are enough for it.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from sknn_iitb import MLPRegressor
@@ -31,8 +32,11 @@ def network(coefs, intercepts):
 # %%
 # One neuron and an output that copies it. Only the threshold differs.
 
-for name, threshold in (("AND", 1.5), ("OR", 0.5)):
-    neuron = network([[[1.0], [1.0]], [[1.0]]], [[-threshold], [0.0]])
+nets = {
+    name: network([[[1.0], [1.0]], [[1.0]]], [[-threshold], [0.0]])
+    for name, threshold in (("AND", 1.5), ("OR", 0.5))
+}
+for name, neuron in nets.items():
     print(name, neuron.predict(X).round().astype(int))
 
 # %%
@@ -42,7 +46,20 @@ xor = network([[[1.0, 1.0], [1.0, 1.0]], [[1.0], [-1.0]]], [[-0.5, -1.5], [0.0]]
 print("XOR", xor.predict(X).round().astype(int))
 
 # %%
+# A neuron cuts the plane in two. The hidden neurons of XOR cut it twice.
+
+axis = np.linspace(-0.5, 1.5, 201)
+plane = np.array([[a, b] for b in axis for a in axis])
+figure, axes = plt.subplots(1, 3, figsize=(8, 3), layout="constrained")
+for ax, (name, net) in zip(axes, {**nets, "XOR": xor}.items(), strict=True):
+    fires = net.predict(plane).reshape(201, 201)
+    ax.contourf(axis, axis, fires, levels=[-0.5, 0.5, 1.5], colors=["0.92", "C0"])
+    ax.scatter(*X.T, c=net.predict(X) > 0.5, cmap="Greys_r", edgecolors="k", zorder=3)
+    ax.set(title=name, aspect="equal", xlabel="first input", ylabel="second input")
+
+# %%
 # No single neuron can do it: the best linear function of the inputs is constant.
 
 best, *_ = np.linalg.lstsq(np.column_stack([X, np.ones(4)]), [0, 1, 1, 0], rcond=None)
 print("best linear function:", best.round(10))
+plt.show()

@@ -6,6 +6,7 @@ A network without a hidden layer, whose output is a sigmoid and whose loss is th
 entropy, is logistic regression. Its weights are those of scikit-learn.
 """
 
+import matplotlib.pyplot as plt
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -20,3 +21,9 @@ regression = LogisticRegression(C=1, tol=1e-10, max_iter=1000).fit(X, y)
 apart = abs(neuron.coefs_[0].ravel() - regression.coef_.ravel()).max()
 print(f"largest difference of the 30 weights: {apart:.1e}")
 print(f"accuracy: {neuron.score(X, y):.4f} and {regression.score(X, y):.4f}")
+
+figure, ax = plt.subplots(figsize=(5, 4), layout="constrained")
+ax.axline((0, 0), slope=1, color="0.7", linewidth=1)
+ax.plot(regression.coef_.ravel(), neuron.coefs_[0].ravel(), "o", markersize=4)
+ax.set(xlabel="weight of logistic regression", ylabel="weight of the neuron")
+plt.show()

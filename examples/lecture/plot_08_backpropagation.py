@@ -9,6 +9,7 @@ each parameter; backpropagation needs one pass forward and one backward for all.
 
 from time import perf_counter
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -61,3 +62,8 @@ for _ in range(20):
     net.predict_proba(X)
 differences = 2 * net.parameters_.size * (perf_counter() - began) / 20
 print(f"one gradient {1000 * backward:.1f} ms, finite differences {differences:.0f} s")
+
+figure, ax = plt.subplots(figsize=(6.4, 2), layout="constrained")
+ax.barh(["finite differences", "backpropagation"], [differences, backward])
+ax.set(xscale="log", xlabel="seconds for one gradient of 7,510 parameters")
+plt.show()
