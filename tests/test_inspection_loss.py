@@ -13,7 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknn_iitb import MLPClassifier, MLPRegressor
-from sknn_iitb.inspection import check_gradients, curvature
+from sknn_iitb.inspection import LossSurfaceDisplay, check_gradients, curvature, loss_surface
+from sknn_iitb.inspection._loss_function import LossFunction
+from sknn_iitb.inspection.surface import _random_directions
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 IRIS = load_iris(return_X_y=True)
@@ -220,3 +222,74 @@ def test_smooth_networks_have_small_errors():
     assert check_gradients(net, X[:200] / 16, y[:200]).max_error < 1e-7
     with pytest.raises(ValueError, match="n_parameters must be a positive integer, got 0"):
         check_gradients(net, X, y, n_parameters=0)
+
+
+# --- the loss surface --------------------------------------------------------------------------------------------
+
+
+def test_the_surface_along_eigenvectors_is_a_parabola():
+    X = StandardScaler().fit_transform(DIABETES[0])
+    y = StandardScaler().fit_transform(DIABETES[1][:, None]).ravel()
+    net = MLPRegressor(hidden_layer_sizes=(), alpha=0, solver="lbfgs", max_iter=1000, tol=1e-10).fit(X, y)
+    found = loss_surface(net, X, y, directions="eigenvectors", n_points=5)
+    lengths = np.linalg.norm(net.parameters_) / 4
+    curve = curvature(net, X, y).largest[:2] * lengths**2 / 2
+    lowest = net.loss_and_gradient(X, y)[0]
+    expected = lowest + curve[0] * found.first**2 + curve[1] * found.second[:, None] ** 2
+    np.testing.assert_allclose(found.losses, expected, rtol=1e-4)
+
+
+def test_random_directions_have_the_norms_of_the_neurons():
+    X, y = IRIS
+    net = MLPClassifier((4,), **SHORT).fit(X, y)
+    surface = loss_surface(net, X, y, n_points=3)
+    assert surface.losses[1, 1] == pytest.approx(net.loss_and_gradient(X, y)[0])
+    assert surface.path is None
+    loss = LossFunction.of(net, X, y, None, 0)
+    (direction, other) = _random_directions(loss, np.random.RandomState(0))
+    assert surface.losses[1, 2] == pytest.approx(loss.value(loss.theta + direction))
+    assert surface.losses[2, 1] == pytest.approx(loss.value(loss.theta + other))
+    for where, weights in zip(list(loss.arrays.values())[:2], net.coefs_, strict=True):
+        norms = np.linalg.norm(direction[where].reshape(weights.shape), axis=0)
+        np.testing.assert_allclose(norms, np.linalg.norm(weights, axis=0))
+    assert not direction[list(loss.arrays.values())[2]].any()
+
+
+def test_the_path_ends_at_the_network():
+    X, y = IRIS
+    net = MLPClassifier((4,), **SHORT).fit(X, y)
+    surface = loss_surface(net, X, y, directions="path", n_points=5)
+    assert len(surface.path) == 31
+    np.testing.assert_allclose(surface.path[-1], 0, atol=1e-9)
+    assert surface.first[0] < surface.path[:, 0].min()
+    assert surface.first[-1] > surface.path[:, 0].max()
+    start = np.abs(surface.path[0])
+    assert start.max() > np.abs(np.diff(surface.path, axis=0)).max()
+
+
+@EVERY
+def test_the_surface_is_that_of_every_estimator(name):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    net, X, y = _fitted(name)
+    before = pickle.dumps(net)
+    display = LossSurfaceDisplay.from_estimator(net, X, y, n_points=4)
+    assert pickle.dumps(net) == before
+    assert np.isfinite(display.losses).all()
+    assert display.ax_.get_xlabel() == "first random direction"
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"directions": "x"}, "directions must be one of .*'random'.*, got 'x'"),
+        ({"extent": 0}, "extent must be a positive number, got 0"),
+        ({"n_points": 2}, "n_points must be an integer of at least 3, got 2"),
+    ],
+)
+def test_invalid_parameters_of_the_surface_raise(parameters, message):
+    X, y = IRIS
+    net = MLPClassifier((3,), **SHORT).fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        loss_surface(net, X, y, **parameters)

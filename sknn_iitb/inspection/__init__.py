@@ -10,6 +10,7 @@ from sknn_iitb.inspection.importance import ImportanceDisplay, gradient_importan
 from sknn_iitb.inspection.learning_rate import LearningRateRangeDisplay, learning_rate_range_test
 from sknn_iitb.inspection.loss_curve import LossCurveDisplay
 from sknn_iitb.inspection.paths import OptimizerPathDisplay, Surface, optimizer_paths
+from sknn_iitb.inspection.surface import LossSurfaceDisplay, loss_surface
 
 __all__ = [
     "ActivationDisplay",
@@ -19,6 +20,7 @@ __all__ = [
     "ImportanceDisplay",
     "LearningRateRangeDisplay",
     "LossCurveDisplay",
+    "LossSurfaceDisplay",
     "OptimizerPathDisplay",
     "Surface",
     "check_gradients",
@@ -28,5 +30,6 @@ __all__ = [
     "gradient_flow",
     "gradient_importance",
     "learning_rate_range_test",
+    "loss_surface",
     "optimizer_paths",
 ]

@@ -1,0 +1,255 @@
+"""The loss over a plane through the parameters of a network."""
+
+from numbers import Integral, Real
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse.linalg import LinearOperator, eigsh
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from sknn_iitb._typing import Array, MatrixLike, RandomState
+from sknn_iitb.inspection._loss_function import LossFunction
+from sknn_iitb.inspection._training_path import training_path
+
+__all__ = ["LossSurfaceDisplay", "loss_surface"]
+
+# how far the plane reaches beyond a training path, relative to its extent
+_MARGIN = 0.25
+_LABELS = {
+    "random": ("first random direction", "second random direction"),
+    "eigenvectors": ("direction of the largest curvature", "direction of the second largest"),
+    "path": ("first principal component", "second principal component"),
+}
+
+
+def loss_surface(
+    estimator: Any,
+    X: MatrixLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    directions: Literal["random", "eigenvectors", "path"] = "random",
+    extent: float = 1.0,
+    n_points: int = 25,
+    member: int = 0,
+    random_state: RandomState = 0,
+) -> Bunch:
+    """Compute the loss on a grid in a plane through the parameters.
+
+    Parameters
+    ----------
+    estimator : estimator or Pipeline
+        Fitted estimator of this package, or a pipeline that ends with one. It is not changed.
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        Samples that define the loss.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Sample weights.
+    directions : {'random', 'eigenvectors', 'path'}, default='random'
+        What spans the plane: two random directions, of which each neuron's part has the norm of its weights [1]_; the
+        eigenvectors of the two largest eigenvalues of the Hessian; or the first two principal components of the path
+        that the training of a clone takes, which needs an MLPClassifier or MLPRegressor with a first-order solver.
+    extent : float, default=1.0
+        How far the plane reaches in each direction: in norms of the weights for 'random', a quarter of that for
+        'eigenvectors', and in lengths of the path for 'path'.
+    n_points : int, default=25
+        Number of grid points along each direction.
+    member : int, default=0
+        Which network of a tabular estimator.
+    random_state : int, RandomState instance or None, default=0
+        Determines the random directions.
+
+    Returns
+    -------
+    result : Bunch
+        - `first`, `second`, ndarray of shape (n_points,): coordinates of the grid; 0 is the network.
+        - `losses`, ndarray of shape (n_points, n_points): the loss, with its penalties and without dropout;
+          ``losses[i, j]`` is that at ``second[i]`` and ``first[j]``.
+        - `path`, ndarray of shape (n_epochs, 2), or None: the training path, projected onto the plane.
+        - `directions`, str: as given.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If it is not an estimator of this package, or has no path.
+    ValueError
+        If a parameter or the samples are invalid.
+
+    References
+    ----------
+    .. [1] H. Li, Z. Xu, G. Taylor, C. Studer and T. Goldstein, "Visualizing the Loss Landscape of Neural Nets",
+       arXiv:1712.09913, 2018, section 4.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknn_iitb import MLPClassifier
+    >>> from sknn_iitb.inspection import loss_surface
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = MLPClassifier((8,), solver="lbfgs", alpha=0.1, max_iter=1000, random_state=0)
+    >>> surface = loss_surface(net.fit(X, y), X, y, n_points=5)
+    >>> bool(surface.losses[2, 2] == surface.losses.min())
+    True
+    """
+    if directions not in _LABELS:
+        raise ValueError(f"directions must be one of {[*_LABELS]}, got {directions!r}.")
+    if isinstance(extent, bool) or not isinstance(extent, Real) or not 0 < extent < np.inf:
+        raise ValueError(f"extent must be a positive number, got {extent!r}.")
+    if isinstance(n_points, bool) or not isinstance(n_points, Integral) or n_points < 3:
+        raise ValueError(f"n_points must be an integer of at least 3, got {n_points!r}.")
+    path = None
+    if directions == "path":
+        trained = training_path(estimator, X, y, sample_weight, 100)
+        loss = LossFunction.of(trained.net, trained.X, y, sample_weight, 0)
+        moves = trained.thetas - loss.theta
+        plane = np.linalg.svd(moves - moves.mean(axis=0), full_matrices=False)[2][:2]
+        path = moves @ plane.T
+        low, high = np.minimum(path.min(axis=0), 0), np.maximum(path.max(axis=0), 0)
+        margin = _MARGIN * extent * np.maximum(high - low, 1e-3 * np.ptp(path))
+        first, second = (np.linspace(a, b, n_points) for a, b in zip(low - margin, high + margin, strict=True))
+    else:
+        loss = LossFunction.of(estimator, X, y, sample_weight, member)
+        rng = check_random_state(random_state)
+        plane = _random_directions(loss, rng) if directions == "random" else _eigenvectors(loss, rng)
+        first = second = np.linspace(-extent, extent, n_points)
+    losses = np.array([[loss.value(loss.theta + a * plane[0] + b * plane[1]) for a in first] for b in second])
+    return Bunch(first=first, second=second, losses=losses, path=path, directions=directions)
+
+
+def _random_directions(loss, rng):
+    """Two directions of which the part of each neuron has the norm of its weights; biases and scales do not move."""
+    plane = np.zeros((2, len(loss.theta)))
+    for direction in plane:
+        for entry in loss.network.layout.entries:
+            if entry.name == "coefs":
+                weights = loss.theta[entry.start : entry.stop].reshape(entry.parameter.shape)
+                part = rng.normal(size=weights.shape)
+                part *= np.linalg.norm(weights, axis=0) / np.linalg.norm(part, axis=0)
+                direction[entry.start : entry.stop] = part.ravel()
+    return plane
+
+
+def _eigenvectors(loss, rng):
+    """The eigenvectors of the two largest eigenvalues, of a quarter of the length of the parameters."""
+    n = len(loss.theta)
+    hessian = LinearOperator((n, n), matvec=loss.hessian_product, dtype=np.float64)
+    _, vectors = eigsh(hessian, 2, which="LA", v0=rng.normal(size=n), tol=1e-4)
+    return vectors.T[::-1] * np.linalg.norm(loss.theta) / 4
+
+
+class LossSurfaceDisplay:
+    """Contour plot of the loss over a plane through the parameters of a network.
+
+    Create a display with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n_points,)
+        Coordinates of the grid.
+    losses : ndarray of shape (n_points, n_points)
+        The loss.
+    path : ndarray of shape (n_epochs, 2), default=None
+        The training path.
+    directions : {'random', 'eigenvectors', 'path'}, default='random'
+        What spans the plane.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the plot.
+    figure_ : matplotlib Figure
+        Figure of the axes.
+
+    See Also
+    --------
+    loss_surface : The numbers.
+    """
+
+    ax_: Any
+    figure_: Any
+
+    def __init__(
+        self, first: Array, second: Array, losses: Array, path: Array | None = None, directions: str = "random"
+    ) -> None:
+        self.first = first
+        self.second = second
+        self.losses = losses
+        self.path = path
+        self.directions = directions
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Compute the surface and plot it.
+
+        Parameters
+        ----------
+        estimator : estimator or Pipeline
+            Fitted estimator of this package, or a pipeline that ends with one.
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Samples that define the loss.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights.
+        ax : matplotlib Axes or None, default=None
+            Axes to plot on. None creates a new figure.
+        **options : dict
+            `directions`, `extent` and other parameters of :func:`loss_surface`.
+
+        Returns
+        -------
+        display : LossSurfaceDisplay
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As :func:`loss_surface`.
+        """
+        return cls(**loss_surface(estimator, X, y, sample_weight, **options)).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Plot the surface, on a logarithmic scale of the height above its lowest point, and the path.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Axes to plot on. None creates a new figure.
+
+        Returns
+        -------
+        self : LossSurfaceDisplay
+        """
+        check_matplotlib_support("LossSurfaceDisplay.plot")
+        from matplotlib import pyplot
+
+        if ax is None:
+            _, ax = pyplot.subplots(figsize=(6.4, 5), layout="constrained")
+        lowest, spread = self.losses.min(), np.ptp(self.losses) or 1.0
+        # closer to each other near the lowest point
+        levels = lowest + spread * np.linspace(0, 1, 22) ** 2.5
+        filled = ax.contourf(self.first, self.second, self.losses, levels=levels, cmap="viridis")
+        ax.contour(self.first, self.second, self.losses, levels=levels, colors="white", linewidths=0.4, alpha=0.5)
+        ax.figure.colorbar(filled, ax=ax, label="loss", format="%.3g")
+        if self.path is not None:
+            ax.plot(*self.path.T, ".-", color="C1", markersize=4, linewidth=1, label="training path")
+            ax.plot(*self.path[0], "o", color="white", markeredgecolor="C1", label="start")
+            ax.legend()
+        ax.plot(0, 0, "*", color="white", markersize=11, markeredgecolor="black", markeredgewidth=0.6)
+        first, second = _LABELS[self.directions]
+        ax.set(xlabel=first, ylabel=second)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
