@@ -9,11 +9,12 @@ import numba
 import numpy as np
 import pytest
 
-from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb import MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLPRegressor
 from sknn_iitb._jit import cache, compilation, patience
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.patience import announced, clock
 from sknn_iitb._loops import elementwise
+from sknn_iitb.activations import ACTIVATIONS
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled code")
 
@@ -149,13 +150,26 @@ def test_announced_blocks_nest():
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("incremental", [False, True])
 @pytest.mark.parametrize("verbose", [0, 1, 2])
-def test_verbose_estimator_announces_before_the_first_epoch(cancer, capsys, cls, incremental, verbose):
+def test_estimator_announces_on_standard_error(cancer, capsys, cls, incremental, verbose):
     X, y = cancer
     net = cls(hidden_layer_sizes=3, activation=_activation(), max_iter=1, verbose=verbose)
     if incremental:
         net.partial_fit(X, y, **{"classes": [0, 1]} if cls is MLPClassifier else {})
     else:
         net.fit(X, y)
-    lines = capsys.readouterr().out.splitlines()
-    starts = ["Compiling", "Iteration 1"] if verbose else []
-    assert [line[: len(start)] for line, start in zip(lines, starts, strict=True)] == starts
+    printed = capsys.readouterr()
+    assert printed.err == "Compiling a custom function, once per process.\n"
+    assert [line[:11] for line in printed.out.splitlines()] == ["Iteration 1"] * bool(verbose)
+
+
+@pytest.mark.usefixtures("threads", "impatient")
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
+def test_tabular_estimator_announces_once_in_whatever_thread(iris, capsys, cls, n_jobs):
+    net = cls(
+        activation=ACTIVATIONS.resolve(_activation()), hidden_layer_sizes=3, max_iter=1, n_estimators=2, n_jobs=n_jobs
+    )
+    net.fit(*iris)
+    assert capsys.readouterr() == ("", "Compiling a custom function, once per process.\n")
+    net.partial_fit(*iris)
+    assert capsys.readouterr() == ("", "")

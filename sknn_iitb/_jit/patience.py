@@ -4,6 +4,7 @@ A bar of tqdm could not announce them: its `delay` takes effect at the next upda
 """
 
 import contextvars
+import sys
 import threading
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
@@ -45,9 +46,15 @@ def clock():
     return _current.get(_silent)
 
 
+def _say(text):
+    print(text, file=sys.stderr)
+
+
 @contextmanager
-def announced(say):
+def announced(say=_say):
     """Call ``say(text)`` once if compilations within the block take over a second; None for silence.
+
+    By default, print to the standard error, which leaves the standard output to `verbose` and the user.
 
     It applies to this thread's context, not to threads started within the block.
     """

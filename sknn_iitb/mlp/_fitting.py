@@ -81,7 +81,7 @@ class FittingMixin:
         with unchanged_on_error(self, arrays, **copies):
             if call.continues and incremental:  # where scikit-learn's own check trusts the first call
                 self._validate_params()
-            with announced(print if self.verbose else None):
+            with announced():
                 self._train(data, call, observers)
             for observer in observers:
                 observer.close()

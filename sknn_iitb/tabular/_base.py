@@ -22,6 +22,7 @@ from sknn_iitb._engine.run import INTERRUPTED
 from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
+from sknn_iitb._jit.patience import announced
 from sknn_iitb._registry import one_of, parameter_defaults
 from sknn_iitb._suggestions import SuggestionsMixin
 from sknn_iitb._typing import MatrixLike
@@ -144,7 +145,7 @@ class BaseTabularMLP(SuggestionsMixin):
     def _unchanged_on_error(self, function, data, *arguments):
         """Call a training function."""
         self._validate_params()
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), announced():
             return function(data.convert(as_numpy), *arguments)
 
     def _fit(self, data, classes=None):

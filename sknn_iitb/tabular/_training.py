@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import replace
 from time import perf_counter
 from weakref import WeakSet
@@ -240,7 +241,7 @@ def in_threads(function, items, progress, n_jobs):
     pool, futures = ThreadPoolExecutor(n_threads), []
     try:
         for item in items:
-            futures.append(pool.submit(call, item))
+            futures.append(pool.submit(copy_context().run, call, item))  # announces compilations
         while wait(futures, 0.1).not_done:  # without a timeout Windows would not see an interrupt
             pass
     except KeyboardInterrupt:
