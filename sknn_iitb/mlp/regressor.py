@@ -110,6 +110,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     early_stopping : bool or 'auto', default=False
         Whether to hold out a validation set, stop when its score no longer improves, and keep the weights of the best
         epoch. 'auto' enables early stopping if `X_val` is passed to `fit` or if there are more than 10,000 samples.
+        With fewer than about 1,000 samples, the held-out set is too small for a reliable score, and False or `X_val`
+        is usually better.
 
     validation_fraction : float in [0, 1) or CV splitter, default=0.1
         Fraction of the samples to hold out for early stopping if `X_val` is not given, or a splitter such as
@@ -252,8 +254,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sknn_iitb import MLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> net = MLPRegressor(loss="huber", early_stopping=True, random_state=0)
-    >>> net = make_pipeline(StandardScaler(), net)
+    >>> net = make_pipeline(
+    ...     StandardScaler(), MLPRegressor(loss="huber", tol=1e-3, random_state=0)
+    ... )
     >>> model = TransformedTargetRegressor(net, transformer=StandardScaler())
     >>> scores = cross_val_score(model, X, y)
     >>> bool(scores.mean() > 0.4)
