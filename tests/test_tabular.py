@@ -457,7 +457,8 @@ def test_verbose_prints_progress(table, capsys):
     X, number, _ = table
     TabularMLPRegressor(**{**QUICK, "verbose": 1}).fit(X, number)
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if line.startswith("Iteration")][-1].startswith("Iteration 24,")
+    assert len(lines) == 24
+    assert lines[-1].startswith("net 3 of 3, epoch 8 of 8, RMSE / std 0.")
 
 
 class Tensor:

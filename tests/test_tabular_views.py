@@ -382,7 +382,22 @@ def test_epochs_are_announced(cls, preset, capsys, monkeypatch):
 
     monkeypatch.setattr(_base, "reporter", announcing)
     cls(preset=preset, n_trials=9, max_iter=7, verbose=True, random_state=0).fit(X, y)
-    assert announced == [int(re.findall(r"Iteration (\d+)", capsys.readouterr().out)[-1])]
+    lines = capsys.readouterr().out.splitlines()
+    metric = r"accuracy [01]\.\d{3}" if cls is TabularMLPClassifier else r"RMSE / std \d+(\.\d+)?(e[-+]\d+)?"
+    form = re.compile(rf"(net|view|trial) (.+), epoch (\d+) of 7, {metric}(, \d+\.\d s left)?")
+    shown = [form.fullmatch(line) for line in lines]
+    assert all(shown)
+    assert announced == [len(lines)]
+    # the epochs of each network, in order, each once; the winner of a race becomes the first
+    epochs = {}
+    for found in shown:
+        epochs.setdefault(found.group(1, 2), []).append(int(found[3]))
+    assert all(numbers == list(range(numbers[0], numbers[-1] + 1)) for numbers in epochs.values())
+    if preset == "default":
+        assert [name for kind, name in epochs if kind == "net"] == [f"{k} of 5" for k in range(1, 6)]
+        assert {name for kind, name in epochs if kind == "view"} <= set(VIEWS)
+        assert [each[-1] for (kind, _), each in epochs.items() if kind == "net"] == [7] * 5
+    assert ("trial" in {kind for kind, _ in epochs}) == (preset == "tuned")
 
 
 def test_two_members_have_the_first_two_views_without_a_race():

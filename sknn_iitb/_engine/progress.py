@@ -9,6 +9,7 @@ training on 150 x 4 takes 30 us. For a bar, use scikit-learn's callback `Progres
 import shutil
 import sys
 from datetime import timedelta
+from functools import partial
 from time import perf_counter
 
 __all__ = ["reporter"]
@@ -33,8 +34,9 @@ def reporter(verbose, n_epochs, stream=None):
     -------
     report : object
         Call ``report.epoch(history, score=None)`` after each epoch (each iteration of lbfgs), with the score on
-        held-out samples, if any, and ``report.say(text)`` for a message. Call ``report.close()`` at the end and before
-        anything else is printed; calling it twice is harmless.
+        held-out samples, if any, or ``report.update(n, words)`` after the n-th epoch, where ``words()`` returns a list
+        of what to say of it, the least important words last. Call ``report.say(text)`` for a message, and
+        ``report.close()`` at the end and before anything else is printed; calling it twice is harmless.
 
     Examples
     --------
@@ -50,7 +52,7 @@ def reporter(verbose, n_epochs, stream=None):
     stream = sys.stdout if stream is None else stream
     if not verbose:
         return _Silence()
-    return _LiveLine(n_epochs, stream) if verbose == 1 and _can_rewrite(stream) else _Lines(stream)
+    return _LiveLine(n_epochs, stream) if verbose == 1 and _can_rewrite(stream) else _Lines(n_epochs, stream)
 
 
 def _can_rewrite(stream):
@@ -62,6 +64,9 @@ class _Silence:
     def epoch(self, history, score=None):
         pass
 
+    def update(self, n, words):
+        pass
+
     def say(self, text):
         pass
 
@@ -69,16 +74,38 @@ class _Silence:
         pass
 
 
+class _Pace:
+    """Estimates the time left from the epochs after the first, which includes compilation."""
+
+    def __init__(self, n_epochs):
+        self._n_epochs, self._first = n_epochs, None
+
+    def begin(self, n, now):
+        """The n-th epoch has ended."""
+        if self._first is None:
+            self._first = n, now
+
+    def left(self, n, now):
+        """Words for the time left, none after the first epoch."""
+        n_first, then = self._first
+        return [f"{_duration((now - then) / (n - n_first) * (self._n_epochs - n))} left"] if n > n_first else []
+
+
 class _Lines:
     """A line for each epoch, in scikit-learn's format."""
 
-    def __init__(self, stream):
-        self._stream = stream
+    def __init__(self, n_epochs, stream):
+        self._pace, self._stream = _Pace(n_epochs), stream
 
     def epoch(self, history, score=None):
         self.say(f"Iteration {history.n_iter}, loss = {history.loss:.8f}")
         if score is not None:
             self.say(f"Validation score: {score:f}")
+
+    def update(self, n, words):
+        now = perf_counter()
+        self._pace.begin(n, now)
+        self.say(", ".join([*words(), *self._pace.left(n, now)]))
 
     def say(self, text):
         print(text, file=self._stream)
@@ -94,37 +121,39 @@ class _LiveLine:
         self._n_epochs = n_epochs
         self._stream = stream
         self._began = self._updated = perf_counter()
-        self._first = None  # the first epoch and when it ended: the time before it includes compilation
-        self._last = None
+        self._pace = _Pace(n_epochs)
+        self._words = None  # those of the last epoch, as a function, because few epochs are shown
         self._length = 0
 
     def epoch(self, history, score=None):
-        now, n = perf_counter(), history.n_iter
         # the current numbers, because the history keeps changing
-        self._last = n, history.loss, score, history.learning_rate_curve[-1:]
-        if self._first is None:
-            self._first = n, now
+        numbers = history.n_iter, history.loss, score, history.learning_rate_curve[-1:]
+        self.update(history.n_iter, partial(self._words_of, *numbers))
+
+    def update(self, n, words):
+        now = perf_counter()
+        self._words = words
+        self._pace.begin(n, now)
         if now - self._updated >= _SECONDS_BETWEEN_UPDATES:
             self._updated = now
-            n_first, then = self._first
-            left = (now - then) / (n - n_first) * (self._n_epochs - n) if n > n_first else None
-            self._write(self._state(None if left is None else f"{_duration(left)} left"))
+            self._write(self._state(self._pace.left(n, now)))
 
     def say(self, text):
         self._write(text, "\n")
 
     def close(self):
-        if self._last is not None:
-            self._write(self._state(f"in {_duration(perf_counter() - self._began)}"), "\n")
-            self._last = None
+        if self._words is not None:
+            self._write(self._state([f"in {_duration(perf_counter() - self._began)}"]), "\n")
+            self._words = None
+
+    def _words_of(self, n, loss, score, learning_rate):
+        words = [f"{'Epoch' if learning_rate else 'Iteration'} {n}/{self._n_epochs}", f"loss {loss:#.4g}"]
+        words += [] if score is None else [f"validation {score:#.4g}"]
+        return words + [f"lr {value:.4g}" for value in learning_rate]
 
     def _state(self, time):
         """The last epoch as text, the least important words last, as far as they fit on the line."""
-        n, loss, score, learning_rate = self._last
-        words = [f"{'Epoch' if learning_rate else 'Iteration'} {n}/{self._n_epochs}", f"loss {loss:#.4g}"]
-        words += [] if score is None else [f"validation {score:#.4g}"]
-        words += [f"lr {value:.4g}" for value in learning_rate]
-        words += [] if time is None else [time]
+        words = self._words() + time
         while len(words) > 1 and len(", ".join(words)) > _width():
             words.pop()
         return ", ".join(words)[: _width()]

@@ -29,12 +29,22 @@ class Metric(NamedTuple):
         ignore the probabilities. None for numbers.
     loss : str
         Name of the loss that training minimizes.
+    name : str
+        Name of the number that :meth:`describe` shows.
+    is_score : bool
+        Whether this number is one minus the error.
     """
 
     error: Callable[[Any, Any, Any], float]
     label_smoothing: float
     calibration_error: Callable[[Any, Any, Any], float] | None
     loss: str
+    name: str
+    is_score: bool = False
+
+    def describe(self, error: float) -> str:
+        """The metric in words, such as "accuracy 0.989"."""
+        return f"{self.name} {1 - error:.3f}" if self.is_score else f"{self.name} {error:.4g}"
 
     @property
     def is_calibrated(self) -> bool:
@@ -99,14 +109,15 @@ def _mean_absolute_error(targets, score, samples):
 
 
 CLASSIFIER_METRICS = {
-    "accuracy": Metric(_error_rate, 0.1, _log_loss, "log_loss"),
-    "balanced_accuracy": Metric(_balanced_error_rate, 0.1, _log_loss, "log_loss"),
-    "log_loss": Metric(_log_loss, 0.0, _log_loss, "log_loss"),
-    "roc_auc": Metric(_one_minus_roc_auc, 0.1, _log_loss, "log_loss"),
+    "accuracy": Metric(_error_rate, 0.1, _log_loss, "log_loss", "accuracy", True),
+    "balanced_accuracy": Metric(_balanced_error_rate, 0.1, _log_loss, "log_loss", "balanced accuracy", True),
+    "log_loss": Metric(_log_loss, 0.0, _log_loss, "log_loss", "log loss"),
+    "roc_auc": Metric(_one_minus_roc_auc, 0.1, _log_loss, "log_loss", "ROC AUC", True),
 }
+# errors are in standard deviations of y
 REGRESSOR_METRICS = {
-    "rmse": Metric(_root_mean_squared_error, 0.0, None, "squared_error"),
-    "mae": Metric(_mean_absolute_error, 0.0, None, "absolute_error"),
+    "rmse": Metric(_root_mean_squared_error, 0.0, None, "squared_error", "RMSE / std"),
+    "mae": Metric(_mean_absolute_error, 0.0, None, "absolute_error", "MAE / std"),
 }
 
 
@@ -128,4 +139,4 @@ def pinball(loss: Quantile) -> Metric:
         each = np.maximum(quantiles * residual, (quantiles - 1) * residual)
         return np.average(each.mean(axis=(1, 2)), weights=samples.weight)
 
-    return Metric(error, 0.0, None, "quantile")
+    return Metric(error, 0.0, None, "quantile", "pinball loss / std")

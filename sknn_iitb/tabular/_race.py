@@ -99,7 +99,9 @@ class ViewRace:
 
     def _race(self, data, goal, progress):
         """Choose the views; return the first member's training with each view."""
-        runs = {name: MemberRun(0, data, each, goal, self._config) for name, each in self._features.items()}
+        runs = {
+            name: MemberRun(0, data, each, goal, self._config, f"view {name}") for name, each in self._features.items()
+        }
         with progress.limited(_SHARE):
             trained = advance([*runs.values()], self._n_race_epochs(), progress, self._config.n_jobs, required=True)
         # if time was up, one view has trained for fewer epochs and others not at all

@@ -149,7 +149,8 @@ class TrialSearch:
         """The training of a trial on a split."""
         view, settings = self._drawn[t]
         seeds = data._replace(seeds=self._seeds[t])
-        return MemberRun(k, seeds, self._features[view], goal, self._config._replace(**settings))
+        label = f"trial {t + 1} of {len(self._drawn)}, split {k + 1} of {self._config.n_estimators}"
+        return MemberRun(k, seeds, self._features[view], goal, self._config._replace(**settings), label)
 
     def _halve(self, trials, goal, held_out, progress):
         """Train fewer and fewer trials on the first split; return those that went furthest, the best first."""

@@ -4,8 +4,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import replace
+from functools import partial
 from time import perf_counter
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
@@ -31,7 +32,7 @@ _LATER = 1e-9
 
 
 class Progress:
-    """Report the epochs of all members as if they were one run; end it when time is up or the user interrupts it.
+    """Report the epochs of all networks; end their training when time is up or the user interrupts it.
 
     Parameters
     ----------
@@ -51,14 +52,11 @@ class Progress:
         self._lock, self._n_epochs = threading.Lock(), 0
         self._objectives, self.interrupted = WeakSet(), False
 
-    def begin(self):
-        """An epoch begins."""
-
-    def end(self, history):
-        """An epoch has ended; True stops the training of a member."""
+    def end(self, words):
+        """An epoch of a network has ended, of which ``words()`` tells; True stops the training of the network."""
         with self._lock:
             self._n_epochs += 1
-            self._report.epoch(replace(history, n_iter=self._n_epochs), history.best_score)
+            self._report.update(self._n_epochs, words)
         return self.is_over()
 
     def is_over(self):
@@ -91,6 +89,25 @@ class Progress:
                 objective.interrupt()
 
 
+class _Observer(NamedTuple):
+    """Passes on the epochs of a network."""
+
+    progress: Progress
+    label: str
+    n_epochs: int
+    metric: Any
+
+    def begin(self):
+        """An epoch begins."""
+
+    def end(self, history):
+        """An epoch has ended; True stops the training."""
+        return self.progress.end(partial(self._words, history.n_iter, history.validation_loss_curve[-1]))
+
+    def _words(self, n, error):
+        return [self.label, f"epoch {n} of {self.n_epochs}", self.metric.describe(error)]
+
+
 class MemberRun:
     """The training of a member, which may pause and continue as if it had not paused.
 
@@ -102,14 +119,18 @@ class MemberRun:
     features : Features
     goal : Goal
     config : EnsembleConfig
+    label : str, default="net"
+        What `verbose` calls it.
 
     Attributes
     ----------
+    label : str
     member : Member or None
         The best epoch so far; None before the first has ended.
     """
 
-    def __init__(self, k, data, features, goal, config):
+    def __init__(self, k, data, features, goal, config, label="net"):
+        self.label = label
         self._k, self._data, self._goal, self._config = k, data, goal, config
         units = data.samples.X.shape[1], *config.hidden_layer_sizes, data.samples.Y.shape[1]
         self._network = tabular_network(units, config.activation, goal.output, config.dropout, features)
@@ -136,7 +157,8 @@ class MemberRun:
         samples, held_out = self._data.samples.take(self._data.splits[self._k][0]), self._data.held_out(self._k)
         changes = {"n_epochs": n_epochs, "complete": False, "stops_early": True}
         run = _begin(self._network, samples, goal, self._config, **changes)
-        run.history, run.observers = history, [progress]
+        run.history = history
+        run.observers = [_Observer(progress, self.label, self._config.max_iter, goal.metric)]
         run.state = self._state or _state(self._rng, run, self._config.max_iter)
 
         def scores(theta):
@@ -215,6 +237,7 @@ def train(data, features, goal, config, progress, started=None):
         if progress.is_over() and (k > 0 or progress.interrupted):
             return started[k].member if k in started else None
         run = started.get(k) or MemberRun(k, data, features[k], goal, config)
+        run.label = f"net {k + 1} of {len(data.splits)}"
         return run.advance(config.max_iter, progress)
 
     return in_threads(member, range(len(data.splits)), progress, config.n_jobs)
