@@ -185,6 +185,60 @@ def test_invalid_quantiles_raise(wrong, table):
         TabularMLPRegressor(quantiles=wrong, **QUICK).fit(X, number)
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "log_loss", "roc_auc", "rmse", "mae"])
+def test_lowest_validation_error_is_that_of_the_predictions(table, metric):
+    X, number, label = table
+    cls, y = (TabularMLPRegressor, number) if metric in ("rmse", "mae") else (TabularMLPClassifier, label)
+    net = cls(metric=metric, max_iter=12, n_estimators=1, random_state=0)
+    net.fit(X[100:], y[100:], X_val=X[:100], y_val=y[:100])
+    (errors,) = net.validation_curves_
+    assert len(errors) == 12
+    theta, temperature = net.members_[0].theta, net.members_[0].temperature
+    score = net.members_[0].network.predict(net.encoder_.transform(X[:100]), theta, False)
+    if cls is TabularMLPRegressor:
+        residual = score[:, 0] - (number[:100] - number[100:].mean()) / number[100:].std()
+        expected = {"rmse": np.sqrt(np.mean(residual**2)), "mae": abs(residual).mean()}[metric]
+    else:
+        probabilities = softmax(score.astype(float), axis=1)  # before the temperature
+        assert temperature != 1
+        expected = {
+            "accuracy": lambda: 1 - accuracy_score(label[:100], net.classes_[probabilities.argmax(axis=1)]),
+            "log_loss": lambda: log_loss(label[:100], probabilities),
+            "roc_auc": lambda: 1 - roc_auc_score(label[:100], probabilities[:, 1]),
+        }[metric]()
+    assert min(errors) == pytest.approx(expected, rel=1e-4, abs=1e-7)
+
+
+def test_training_loss_is_that_of_the_weights(table):
+    X, number, _ = table
+    net = TabularMLPRegressor(max_iter=3, n_estimators=1, learning_rate_init=1e-12, random_state=0)
+    net.fit(X, number, X_val=X[:9], y_val=number[:9])
+    (member,) = net.members_
+    score = member.network.predict(net.encoder_.transform(X), member.theta, False)[:, 0]
+    expected = np.mean((score - (number - number.mean()) / number.std()) ** 2) / 2
+    np.testing.assert_allclose(net.loss_curves_, [[expected] * 3], rtol=1e-5)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"preset": "tuned", "n_trials": 6, "max_iter": 4}])
+def test_curves_have_an_epoch_each_and_little_size(table, parameters):
+    X, number, _ = table
+    net = TabularMLPRegressor(random_state=0, **{"max_iter": 10, **parameters}).fit(X, number)
+    for curves in (net.loss_curves_, net.validation_curves_):
+        assert [len(curve) for curve in curves] == [member.n_iter for member in net.members_]
+        assert all(type(value) is float for curve in curves for value in curve)
+    assert [min(curve) for curve in net.validation_curves_] == [member.error for member in net.members_]
+    without = clone(net)
+    vars(without).update(vars(net))
+    without.members_ = [member._replace(loss_curve=[], validation_curve=[]) for member in net.members_]
+    assert len(pickle.dumps(net)) < 1.01 * len(pickle.dumps(without))
+    losses, errors = net.loss_curves_, net.validation_curves_
+    net.partial_fit(X, number)
+    assert [curve[:-1] for curve in net.loss_curves_] == losses
+    assert net.validation_curves_ == errors
+    assert np.isfinite([curve[-1] for curve in net.loss_curves_]).all()
+    assert not hasattr(clone(net), "loss_curves_")
+
+
 def test_lists_with_text_are_tables():
     rows = [[k % 7, "ab"[k % 2]] for k in range(80)]
     label = [row[1] for row in rows]

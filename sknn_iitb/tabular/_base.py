@@ -98,6 +98,16 @@ class BaseTabularMLP(SuggestionsMixin):
         "verbose": ["verbose"],
     }
 
+    @property
+    def loss_curves_(self) -> list[list[float]]:
+        """Training loss of each epoch, for each member."""
+        return [[*member.loss_curve] for member in self.members_]
+
+    @property
+    def validation_curves_(self) -> list[list[float]]:
+        """Validation error of each epoch of `fit`, for each member."""
+        return [[*member.validation_curve] for member in self.members_]
+
     def fit(
         self,
         X: MatrixLike,

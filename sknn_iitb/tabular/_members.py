@@ -112,14 +112,19 @@ _LOG_TEMPERATURES = -1.0, 3.0
 # as in scikit-learn's log_loss for float32
 _LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
 
-_Member = namedtuple("Member", "network theta temperature error n_iter settings state", defaults=[None, None])
+_Member = namedtuple(
+    "Member",
+    "network theta temperature error n_iter loss_curve validation_curve settings state",
+    defaults=[None, None],
+)
 
 
 class Member(_Member):
     """A trained network.
 
-    Its parameters, the temperature that divides its scores, its lowest error, its number of epochs, a dict of the
-    fields of EnsembleConfig that differ for it, and the state of its optimizer if training is to continue.
+    Its parameters, the temperature that divides its scores, its lowest error, its number of epochs, lists of the
+    training loss and the validation error of each epoch, a dict of the fields of EnsembleConfig that differ for it, and
+    the state of its optimizer if training is to continue.
     """
 
     def __new__(cls, network, theta, *rest, **named):

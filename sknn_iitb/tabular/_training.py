@@ -173,8 +173,10 @@ class MemberRun:
         self._state = run.state
         if history.validation_scores:
             temperature = goal.temperature(scores(self._theta), held_out)
-            error = min(history.validation_loss_curve)
-            self.member = Member(self._network, self._theta.copy(), temperature, error, history.n_iter)
+            curves = [float(x) for x in history.loss_curve], [float(x) for x in history.validation_loss_curve]
+            self.member = Member(
+                self._network, self._theta.copy(), temperature, min(curves[1]), history.n_iter, *curves
+            )
         return self.member
 
 
@@ -304,7 +306,8 @@ def train_further(members, data, goal, config, progress):
             run.state = member.state.copy()
         _train(run, theta, progress)
         run.state.order = None  # an integer for each sample
-        return member._replace(theta=theta, state=run.state, n_iter=member.n_iter + 1)
+        losses = [*member.loss_curve, float(run.history.loss)]
+        return member._replace(theta=theta, state=run.state, n_iter=member.n_iter + 1, loss_curve=losses)
 
     found = in_threads(further, range(len(members)), progress, config.n_jobs)
     return [old if new is None else new for old, new in zip(members, found, strict=True)]

@@ -132,6 +132,10 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     members_ : list
         Trained members.
 
+    loss_curves_, validation_curves_ : list of list of float
+        For each member, the training loss of each epoch and the error on its held-out samples after it: the log loss
+        if that is the `metric`, otherwise one minus the `metric`. `partial_fit` appends to the losses only.
+
     views_ : dict of str to float
         Share of the members that has each view, or of their weights for 'tuned'.
 

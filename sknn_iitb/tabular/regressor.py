@@ -122,6 +122,10 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     quantile_members_ : list
         Trained members for `quantiles`. Only defined if `quantiles` is set.
 
+    loss_curves_, validation_curves_ : list of list of float
+        For each member, the training loss of each epoch and the `metric` on its held-out samples after it, in standard
+        deviations of y. `partial_fit` appends to the losses only.
+
     views_ : dict of str to float
         Share of the members that has each view, or of their weights for 'tuned'.
 
