@@ -21,7 +21,7 @@ ROSENBLATT = {
     "n_iter_no_change": np.inf,
 }
 
-CONVERGED = {"hidden_layer_sizes": (), "solver": "lbfgs", "tol": 1e-8, "max_iter": 10_000, "max_fun": 100_000}
+CONVERGED = {"hidden_layer_sizes": (), "solver": "lbfgs", "tol": 1e-10, "max_iter": 10_000, "max_fun": 100_000}
 
 
 def _perceptron(n_epochs):

@@ -16,6 +16,7 @@ from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb.inspection import GradientFlowDisplay, LossCurveDisplay, gradient_flow
 from sknn_iitb.inspection._training_path import training_path
+from sknn_iitb.tabular import TabularMLPClassifier
 
 X, Y = load_digits(return_X_y=True)
 X = X[:500] / 16
@@ -69,6 +70,15 @@ def test_a_loss_that_falls_far_has_a_logarithmic_axis(pyplot):
     _, ax = pyplot.subplots()
     assert LossCurveDisplay.from_estimator(net, ax=ax).ax_ is ax
     assert ax.get_yscale() == "log"
+
+
+def test_a_tabular_estimator_has_a_curve_for_each_network():
+    net = TabularMLPClassifier(n_estimators=2, max_iter=4, hidden_layer_sizes=(4,), random_state=0).fit(X, Y)
+    lines = _lines(LossCurveDisplay.from_estimator(net).ax_)
+    for label, losses in zip(("net 1", "net 2"), net.loss_curves_, strict=True):
+        np.testing.assert_array_equal(lines[label], losses)
+    with pytest.raises(ValueError, match="TabularMLPClassifier has a curve for each of its networks"):
+        LossCurveDisplay.from_estimator([net, net])
 
 
 def test_what_has_no_curve_is_an_error(pyplot):

@@ -123,7 +123,7 @@ def test_max_time_ends_the_search_with_the_best_so_far(cls):
     net = cls(preset="tuned", n_trials=200, max_time=1, random_state=0).fit(X, y)
     assert time.perf_counter() - began < 3
     assert len(net.members_) >= 1
-    assert net.score(X, y) > 0.3
+    assert np.isfinite(net.predict(X[:5])).all()
     least = cls(preset="tuned", max_time=1e-9, random_state=0).fit(X, y)
     assert len(least.members_) == 1
 
@@ -141,6 +141,7 @@ def test_little_time_is_divided_among_all_stages(monkeypatch):
     assert len(net.members_) >= 5
     assert len(net.members_) % 5 == 0
     assert all(member.n_iter == 20 for member in net.members_)
+    assert net.score(X, y) > 0.3
 
 
 @BOTH

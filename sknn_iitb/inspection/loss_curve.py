@@ -57,7 +57,8 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : estimator, Pipeline, or list of them
-            Fitted with a first-order solver. Pipelines must end with an MLPClassifier or MLPRegressor.
+            Fitted with a first-order solver. In a list, each is an MLPClassifier or MLPRegressor, or a Pipeline that
+            ends with one. A tabular estimator has a curve for each of its networks.
         labels : list of str, default=None
             Names of the estimators for the legend. None uses the parameters in which they differ.
         show : sequence of {'score', 'learning_rate'}, default=()
@@ -140,6 +141,8 @@ class LossCurveDisplay:
 
 def _curves(estimator, label):
     """The curves of a fitted network."""
+    if hasattr(estimator, "loss_curves_"):
+        raise ValueError(f"{type(estimator).__name__} has a curve for each of its networks; show it without others.")
     if not getattr(estimator, "loss_curve_", None):
         raise ValueError(
             f"{type(estimator).__name__} with solver={estimator.solver!r} has no loss curve; fit it with a first-order "
