@@ -80,7 +80,7 @@ def test_eigenvalues_are_those_of_the_hessian(few_parameters, monkeypatch):
 def test_curvature_of_linear_regression_is_the_covariance():
     X = StandardScaler().fit_transform(DIABETES[0])
     y = StandardScaler().fit_transform(DIABETES[1][:, None]).ravel()
-    net = MLPRegressor(hidden_layer_sizes=(), alpha=0, solver="lbfgs", max_iter=1000, tol=1e-10).fit(X, y)
+    net = MLPRegressor(hidden_layer_sizes=(), alpha=0, solver="lbfgs", max_iter=1000, tol=1e-8).fit(X, y)
     ones = np.column_stack([X, np.ones(len(X))])
     eigenvalues = np.linalg.eigvalsh(ones.T @ ones / len(X))
     found = curvature(net, X, y)
@@ -230,7 +230,7 @@ def test_smooth_networks_have_small_errors():
 def test_the_surface_along_eigenvectors_is_a_parabola():
     X = StandardScaler().fit_transform(DIABETES[0])
     y = StandardScaler().fit_transform(DIABETES[1][:, None]).ravel()
-    net = MLPRegressor(hidden_layer_sizes=(), alpha=0, solver="lbfgs", max_iter=1000, tol=1e-10).fit(X, y)
+    net = MLPRegressor(hidden_layer_sizes=(), alpha=0, solver="lbfgs", max_iter=1000, tol=1e-8).fit(X, y)
     found = loss_surface(net, X, y, directions="eigenvectors", n_points=5)
     lengths = np.linalg.norm(net.parameters_) / 4
     curve = curvature(net, X, y).largest[:2] * lengths**2 / 2

@@ -15,7 +15,7 @@ from sknn_iitb import MLPClassifier
 
 X, y = load_breast_cancer(return_X_y=True)
 X = StandardScaler().fit_transform(X)
-neuron = MLPClassifier((), solver="lbfgs", alpha=1, tol=1e-10, max_iter=1000).fit(X, y)
+neuron = MLPClassifier((), solver="lbfgs", alpha=1, tol=1e-8, max_iter=1000).fit(X, y)
 regression = LogisticRegression(C=1, tol=1e-10, max_iter=1000).fit(X, y)
 
 apart = abs(neuron.coefs_[0].ravel() - regression.coef_.ravel()).max()

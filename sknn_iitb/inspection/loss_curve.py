@@ -82,9 +82,11 @@ class LossCurveDisplay:
             raise ValueError(f"show must have only 'score' and 'learning_rate', got {unknown[0]!r}.")
         if ax is not None and show:
             raise ValueError("ax can only be given if nothing but the loss is shown.")
-        estimators = [
-            last_step(each)[0] for each in (estimator if isinstance(estimator, (list, tuple)) else [estimator])
-        ]
+        several = estimator if isinstance(estimator, (list, tuple)) else [estimator]
+        estimators = [last_step(each)[0] for each in several]
+        if len(estimators) == 1 and hasattr(estimators[0], "loss_curves_"):
+            curves = estimators[0].loss_curves_
+            return cls([{"label": f"net {k}", "loss": each} for k, each in enumerate(curves, start=1)]).plot((), ax)
         if labels is None:
             labels = _differences(estimators)
         if len(labels) != len(estimators):
