@@ -5,20 +5,21 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import recall_score
 
-from sknn_iitb._engine.samples import TrainingData
+from sknn_iitb.inspection._estimators import new_run
 from sknn_iitb.inspection._loss_function import LossFunction
 from sknn_iitb.inspection._units import hidden_layers
 from sknn_iitb.inspection.learning_rate import learning_rate_range_test
-from sknn_iitb.mlp._fitting import Call
+from sknn_iitb.mlp._scaling_advice import excess
 
 __all__ = ["CHECKS", "Case", "Finding"]
 
 # a loss of which a larger share of its fall happened in the last fifth of the epochs has not settled
 _STILL_FALLING = 0.1
+# a learning rate is suspicious if it differs from that of the range test by more than this factor
+_RATE_FACTOR = 5.0
 
 
 class Finding(NamedTuple):
@@ -50,7 +51,7 @@ class Case:
 
     def __init__(self, net, X, y, X_val, y_val):
         self.net, self.X, self.y, self.X_val, self.y_val = net, X, y, X_val, y_val
-        self.curve = np.array(getattr(net, "loss_curve_", []))
+        self.curve, self.rate = np.array(getattr(net, "loss_curve_", [])), getattr(net, "learning_rate_init_", None)
 
     @cached_property
     def loss(self):
@@ -58,9 +59,8 @@ class Case:
 
     @cached_property
     def losses(self):
-        """The mean loss of the samples, and the penalty."""
-        self.loss.value(self.loss.theta)
-        return tuple(map(float, self.loss.objective.evaluate(np.concatenate([self.loss.theta, self.loss.rest]))))
+        """The mean loss of the samples, and the penalties."""
+        return self.loss.terms(self.loss.theta)
 
     @cached_property
     def least_informed(self):
@@ -80,14 +80,17 @@ class Case:
     def initial(self):
         """The network before training, its gradient and its loss and penalty."""
         net = clone(self.net).set_params(learning_rate_init=0.001)
-        run = net._begin(TrainingData(self.X, self.y), Call(continues=False, incremental=False, classes=None))
+        run = new_run(net, self.X, self.y)
         losses = run.objective.evaluate(net._parameters.vector)
         return net, run.objective.gradient, losses
 
     @cached_property
-    def advice(self):
-        """What is wrong with the scale of X and y."""
-        return self.net._advise(self.net._further_samples(self.X, self.y, None)).strip()
+    def badly_scaled(self):
+        """What is wrong with the scale of X and y, and how many times they are beyond the limits."""
+        samples = self.net._further_samples(self.X, self.y, None)
+        targets = self.net._scalable_targets(samples)
+        worst = max(float(excess(each).max()) for each in (samples.X, targets) if each is not None)
+        return self.net._advise(samples).strip(), worst
 
     @cached_property
     def layers(self):
@@ -96,13 +99,9 @@ class Case:
     @cached_property
     def suggested(self):
         """The learning rate of the range test."""
-        if not len(self.curve) or self.advice:  # the rate depends on the scale
+        if not len(self.curve) or self.badly_scaled[0]:  # the rate depends on the scale
             return None
         return learning_rate_range_test(self.net, self.X, self.y).suggested
-
-    @cached_property
-    def rate(self):
-        return self.net.learning_rate_init_
 
     @cached_property
     def late_fall(self):
@@ -114,25 +113,24 @@ class Case:
 
 
 def _scale(case):
-    if not case.advice:
+    advice, worst = case.badly_scaled
+    if not advice:
         return None
-    columns = case.X.toarray() if issparse(case.X) else case.X
-    size = np.sqrt(np.mean(np.square(columns, dtype=float), axis=0))
-    message, _, fix = case.advice.partition(". ")
-    return Finding("scale", float(size.max()), 10.0, f"{message}.", fix)
+    message, _, fix = advice.partition(". ")
+    return Finding("scale", worst, 1.0, f"{message}.", fix)
 
 
 def _learning_rate_too_high(case):
-    if case.suggested is None or not len(case.curve):
+    if case.suggested is None:
         return None
     ratio = case.rate / case.suggested
     rises = case.curve[-1] > 1.5 * case.curve.min() + 0.05 * abs(case.curve[0])
-    if ratio <= 5 or not (rises or case.losses[0] > 0.5 * case.least_informed):
+    if ratio <= _RATE_FACTOR or not (rises or case.losses[0] > 0.5 * case.least_informed):
         return None
     return Finding(
         "learning rate too high",
         ratio,
-        5.0,
+        _RATE_FACTOR,
         f"The learning rate {case.rate:.3g} is {ratio:.0f} times that of a range test, and the loss does not settle.",
         f"Set learning_rate_init={case.suggested:.2g}, or 'auto'.",
     )
@@ -142,12 +140,12 @@ def _learning_rate_too_low(case):
     if case.suggested is None or case.late_fall <= _STILL_FALLING:
         return None
     ratio = case.suggested / case.rate
-    if ratio <= 5:
+    if ratio <= _RATE_FACTOR:
         return None
     return Finding(
         "learning rate too low",
         ratio,
-        5.0,
+        _RATE_FACTOR,
         f"The learning rate {case.rate:.3g} is {ratio:.0f} times lower than that of a range test, and "
         f"{case.late_fall:.0%} of the fall of the loss happened in the last fifth of the epochs.",
         f"Set learning_rate_init={case.suggested:.2g}, or 'auto'.",
@@ -155,7 +153,7 @@ def _learning_rate_too_low(case):
 
 
 def _too_few_epochs(case):
-    if case.late_fall <= _STILL_FALLING or (case.suggested is not None and case.suggested > 5 * case.rate):
+    if case.late_fall <= _STILL_FALLING or (case.suggested is not None and case.suggested > _RATE_FACTOR * case.rate):
         return None
     return Finding(
         "too few epochs",
@@ -169,12 +167,13 @@ def _too_few_epochs(case):
 def _penalty(case):
     loss, penalty = case.initial[2]
     share = float(penalty / max(loss + penalty, 1e-300))
-    if share <= 0.5 or case.learned:
+    limit = 0.5
+    if share <= limit or case.learned:
         return None
     return Finding(
         "penalty too strong",
         share,
-        0.5,
+        limit,
         f"Before training, the penalties are {share:.0%} of the loss.",
         f"Set alpha={case.net.alpha / 100:.2g}" + (f" and l1={case.net.l1 / 100:.2g}." if case.net.l1 else "."),
     )
@@ -182,13 +181,14 @@ def _penalty(case):
 
 def _dead_units(case):
     dead = [layer.dead for layer in case.layers]
-    if not dead or max(dead) <= 0.4 or case.learned:
+    limit = 0.4
+    if not dead or max(dead) <= limit or case.learned:
         return None
     k = int(np.argmax(dead))
     return Finding(
         "dead units",
         dead[k],
-        0.4,
+        limit,
         f"{dead[k]:.0%} of the units of hidden layer {k + 1} have a slope of 0 for all samples, so they do not learn.",
         "Set activation='leaky_relu', or a lower learning_rate_init.",
     )
@@ -196,13 +196,14 @@ def _dead_units(case):
 
 def _saturated_units(case):
     saturated = [layer.saturated if layer.is_bounded else 0.0 for layer in case.layers]
-    if not saturated or max(saturated) <= 0.6:
+    limit = 0.6
+    if not saturated or max(saturated) <= limit:
         return None
     k = int(np.argmax(saturated))
     return Finding(
         "saturated units",
         saturated[k],
-        0.6,
+        limit,
         f"{saturated[k]:.0%} of the values of hidden layer {k + 1} are where the activation is almost flat.",
         "Scale X, use a smaller init, or set activation='relu'.",
     )
@@ -214,12 +215,13 @@ def _vanishing_gradient(case):
     net, gradient, _ = case.initial
     sizes = [np.sqrt(np.mean(each**2)) for each in net._network.layout.views(gradient)["coefs"]]
     ratio = float(sizes[0] / max(sizes[-1], 1e-300))
-    if ratio >= 1e-2:
+    limit = 1e-2
+    if ratio >= limit:
         return None
     return Finding(
         "vanishing gradient",
         ratio,
-        1e-2,
+        limit,
         f"Before training, the gradient of the first layer is {ratio:.1g} times that of the last.",
         "Set activation='relu', batch_norm=True, or use fewer layers.",
     )
@@ -232,13 +234,14 @@ def _imbalance(case):
     share = float(counts.min() / len(case.y))
     rare = labels[np.argmin(counts)].item()
     recall = float(recall_score(case.y, case.net.predict(case.X), labels=[rare], average=None, zero_division=0)[0])
-    if share * len(labels) >= 0.25 or recall >= 0.5:
+    limit = 0.25 / len(labels)
+    if share >= limit or recall >= 0.5:
         return None
     return Finding(
         "class imbalance",
         share,
-        0.25 / len(labels),
-        f"Class {rare!r} has {share:.1%} of the samples, and {recall:.0%} of them are recognized.",
+        limit,
+        f"Class {rare!r} has {share:.1%} of the samples and a recall of {recall:.0%}.",
         "Set class_weight='balanced', or choose a threshold for predict_proba.",
     )
 
@@ -248,12 +251,13 @@ def _overfitting(case):
         return None
     train, held_out = case.net.score(case.X, case.y), case.net.score(case.X_val, case.y_val)
     gap = float(train - held_out)
-    if gap <= 0.1:
+    limit = 0.1
+    if gap <= limit:
         return None
     return Finding(
         "overfitting",
         gap,
-        0.1,
+        limit,
         f"The score is {train:.3f} on the training samples and {held_out:.3f} on the validation samples.",
         "Set early_stopping=True, a larger alpha, or dropout=0.2; or use more samples.",
     )
@@ -261,14 +265,15 @@ def _overfitting(case):
 
 def _underfitting(case):
     ratio = case.losses[0] / case.least_informed if case.least_informed > 0 else 0.0
-    if ratio <= 0.9:
+    limit = 0.9
+    if ratio <= limit:
         return None
     return Finding(
         "underfitting",
         ratio,
-        0.9,
+        limit,
         f"The loss is {ratio:.2f} times that of the best constant prediction.",
-        "If nothing above explains it, use more units or epochs; X may also say nothing about y.",
+        "If nothing above explains it, use more units or epochs, or X carries no information about y.",
     )
 
 

@@ -4,34 +4,16 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._typing import Array, MatrixLike
+from sknn_iitb.inspection._estimators import last_step
 
-__all__ = ["LossFunction", "last_step"]
+__all__ = ["LossFunction"]
 
 # Step of the finite differences of gradients, along a direction of length one. It is shorter than a smooth loss needs,
 # because a ReLU that switches within the step adds an error.
 _STEP = 1e-7
-
-
-def last_step(estimator: Any, X: MatrixLike | None = None) -> tuple[Any, Any]:
-    """The last step of a pipeline, and X as it receives it; anything else is returned as it is.
-
-    Raises
-    ------
-    TypeError
-        If the estimator is not one of this package.
-    NotFittedError
-        If it is not fitted.
-    """
-    before, last = (estimator[:-1], estimator[-1]) if isinstance(estimator, Pipeline) else ((), estimator)
-    if not hasattr(last, "_exact_objective"):
-        raise TypeError(f"estimator must be one of sknn_iitb, or a pipeline that ends with one, got {estimator!r}.")
-    check_is_fitted(last)
-    return last, X if X is None or not len(before) else before.transform(X)
 
 
 class LossFunction(NamedTuple):
@@ -66,15 +48,24 @@ class LossFunction(NamedTuple):
         entries = (entry for entry in self.network.layout.entries if entry.stop <= len(self.theta))
         return {f"{entry.name}_[{entry.block}]": slice(entry.start, entry.stop) for entry in entries}
 
+    def terms(self, theta: Array) -> tuple[float, float]:
+        """The mean loss of the samples, and the penalties, at these parameters."""
+        with BLASThreads(1):
+            loss, penalty = self.objective.evaluate(np.concatenate([theta, self.rest]))
+        return float(loss), float(penalty)
+
     def value(self, theta: Array) -> float:
         """The loss at these parameters."""
-        with BLASThreads(1):
-            return float(sum(self.objective.evaluate(np.concatenate([theta, self.rest]))))
+        return sum(self.terms(theta))
+
+    def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
+        """The loss and its gradient at these parameters."""
+        value = self.value(theta)
+        return value, self.objective.gradient[: len(self.theta)].copy()
 
     def gradient(self, theta: Array) -> Array:
         """The gradient at these parameters."""
-        self.value(theta)
-        return self.objective.gradient[: len(self.theta)].copy()
+        return self.value_and_gradient(theta)[1]
 
     def hessian_product(self, direction: Array, step: float = _STEP) -> Array:
         """The Hessian at `theta` times a vector, by a central difference of gradients."""

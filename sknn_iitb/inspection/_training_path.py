@@ -4,12 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 
 from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._typing import Array, MatrixLike
-from sknn_iitb.mlp._base import BaseMLP, is_first_order
+from sknn_iitb.inspection._estimators import cloned_mlp
 
 __all__ = ["TrainingPath", "training_path"]
 
@@ -68,20 +66,7 @@ def training_path(
     estimator: Any, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None, n_points: int
 ) -> TrainingPath:
     """Train a clone and record its parameters after up to `n_points` epochs, evenly spaced."""
-    before, last = (estimator[:-1], estimator[-1]) if isinstance(estimator, Pipeline) else ((), estimator)
-    if not isinstance(last, BaseMLP):
-        raise TypeError(
-            "estimator must be an MLPClassifier or MLPRegressor of sknn_iitb, or a pipeline that ends with one, got "
-            f"{estimator!r}."
-        )
-    try:
-        is_first_order(last)
-    except AttributeError:
-        raise ValueError("solver='lbfgs' has no epochs to record; choose a first-order solver.") from None
-    if len(before):
-        X = clone(before).fit_transform(X, y)
-    net = clone(last)
-    net._validate_params()
+    net, X = cloned_mlp(estimator, X, y, "epochs to record")
     recorder = _Recorder(net, n_points)
     net._fit(TrainingData(X, y, sample_weight), observers=(recorder,))
     return TrainingPath(net, X, np.array(recorder.epochs), np.array(recorder.thetas, np.float64))

@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknn_iitb._engine.layers import NORMALIZATIONS
+from sknn_iitb._engine.layers.layer_norm import EPSILON
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._loops import elementwise
 from sknn_iitb._typing import Array, MatrixLike
+from sknn_iitb.mlp._sklearn import folded
 
 __all__ = ["FLAT", "HiddenLayer", "hidden_layers", "values_and_slopes"]
 
@@ -64,24 +65,17 @@ def hidden_layers(net: Any, X: MatrixLike) -> list[HiddenLayer]:
     """The hidden layers of a fitted MLPClassifier or MLPRegressor on at most 2,000 rows, evenly spaced."""
     X = X[:: max(1, -(-X.shape[0] // _MAX_ROWS))]
     below, layers = X, []
-    activations = net._network.activations[:-1]
-    parameters, normalized = net._parameters, any(getattr(net, name) for name in NORMALIZATIONS)
-    for k, activation in enumerate(activations):
-        if normalized:
-            sums = _normalized(net, below, k)
-        else:
-            sums = below @ parameters["coefs"][k] + parameters["intercepts"][k]
+    coefs, intercepts = folded(net)  # batch normalization is linear in prediction
+    for k, activation in enumerate(net._network.activations[:-1]):
+        sums = _normalized(net, below, k) if net.layer_norm else below @ coefs[k] + intercepts[k]
         layers.append(HiddenLayer(activation, sums, *values_and_slopes(activation, sums)))
         below = net.hidden_activations(X, k)
     return layers
 
 
 def _normalized(net, below, k):
-    """What the activation of a layer with normalization receives."""
+    """What the activation of a layer with layer normalization receives."""
     block = net._parameters.block(k)
     sums = below @ block["coefs"]
-    if "means" in block:
-        mean, variance = block["means"], block["variances"]
-    else:
-        mean, variance = sums.mean(axis=1, keepdims=True), sums.var(axis=1, keepdims=True)
-    return block["scales"] * (sums - mean) / np.sqrt(variance + 1e-5) + block["intercepts"]
+    mean, variance = sums.mean(axis=1, keepdims=True), sums.var(axis=1, keepdims=True)
+    return block["scales"] * (sums - mean) / np.sqrt(variance + EPSILON) + block["intercepts"]

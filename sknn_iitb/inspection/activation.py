@@ -7,9 +7,8 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.activations import ACTIVATIONS
-from sknn_iitb.inspection._loss_function import last_step
+from sknn_iitb.inspection._estimators import fitted_mlp
 from sknn_iitb.inspection._units import FLAT, hidden_layers, values_and_slopes
-from sknn_iitb.mlp._base import BaseMLP
 
 __all__ = ["ActivationDisplay"]
 
@@ -107,10 +106,7 @@ class ActivationDisplay:
         ValueError
             If it has no hidden layer.
         """
-        net, X = last_step(estimator, X)
-        if not isinstance(net, BaseMLP):
-            raise TypeError(f"estimator must be an MLPClassifier or MLPRegressor of sknn_iitb, got {net!r}.")
-        layers = hidden_layers(net, net._checked(X))
+        layers = hidden_layers(*fitted_mlp(estimator, X))
         if not layers:
             raise ValueError("The network has no hidden layer.")
         return cls(np.zeros(0), [], layers).plot()

@@ -18,6 +18,7 @@ from sklearn.utils.validation import column_or_1d
 
 from sknn_iitb._engine.targets import ClassTargets
 from sknn_iitb._typing import MatrixLike
+from sknn_iitb.inspection._estimators import steps_and_last
 from sknn_iitb.mlp._base import BaseMLP
 from sknn_iitb.mlp._sklearn import counterpart, translated
 
@@ -217,8 +218,7 @@ def compare_with_sklearn(
     >>> comparison.agree
     True
     """
-    is_pipeline = isinstance(estimator, sklearn.pipeline.Pipeline)
-    before, net = (estimator[:-1], estimator[-1]) if is_pipeline else ((), estimator)
+    before, net = steps_and_last(estimator)
     if not isinstance(net, BaseMLP):
         raise TypeError(f"compare_with_sklearn requires an MLPClassifier or MLPRegressor of sknn_iitb, got {net!r}.")
     seed = net.random_state if isinstance(net.random_state, Integral) else 0
@@ -238,7 +238,7 @@ def compare_with_sklearn(
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
     split = sklearn.model_selection.train_test_split
     X, X_test, y, y_test, weight, weight_test = split(X, y, weight, random_state=seed)
-    if len(before):
+    if before is not None:
         before = clone(before)
         X, X_test = before.fit_transform(X, y), before.transform(X_test)
     X, X_test = (check_array(matrix, accept_sparse="csr", dtype=np.float64) for matrix in (X, X_test))

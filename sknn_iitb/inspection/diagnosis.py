@@ -4,12 +4,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.pipeline import Pipeline
 
 from sknn_iitb._typing import MatrixLike
 from sknn_iitb.inspection._checks import CHECKS, Case, Finding
-from sknn_iitb.inspection._loss_function import last_step
-from sknn_iitb.mlp._base import BaseMLP
+from sknn_iitb.inspection._estimators import fitted_mlp
 
 __all__ = ["Diagnosis", "Finding", "diagnose"]
 
@@ -79,10 +77,8 @@ def diagnose(
     """
     if (X_val is None) != (y_val is None):
         raise ValueError("X_val and y_val must be given together.")
-    net, inner = last_step(estimator, X)
-    if not isinstance(net, BaseMLP):
-        raise TypeError(f"estimator must be an MLPClassifier or MLPRegressor of sknn_iitb, got {net!r}.")
-    if X_val is not None and isinstance(estimator, Pipeline):
-        X_val = last_step(estimator, X_val)[1]
-    case = Case(net, net._checked(inner), np.asarray(y), X_val, y_val)
+    net, X = fitted_mlp(estimator, X)
+    if X_val is not None:
+        _, X_val = fitted_mlp(estimator, X_val)
+    case = Case(net, X, np.asarray(y), X_val, y_val)
     return Diagnosis(found for check in CHECKS if (found := check(case)) is not None)

@@ -28,9 +28,9 @@ def check_gradients(
 ) -> Bunch:
     """Compare the gradient that training uses with finite differences of the loss, array by array.
 
-    Use it for an activation or a loss of your own: if its derivative is wrong, the errors are of the order of 1. For
-    right derivatives they are about 1e-9, in float64. An activation with a kink, such as ReLU, has larger errors where
-    a step passes the kink, for few of the parameters.
+    Use it for a custom activation or loss: if its derivative is wrong, the errors are of the order of 1. For
+    correct derivatives they are about 1e-9, in float64. An activation with a kink, such as ReLU, has larger errors for
+    the few parameters whose step passes the kink.
 
     Parameters
     ----------

@@ -1,6 +1,5 @@
 """The gradient and the updates of each layer during training."""
 
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +8,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb._typing import Array, MatrixLike
+from sknn_iitb.inspection._estimators import check_count
 from sknn_iitb.inspection._loss_function import LossFunction
 from sknn_iitb.inspection._training_path import training_path
 
@@ -80,11 +80,10 @@ def gradient_flow(
     >>> bool(gradients["coefs_[0]"][0] < 1e-3 * gradients["coefs_[6]"][0])
     True
     """
-    if isinstance(n_points, bool) or not isinstance(n_points, Integral) or n_points < 2:
-        raise ValueError(f"n_points must be an integer of at least 2, got {n_points!r}.")
+    check_count("n_points", n_points, 2)
     path = training_path(estimator, X, y, sample_weight, int(n_points))
     loss = LossFunction.of(path.net, path.X, y, sample_weight, 0)
-    gradients = np.array([loss.gradient(theta) for theta in path.thetas])
+    losses, gradients = map(np.array, zip(*map(loss.value_and_gradient, path.thetas), strict=True))
     moves = np.diff(path.thetas, axis=0) / np.diff(path.epochs)[:, None]
     arrays = loss.arrays
     return Bunch(
@@ -96,7 +95,7 @@ def gradient_flow(
         },
         first_gradient={name: gradients[0, where] for name, where in arrays.items()},
         last_gradient={name: gradients[-1, where] for name, where in arrays.items()},
-        losses=np.array([loss.value(theta) for theta in path.thetas]),
+        losses=losses,
     )
 
 

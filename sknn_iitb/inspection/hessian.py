@@ -116,21 +116,22 @@ def curvature(
     if not isinstance(momentum, Real) or not 0 <= momentum < 1:
         raise ValueError(f"momentum must be a number in [0, 1), got {momentum!r}.")
     rng = check_random_state(random_state)
-    probes = rng.choice([-1.0, 1.0], size=(n_probes, n))
-    products = np.array([loss.hessian_product(probe) for probe in probes])
     if n <= _FEW_PARAMETERS:
         hessian = np.array([loss.hessian_product(unit) for unit in np.eye(n)])
         eigenvalues = np.linalg.eigvalsh((hessian + hessian.T) / 2)
         trace, trace_error = eigenvalues.sum(), 0.0
     else:
         eigenvalues = _both_ends(loss, n_eigenvalues, rng)
-        each = np.einsum("ij,ij->i", probes, products)
+        probes = rng.choice([-1.0, 1.0], size=(n_probes, n))
+        each = np.array([probe @ loss.hessian_product(probe) for probe in probes])
         trace, trace_error = each.mean(), each.std() / np.sqrt(n_probes)
     largest, smallest = eigenvalues[::-1][:n_eigenvalues], eigenvalues[:n_eigenvalues]
     negligible = _NEGLIGIBLE * abs(eigenvalues).max()
     n_negative = int(np.count_nonzero(eigenvalues < -negligible))
     condition = largest[0] / smallest[0] if smallest[0] > negligible else np.inf
-    with_other_step = loss.hessian_product(probes[0], step=1e-6)
+    direction = rng.normal(size=n)
+    product, with_other_step = loss.hessian_product(direction), loss.hessian_product(direction, step=1e-6)
+    value, gradient = loss.value_and_gradient(loss.theta)
     return Bunch(
         largest=largest,
         smallest=smallest,
@@ -140,9 +141,9 @@ def curvature(
         condition=float(condition),
         shape="saddle point" if n_negative else "ravine" if condition > _RAVINE else "minimum",
         max_learning_rate=float(2 * (1 + momentum) / largest[0]) if largest[0] > negligible else np.inf,
-        gradient_norm=float(np.linalg.norm(loss.gradient(loss.theta))),
-        loss=loss.value(loss.theta),
-        product_error=float(np.linalg.norm(with_other_step - products[0]) / max(np.linalg.norm(products[0]), 1e-300)),
+        gradient_norm=float(np.linalg.norm(gradient)),
+        loss=value,
+        product_error=float(np.linalg.norm(with_other_step - product) / max(np.linalg.norm(product), 1e-300)),
     )
 
 

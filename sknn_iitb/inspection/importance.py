@@ -8,12 +8,12 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import check_scoring
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_iitb._typing import Array, MatrixLike, RandomState
+from sknn_iitb.inspection._estimators import steps_and_last
 
 __all__ = ["ImportanceDisplay", "gradient_importance"]
 
@@ -74,7 +74,7 @@ def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState
     np.int64(1)
     """
     check_is_fitted(estimator)
-    steps, net = _split(estimator)
+    steps, net = _steps_and_net(estimator)
     Z = net._matrix(X if steps is None else steps.transform(X))
     mean = np.asarray(Z.mean(axis=0)).ravel()
     if Z.shape[0] > _MAX_ROWS:
@@ -83,16 +83,15 @@ def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState
     return np.array([_mean_change(net, Z, mean, columns) for columns in _encoded_columns(net)])
 
 
-def _split(estimator):
+def _steps_and_net(estimator):
     """The steps before the network, None if there are none, and the network."""
-    is_pipeline = isinstance(estimator, Pipeline)
-    net = estimator[-1] if is_pipeline else estimator
+    steps, net = steps_and_last(estimator)
     if not hasattr(net, "_matrix"):
         raise TypeError(
             "Gradient importance requires a TabularMLPClassifier, TabularMLPRegressor, MLPClassifier or MLPRegressor, "
             f"or a Pipeline that ends with one, got {type(net).__name__}. Permutation importance accepts any estimator."
         )
-    return estimator[:-1] if is_pipeline and len(estimator) > 1 else None, net
+    return steps, net
 
 
 def _names(estimator):
@@ -102,7 +101,7 @@ def _names(estimator):
 
 def _names_for_gradients(estimator):
     """Names of the columns that the network receives."""
-    steps, net = _split(estimator)
+    steps, net = _steps_and_net(estimator)
     if steps is None or hasattr(net, "feature_names_in_"):
         return _names(net)
     try:

@@ -1,20 +1,16 @@
 """The learning rate range test: which learning rates make the loss fall, and from where on it explodes."""
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb._engine.range_test import RATES, range_test, smoothed_losses, suggested_rate
-from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._typing import Array, MatrixLike
-from sknn_iitb.mlp._base import BaseMLP, is_first_order
-from sknn_iitb.mlp._fitting import Call
+from sknn_iitb.inspection._estimators import check_count, cloned_mlp, new_run
 
 __all__ = ["LearningRateRangeDisplay", "learning_rate_range_test"]
 
@@ -31,9 +27,9 @@ def learning_rate_range_test(
 ) -> Bunch:
     """Train on one batch after the other at growing learning rates, and suggest a learning rate.
 
-    A new network takes a single step at each rate [1]_. Below some rate the loss stays the same, then it falls, and at
-    last it explodes. The suggestion is the lowest rate at which the loss, smoothed by a moving average, has fallen by
-    80 % of its largest fall. ``learning_rate_init="auto"`` uses it.
+    A new network takes a single step at each rate [1]_. Below some rate the loss stays the same, then it falls, and
+    finally it explodes. The suggestion is the lowest rate at which the moving average of the loss has fallen by 80 % of
+    its largest fall. ``learning_rate_init="auto"`` uses it.
 
     Parameters
     ----------
@@ -85,23 +81,9 @@ def learning_rate_range_test(
             raise ValueError(f"{name} must be a positive number, got {value!r}.")
     if not start < stop:
         raise ValueError(f"start must be below stop, got start={start!r} and stop={stop!r}.")
-    if isinstance(n_rates, bool) or not isinstance(n_rates, Integral) or n_rates < 30:
-        raise ValueError(f"n_rates must be an integer of at least 30, got {n_rates!r}.")
-    before, last = (estimator[:-1], estimator[-1]) if isinstance(estimator, Pipeline) else ((), estimator)
-    if not isinstance(last, BaseMLP):
-        raise TypeError(
-            "estimator must be an MLPClassifier or MLPRegressor of sknn_iitb, or a pipeline that ends with one, got "
-            f"{estimator!r}."
-        )
-    try:
-        is_first_order(last)
-    except AttributeError:
-        raise ValueError("solver='lbfgs' has no learning rate; choose a first-order solver.") from None
-    if len(before):
-        X = clone(before).fit_transform(X, y)
-    net = clone(last).set_params(learning_rate_init=start, early_stopping=False)
-    net._validate_params()
-    run = net._begin(TrainingData(X, y, sample_weight), Call(continues=False, incremental=False, classes=None))
+    check_count("n_rates", n_rates, 30)
+    net, X = cloned_mlp(estimator, X, y, "learning rate")
+    run = new_run(net.set_params(learning_rate_init=start, early_stopping=False), X, y, sample_weight)
     rates = np.geomspace(start, stop, int(n_rates))
     losses = range_test(run, net._parameters.vector, rates)
     finite = np.isfinite(losses)

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from sknn_iitb.inspection._loss_function import last_step
+from sknn_iitb.inspection._estimators import last_step
 
 __all__ = ["LossCurveDisplay"]
 

@@ -1,6 +1,6 @@
 """The loss over a plane through the parameters of a network."""
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -10,6 +10,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb._typing import Array, MatrixLike, RandomState
+from sknn_iitb.inspection._estimators import check_count
 from sknn_iitb.inspection._loss_function import LossFunction
 from sknn_iitb.inspection._training_path import training_path
 
@@ -100,8 +101,7 @@ def loss_surface(
         raise ValueError(f"directions must be one of {[*_LABELS]}, got {directions!r}.")
     if isinstance(extent, bool) or not isinstance(extent, Real) or not 0 < extent < np.inf:
         raise ValueError(f"extent must be a positive number, got {extent!r}.")
-    if isinstance(n_points, bool) or not isinstance(n_points, Integral) or n_points < 3:
-        raise ValueError(f"n_points must be an integer of at least 3, got {n_points!r}.")
+    check_count("n_points", n_points, 3)
     path = None
     if directions == "path":
         trained = training_path(estimator, X, y, sample_weight, 100)

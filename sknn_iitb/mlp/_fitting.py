@@ -280,12 +280,15 @@ class FittingMixin:
 
     def _advise(self, samples):
         """What may be wrong with the data, as a sentence to append to a message."""
-        # if the output is not linear, the scale of y has a meaning
-        scalable = self._targets.uses_values and self.out_activation_ == "identity"
-        y = samples.y.reshape(len(samples.y), -1) if scalable else None
+        y = self._scalable_targets(samples)
         transformable = y is None or self._loss.transformable(y.shape[1])
         found = advice(samples.X, y, getattr(self, "feature_names_in_", None), transformable)
         return f" {found}" if found else ""
+
+    def _scalable_targets(self, samples):
+        """The targets as a matrix if they may be scaled: not labels, nor what the output gives a scale of its own."""
+        scalable = self._targets.uses_values and self.out_activation_ == "identity"
+        return samples.y.reshape(len(samples.y), -1) if scalable else None
 
     def _objective(self, samples, max_rows, rows=None, dropout=False):
         """What is minimized, on the samples with the indices `rows`, None for all."""

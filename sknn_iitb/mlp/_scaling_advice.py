@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
-__all__ = ["advice"]
+__all__ = ["advice", "excess"]
 
 # Initial weights and step sizes suit values of about 1. Default networks were trained on standardized real data sets,
 # scaled by a factor or shifted by an offset. At 10, R2 falls from 0.94 to 0.86 with the factor and to 0.64 with an
@@ -67,16 +67,24 @@ def advice(X, y=None, feature_names=None, transformable=True):
     return " ".join(found)
 
 
+def excess(X):
+    """How many times each column is beyond the limits of :func:`advice`; a constant column is not too small."""
+    return _excess(X.shape[0], *_sizes(X))
+
+
+def _excess(n_samples, square, low, high):
+    spread = high - low
+    return np.maximum(np.sqrt(square / n_samples) / _LARGE, _SMALL / np.where(spread > _NOTHING, spread, np.inf))
+
+
 def _badly_scaled(X, names):
     """Name the worst columns, or return ''."""
-    square, low, high = _sizes_of_sparse(X) if sparse.issparse(X) else _sizes(X)
-    spread = high - low
-    # how many times beyond the limits; a constant column is not too small
-    excess = np.maximum(np.sqrt(square / X.shape[0]) / _LARGE, _SMALL / np.where(spread > _NOTHING, spread, np.inf))
-    bad = np.flatnonzero(excess > 1)
+    square, low, high = _sizes(X)
+    beyond = _excess(X.shape[0], square, low, high)
+    bad = np.flatnonzero(beyond > 1)
     if not len(bad):
         return ""
-    worst = bad[np.argsort(-excess[bad], kind="stable")][:_N_NAMED]
+    worst = bad[np.argsort(-beyond[bad], kind="stable")][:_N_NAMED]
     named = [f"{i if names is None else repr(str(names[i]))} (from {low[i]:.4g} to {high[i]:.4g})" for i in worst]
     more = [f"{len(bad) - _N_NAMED} more"] if len(bad) > _N_NAMED else []
     *others, last = named + more
@@ -86,6 +94,8 @@ def _badly_scaled(X, names):
 
 def _sizes(X):
     """Sum of squares, minimum and maximum of each column."""
+    if sparse.issparse(X):
+        return _sizes_of_sparse(X)
     square, low, high = np.zeros(X.shape[1]), np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
     for rows in gen_batches(len(X), max(1, _NUMBERS_AT_A_TIME // X.shape[1])):
         chunk = X[rows].astype(np.float64, copy=False)

@@ -25,7 +25,7 @@ from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import OPTIMIZERS, SGD, Adam
 from sknn_iitb.schedules import SCHEDULES
 
-__all__ = ["counterpart", "from_sklearn", "to_sklearn", "translated"]
+__all__ = ["counterpart", "folded", "from_sklearn", "to_sklearn", "translated"]
 
 # for parameters that scikit-learn does not have: the values without effect, if there are others than the default
 _ALIKE = {"loss": ("auto", "log_loss")}
@@ -209,8 +209,8 @@ def to_sklearn(estimator: Any) -> Any:
         raise ValueError(f"scikit-learn has no network that predicts like this one. {' '.join(reasons)}")
     theirs = counterpart(type(estimator))(**copy.deepcopy(parameters | outputs[output]))
     _copy_attributes(estimator, theirs)
-    theirs.coefs_, theirs.intercepts_ = _folded(estimator)
-    theirs._best_coefs, theirs._best_intercepts = _folded(estimator)
+    theirs.coefs_, theirs.intercepts_ = folded(estimator)
+    theirs._best_coefs, theirs._best_intercepts = folded(estimator)
     if is_classifier(theirs):
         labels = np.eye(len(theirs.classes_), dtype=int) if estimator._targets.multilabel else theirs.classes_
         theirs._label_binarizer = sklearn.preprocessing.LabelBinarizer().fit(labels)
@@ -219,7 +219,7 @@ def to_sklearn(estimator: Any) -> Any:
     return theirs
 
 
-def _folded(estimator):
+def folded(estimator):
     """Copies of the weights and biases, with linear normalizations folded into them."""
     coefs, intercepts = [], []
     for k, layers in enumerate(estimator._network.blocks):

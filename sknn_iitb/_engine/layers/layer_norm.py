@@ -7,7 +7,7 @@ import numpy as np
 from sknn_iitb._engine.layers.layer import Kind, Layer, LayerSpec, Parameter
 from sknn_iitb._jit.intrinsics import vector_at
 
-__all__ = ["LayerNorm"]
+__all__ = ["EPSILON", "LayerNorm"]
 
 # added to the variance
 EPSILON = 1e-5
