@@ -1,5 +1,5 @@
 """
-A neuron does AND and OR, and XOR needs two hidden neurons
+A neuron computes AND and OR, but XOR needs a hidden layer
 ==========================================================
 
 A neuron with a step activation fires if the weighted sum of its inputs exceeds a

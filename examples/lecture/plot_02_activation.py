@@ -1,6 +1,6 @@
 """
-Why an activation at all
-========================
+Why activation functions?
+=========================
 
 Without an activation, a network of any depth is a linear function of its inputs: the
 product of its weight matrices. With one, it can bend.

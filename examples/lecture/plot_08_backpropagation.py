@@ -1,6 +1,6 @@
 """
-Backpropagation is the chain rule, for the price of one pass
-============================================================
+Backpropagation: the chain rule at the cost of one pass
+=======================================================
 
 Backpropagation multiplies the derivatives of the layers, from the last to the first.
 The result is that of finite differences, which need two evaluations of the loss for
@@ -51,7 +51,7 @@ for name, error in check_gradients(net, X, y, n_parameters=10).errors.items():
     print(f"{name}: {error:.1e}")
 
 # %%
-# And its price. The time of the differences is that of two losses per parameter.
+# And its cost. Finite differences take the time of two losses for each parameter.
 
 began = perf_counter()
 for _ in range(20):
