@@ -105,9 +105,10 @@ def test_only_jit_imports_numba():
 
 def test_package_imports_only_its_dependencies():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = project["optional-dependencies"]
     required, for_plots = (
         {re.match(r"[\w-]+", line)[0] for line in lines}
-        for lines in (project["dependencies"], project["optional-dependencies"]["plot"])
+        for lines in (project["dependencies"], optional["plot"] + optional["shap"])
     )
     # the second line installs nothing more: dependencies of scikit-learn and numba
     assert required == {

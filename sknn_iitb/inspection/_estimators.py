@@ -13,7 +13,17 @@ from sknn_iitb._typing import MatrixLike
 from sknn_iitb.mlp._base import BaseMLP, is_first_order
 from sknn_iitb.mlp._fitting import Call
 
-__all__ = ["check_count", "cloned_mlp", "fitted_mlp", "last_step", "new_run", "steps_and_last"]
+__all__ = [
+    "check_count",
+    "cloned_mlp",
+    "column_names",
+    "fitted_mlp",
+    "last_step",
+    "names_of",
+    "new_run",
+    "steps_and_last",
+    "steps_and_net",
+]
 
 
 def steps_and_last(estimator: Any) -> tuple[Any, Any]:
@@ -80,6 +90,39 @@ def cloned_mlp(estimator: Any, X: MatrixLike, y: ArrayLike, what: str) -> tuple[
     net = clone(last)
     net._validate_params()
     return net, X if steps is None else clone(steps).fit_transform(X, y)
+
+
+def steps_and_net(estimator: Any) -> tuple[Any, Any]:
+    """As :func:`steps_and_last`, for an estimator of this package.
+
+    Raises
+    ------
+    TypeError
+        If it is of another kind.
+    """
+    steps, net = steps_and_last(estimator)
+    if not hasattr(net, "_matrix"):
+        raise TypeError(
+            "This requires a TabularMLPClassifier, TabularMLPRegressor, MLPClassifier or MLPRegressor, or a Pipeline "
+            f"that ends with one, got {type(net).__name__}. Permutation importance accepts any estimator."
+        )
+    return steps, net
+
+
+def names_of(estimator: Any) -> Any:
+    """Names of the columns that an estimator receives."""
+    return getattr(estimator, "feature_names_in_", [f"x{j}" for j in range(estimator.n_features_in_)])
+
+
+def column_names(estimator: Any) -> Any:
+    """Names of the columns that the network, alone or at the end of a pipeline, receives."""
+    steps, net = steps_and_net(estimator)
+    if steps is None or hasattr(net, "feature_names_in_"):
+        return names_of(net)
+    try:
+        return steps.get_feature_names_out()
+    except AttributeError:  # a step does not name its output
+        return names_of(net)
 
 
 def new_run(net: Any, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:

@@ -61,15 +61,15 @@ def values_and_slopes(activation: Any, sums: Array) -> tuple[Array, Array]:
     return values, slopes
 
 
-def hidden_layers(net: Any, X: MatrixLike) -> list[HiddenLayer]:
-    """The hidden layers of a fitted MLPClassifier or MLPRegressor on at most 2,000 rows, evenly spaced."""
-    X = X[:: max(1, -(-X.shape[0] // _MAX_ROWS))]
+def hidden_layers(net: Any, X: MatrixLike, max_rows: int = _MAX_ROWS) -> list[HiddenLayer]:
+    """The hidden layers of a fitted MLPClassifier or MLPRegressor on at most `max_rows` rows, evenly spaced."""
+    X = X[:: max(1, -(-X.shape[0] // max_rows))]
     below, layers = X, []
     coefs, intercepts = folded(net)  # batch normalization is linear in prediction
     for k, activation in enumerate(net._network.activations[:-1]):
         sums = _normalized(net, below, k) if net.layer_norm else below @ coefs[k] + intercepts[k]
         layers.append(HiddenLayer(activation, sums, *values_and_slopes(activation, sums)))
-        below = net.hidden_activations(X, k)
+        below = layers[-1].values
     return layers
 
 

@@ -13,7 +13,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_iitb._typing import Array, MatrixLike, RandomState
-from sknn_iitb.inspection._estimators import steps_and_last
+from sknn_iitb.inspection._estimators import column_names, names_of, steps_and_net
 
 __all__ = ["ImportanceDisplay", "gradient_importance"]
 
@@ -74,40 +74,13 @@ def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState
     np.int64(1)
     """
     check_is_fitted(estimator)
-    steps, net = _steps_and_net(estimator)
+    steps, net = steps_and_net(estimator)
     Z = net._matrix(X if steps is None else steps.transform(X))
     mean = np.asarray(Z.mean(axis=0)).ravel()
     if Z.shape[0] > _MAX_ROWS:
         Z = Z[check_random_state(random_state).choice(Z.shape[0], _MAX_ROWS, replace=False)]
     Z = Z.toarray() if issparse(Z) else Z
     return np.array([_mean_change(net, Z, mean, columns) for columns in _encoded_columns(net)])
-
-
-def _steps_and_net(estimator):
-    """The steps before the network, None if there are none, and the network."""
-    steps, net = steps_and_last(estimator)
-    if not hasattr(net, "_matrix"):
-        raise TypeError(
-            "Gradient importance requires a TabularMLPClassifier, TabularMLPRegressor, MLPClassifier or MLPRegressor, "
-            f"or a Pipeline that ends with one, got {type(net).__name__}. Permutation importance accepts any estimator."
-        )
-    return steps, net
-
-
-def _names(estimator):
-    """Names of the columns that an estimator receives."""
-    return getattr(estimator, "feature_names_in_", [f"x{j}" for j in range(estimator.n_features_in_)])
-
-
-def _names_for_gradients(estimator):
-    """Names of the columns that the network receives."""
-    steps, net = _steps_and_net(estimator)
-    if steps is None or hasattr(net, "feature_names_in_"):
-        return _names(net)
-    try:
-        return steps.get_feature_names_out()
-    except AttributeError:  # a step does not name its output
-        return _names(net)
 
 
 def _encoded_columns(net):
@@ -229,7 +202,7 @@ class ImportanceDisplay:
         if kind == "gradient":
             importances = gradient_importance(estimator, X, random_state)
             label = "mean change in the prediction"
-            return cls(importances, _names_for_gradients(estimator), None, label).plot(max_features, ax)
+            return cls(importances, column_names(estimator), None, label).plot(max_features, ax)
         if y is None:
             raise ValueError("kind='permutation' requires y, kind='gradient' does not.")
         if issparse(X):
@@ -242,7 +215,7 @@ class ImportanceDisplay:
         score = check_scoring(estimator, scoring)(estimator, X, y)
         name = scoring.replace("_", " ") if isinstance(scoring, str) else "score"
         label = f"drop in {name} (from {score:.3g}) when the column is shuffled"
-        return cls(found.importances_mean, _names(estimator), found.importances_std, label).plot(max_features, ax)
+        return cls(found.importances_mean, names_of(estimator), found.importances_std, label).plot(max_features, ax)
 
     def plot(self, max_features: int = 20, ax: Any = None) -> Self:
         """Plot the importances, the largest at the top.

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sknn_iitb._engine.description import DescriptionMixin, network_entries
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._typing import Array, MatrixLike
@@ -26,7 +27,9 @@ __all__ = ["WHOLE_NUMBERS", "BaseMLP", "is_first_order"]
 WHOLE_NUMBERS = [np.bool_, *(np.dtype(f"{u}int{bits}").type for u in ("", "u") for bits in (8, 16, 32, 64))]
 
 
-class BaseMLP(ParametersMixin, FittingMixin, WeightsMixin, FeaturesMixin, CallbackSupport, BaseEstimator):
+class BaseMLP(
+    DescriptionMixin, ParametersMixin, FittingMixin, WeightsMixin, FeaturesMixin, CallbackSupport, BaseEstimator
+):
     """Everything that does not depend on whether targets are labels or numbers."""
 
     n_layers_: int
@@ -123,6 +126,10 @@ class BaseMLP(ParametersMixin, FittingMixin, WeightsMixin, FeaturesMixin, Callba
         return self._network, theta, self._objective(samples, len(samples.Y))
 
     # --- types ---
+
+    def _described_networks(self):
+        loss, curve = getattr(self, "loss_", None), getattr(self, "loss_curve_", [])
+        return [network_entries(self._network, self.n_iter_, loss, curve)]
 
     def _float_types(self, reset):
         if not reset:

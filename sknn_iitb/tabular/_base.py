@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from sknn_iitb._engine.description import DescriptionMixin, network_entries
 from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.run import INTERRUPTED
@@ -73,7 +74,7 @@ def _group_labels(groups):
     return groups
 
 
-class BaseTabularMLP(SuggestionsMixin):
+class BaseTabularMLP(DescriptionMixin, SuggestionsMixin):
     """Base class of the tabular estimators."""
 
     _parameter_constraints = {
@@ -337,6 +338,13 @@ class BaseTabularMLP(SuggestionsMixin):
         chosen = self.members_[member]
         config = self._config(len(samples.Y))._replace(**chosen.settings or {})
         return chosen.network, chosen.theta.astype(np.float64), exact_objective(chosen.network, samples, goal, config)
+
+    def _described_networks(self):
+        curves = self.loss_curves_
+        return [
+            network_entries(member.network, member.n_iter, curve[-1] if curve else None, curve)
+            for member, curve in zip(self.members_, curves, strict=True)
+        ]
 
     def _matrix(self, X):
         """The encoded table."""

@@ -9,6 +9,7 @@ from scipy.special import logit
 
 from sknn_iitb._engine.parameters import native
 from sknn_iitb._engine.samples import Samples
+from sknn_iitb.tabular.views import dense
 
 __all__ = ["Ensemble", "EnsembleConfig", "EnsembleData", "Goal", "Member"]
 
@@ -71,6 +72,11 @@ class Goal(NamedTuple):
     loss: Any
     metric: Any
 
+    @property
+    def least_probability(self):
+        """As in scikit-learn's log_loss for float32."""
+        return float(np.finfo(np.float32).eps)
+
     def predictions(self, score):
         """Probabilities or numbers."""
         return self.targets.probabilities(score, self.output.names[0]) if self.metric.is_calibrated else score
@@ -79,7 +85,7 @@ class Goal(NamedTuple):
         """The scores of which these are the predictions."""
         if not self.metric.is_calibrated:
             return predictions
-        predictions = np.clip(predictions, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+        predictions = np.clip(predictions, self.least_probability, 1 - self.least_probability)
         return logit(predictions) if self.targets.multilabel else np.log(predictions)
 
     def mean(self, scores, weights=None):
@@ -109,9 +115,6 @@ class Goal(NamedTuple):
 # bounds of the logarithm of a temperature
 _LOG_TEMPERATURES = -1.0, 3.0
 
-# as in scikit-learn's log_loss for float32
-_LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
-
 _Member = namedtuple(
     "Member",
     "network theta temperature error n_iter loss_curve validation_curve settings state",
@@ -129,6 +132,20 @@ class Member(_Member):
 
     def __new__(cls, network, theta, *rest, **named):
         return super().__new__(cls, network, native(theta), *rest, **named)
+
+    def inputs(self, Z):
+        """The columns of an encoded table, with the bins and knots that the first layer computes from them."""
+        return dense(self._features, Z)
+
+    @property
+    def input_columns(self):
+        """For each of these inputs, the encoded column from which it is computed."""
+        columns = np.arange(self.network.units[0])
+        return np.concatenate([columns, self._features.bins.column, self._features.knots.column]).astype(np.intp)
+
+    @property
+    def _features(self):
+        return self.network.blocks[0][0].features
 
     def scores(self, Z):
         """The calibrated scores for an encoded table, computed in its dtype."""

@@ -1,0 +1,128 @@
+"""What a fitted estimator consists of, as a dict, as text and as HTML."""
+
+from html import escape
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from sknn_iitb._engine.layers import Kind
+
+__all__ = ["Description", "DescriptionMixin", "description", "network_entries"]
+
+_WIDTH, _HEIGHT = 180, 36
+
+
+class Description(dict[str, Any]):
+    """What a fitted estimator consists of.
+
+    A dict that is printed as a table, and drawn with a sparkline of the loss in a notebook. See
+    :func:`~sknn_iitb.inspection.describe` for its entries.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<18}{text}" for name, text in self._rows())
+
+    def _rows(self):
+        networks = self["networks"]
+        yield "estimator", self["estimator"]
+        if len(networks) > 1:
+            yield "networks", f"{len(networks):,}"
+        for layers in _different(each["layers"] for each in networks):
+            yield "layers", " -> ".join([f"{layers[0]['n_inputs']:,}", *map(_layer_text, layers)])
+        yield "parameters", f"{self['n_parameters']:,}"
+        yield "multiply-adds", f"{self['n_multiply_adds']:,} per row"
+        epochs = [each["n_epochs"] for each in networks]
+        yield "epochs", ", ".join(f"{n:,}" for n in epochs)
+        losses = [each["loss"] for each in networks if each["loss"] is not None]
+        if losses:
+            yield "loss", ", ".join(f"{loss:.4g}" for loss in losses)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><td style="text-align:left">{escape(name)}</td><td style="text-align:left">{escape(text)}</td></tr>'
+            for name, text in self._rows()
+        )
+        curves = [each["loss_curve"] for each in self["networks"] if len(each["loss_curve"]) > 1]
+        if curves:
+            picture = sparkline(curves)
+            rows += f'<tr><td style="text-align:left">loss curve</td><td style="text-align:left">{picture}</td></tr>'
+        return f"<table>{rows}</table>"
+
+
+def _different(each):
+    found = []
+    for one in each:
+        if one not in found:
+            found.append(one)
+    return found
+
+
+def _layer_text(layer):
+    return f"{layer['n_neurons']:,} {layer['activation']}"
+
+
+def sparkline(curves: Any) -> str:
+    """A small picture of curves, as SVG, on a logarithmic scale if they are positive."""
+    curves = [np.asarray(curve, dtype=float) for curve in curves]
+    curves = [np.log(curve) for curve in curves] if min(curve.min() for curve in curves) > 0 else curves
+    finite = np.concatenate([curve[np.isfinite(curve)] for curve in curves])
+    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
+    lines = []
+    for curve in curves:
+        x = np.linspace(1, _WIDTH - 1, len(curve))
+        y = _HEIGHT - 2 - (_HEIGHT - 4) * (curve - low) / max(high - low, 1e-300)
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True) if np.isfinite(b))
+        lines.append(f'<polyline points="{points}" fill="none" stroke="#0072B2" stroke-width="1.2"/>')
+    size = f'width="{_WIDTH}" height="{_HEIGHT}"'
+    return f'<svg {size} role="img" aria-label="training loss per epoch">{"".join(lines)}</svg>'
+
+
+def network_entries(network: Any, n_epochs: int, loss: float | None, loss_curve: Any) -> dict[str, Any]:
+    """The entry of a network."""
+    layers = []
+    for block, activation in zip(network.blocks, network.activations, strict=True):
+        coefs = block[0].parameters()["coefs"].shape
+        n_parameters = sum(
+            int(np.prod(each.shape))
+            for layer in block
+            for each in layer.parameters().values()
+            if each.kind is not Kind.MOMENT
+        )
+        name = next(iter(activation.names), None) or activation.function.__name__
+        layers.append(
+            {
+                "n_inputs": block[0].n_in,
+                "n_neurons": block[0].n_out,
+                "activation": name,
+                "n_parameters": n_parameters,
+                "n_multiply_adds": int(np.prod(coefs)),
+            }
+        )
+    return {"layers": layers, "n_epochs": int(n_epochs), "loss": loss, "loss_curve": list(loss_curve)}
+
+
+def description(estimator: Any) -> Description:
+    """The description of a fitted estimator of this package."""
+    networks = estimator._described_networks()
+    layers = [layer for each in networks for layer in each["layers"]]
+    return Description(
+        estimator=type(estimator).__name__,
+        n_parameters=sum(layer["n_parameters"] for layer in layers),
+        n_multiply_adds=sum(layer["n_multiply_adds"] for layer in layers),
+        networks=networks,
+    )
+
+
+class DescriptionMixin(BaseEstimator):
+    """Adds the description to the HTML with which a notebook shows an estimator."""
+
+    def _html_repr(self):
+        html = super()._html_repr()
+        try:
+            check_is_fitted(self)
+        except NotFittedError:
+            return html
+        return f"{html}<details><summary>Layers and training</summary>{description(self)._repr_html_()}</details>"

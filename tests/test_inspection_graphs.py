@@ -1,0 +1,174 @@
+"""Displays of regions and of the network, and the description."""
+
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer, load_iris, make_moons
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb.inspection import DecisionRegionDisplay, NetworkDisplay, describe
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+X, y = make_moons(200, noise=0.1, random_state=0)
+
+
+@pytest.fixture
+def pyplot():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("agg")
+    yield plt
+    plt.close("all")
+
+
+def moons(**parameters):
+    return MLPClassifier((6,), solver="lbfgs", max_iter=500, random_state=0, **parameters).fit(X, y)
+
+
+# --- regions -----------------------------------------------------------------------------------------------------
+
+
+def test_the_line_of_a_unit_is_where_its_weighted_sum_is_zero(pyplot):
+    net = moons()
+    display = DecisionRegionDisplay.from_estimator(net, X, y, max_units=2, grid_resolution=200)
+    assert len(display.axes_) == 3
+    drawn = 0
+    for ax, number in zip(display.axes_, display.numbers, strict=False):
+        for collection in ax.collections[1:]:
+            points = np.vstack([path.vertices for path in collection.get_paths()])
+            sums = points @ net.coefs_[0][:, number] + net.intercepts_[0][number]
+            assert abs(sums).max() < 1e-4 * np.linalg.norm(net.coefs_[0][:, number])
+            drawn += 1
+    assert drawn > 0
+
+
+def test_the_values_are_those_of_the_units(pyplot):
+    net = make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(5, 4), max_iter=500, random_state=0))
+    net.fit(X, y)
+    display = DecisionRegionDisplay.from_estimator(net, X, y, layer=-1, grid_resolution=10)
+    assert display.layer == 1
+    grid = np.column_stack([display.network.xx0.ravel(), display.network.xx1.ravel()])
+    values = net[-1].hidden_activations(net[:-1].transform(grid), 1)
+    np.testing.assert_allclose(display.units.reshape(4, -1), values.T)
+    np.testing.assert_allclose(display.network.response.ravel(), net.predict(grid))
+
+
+def test_a_frame_and_labels_of_text_are_shown(pyplot):
+    frame, labels = pd.DataFrame(X, columns=["east", "north"]), np.where(y, "up", "down")
+    net = MLPClassifier((3,), max_iter=500, random_state=0).fit(frame, labels)
+    display = DecisionRegionDisplay.from_estimator(net, frame, labels, grid_resolution=20)
+    assert display.units.shape == (3, 20, 20)
+    assert len(pyplot.get_fignums()) == 1
+
+
+def test_impossible_regions_have_clear_errors(pyplot):
+    net = MLPClassifier(max_iter=500, random_state=0)
+    with pytest.raises(NotFittedError):
+        DecisionRegionDisplay.from_estimator(net, X)
+    wide, labels = load_breast_cancer(return_X_y=True)
+    with pytest.raises(ValueError, match=r"two columns, got shape \(569, 30\)"):
+        DecisionRegionDisplay.from_estimator(net.fit(wide / wide.max(axis=0), labels), wide)
+    with pytest.raises(ValueError, match="one of 1 hidden layers, got 1"):
+        DecisionRegionDisplay.from_estimator(moons(), X, layer=1)
+    with pytest.raises(TypeError, match="one of sknn_iitb"):
+        DecisionRegionDisplay.from_estimator(LogisticRegression().fit(X, y), X)
+
+
+# --- the network -------------------------------------------------------------------------------------------------
+
+
+def test_edges_show_sign_and_size_of_the_weights(pyplot):
+    net = moons()
+    display = NetworkDisplay.from_estimator(net)
+    for edges, weights in zip(display.edges_, net.coefs_, strict=True):
+        widths = np.asarray(edges.get_linewidths())
+        np.testing.assert_allclose(widths / widths.max(), abs(weights).ravel() / abs(weights).max())
+        colors = edges.get_colors()[:, :3]
+        assert len({tuple(color) for color in colors[weights.ravel() > 0]}) == 1
+        assert len(np.unique(colors, axis=0)) == 2
+
+
+def test_large_layers_are_folded(pyplot):
+    table, labels = load_iris(return_X_y=True, as_frame=True)
+    net = make_pipeline(StandardScaler(), MLPClassifier((50, 3), max_iter=200, random_state=0))
+    net.fit(table, labels)
+    display = NetworkDisplay.from_estimator(net, max_units=8)
+    assert [len(edges.get_segments()) for edges in display.edges_] == [4 * 7, 7 * 3, 9]
+    texts = [text.get_text() for text in display.ax_.texts]
+    assert "⋮ 43 more" in texts
+    assert set(table.columns) < set(texts)
+    assert {"0", "1", "2", "50 relu", "3 softmax"} < set(texts)
+
+
+def test_a_member_is_drawn(pyplot):
+    net = TabularMLPRegressor(preset="fast", max_iter=2, random_state=0).fit(X, y)
+    display = NetworkDisplay.from_estimator(net, member=1, max_units=4)
+    assert len(display.edges_) == len(net.members_[1].network.blocks)
+    with pytest.raises(ValueError, match="member must be an integer from 0 to 1, got 2"):
+        NetworkDisplay.from_estimator(net, member=2)
+    with pytest.raises(ValueError, match="member must be 0 for MLPClassifier, got 1"):
+        NetworkDisplay.from_estimator(moons(), member=1)
+    with pytest.raises(ValueError, match="max_units must be an integer of at least 3, got 2"):
+        NetworkDisplay.from_estimator(net, max_units=2)
+
+
+# --- the description ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("normalization", [{}, {"batch_norm": True}, {"layer_norm": True}], ids=str)
+def test_the_description_counts_what_is_there(normalization):
+    net = MLPClassifier((7, 3), max_iter=500, random_state=0, **normalization).fit(X, y)
+    found = describe(net)
+    assert found["n_parameters"] >= sum(each.size for each in [*net.coefs_, *net.intercepts_])
+    assert found["n_parameters"] == net.loss_and_gradient(X, y)[1].size
+    assert found["n_multiply_adds"] == sum(each.size for each in net.coefs_)
+    (network,) = found["networks"]
+    assert (network["n_epochs"], network["loss"]) == (net.n_iter_, net.loss_)
+    assert network["loss_curve"] == net.loss_curve_
+    assert "2 -> 7 relu -> 3 relu -> 1 logistic" in str(found)
+
+
+def test_the_networks_of_a_tabular_estimator_are_described():
+    net = TabularMLPClassifier(n_estimators=2, max_iter=3, random_state=0).fit(X, y)
+    found = describe(make_pipeline(net))
+    assert [each["n_epochs"] for each in found["networks"]] == [each.n_iter for each in net.members_]
+    assert "networks          2" in str(found)
+
+
+class _Balanced(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open = []
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("net", [MLPClassifier(max_iter=300), TabularMLPClassifier(preset="fast", max_iter=2)], ids=str)
+def test_a_notebook_shows_layers_and_training(net):
+    assert "Layers and training" not in net._repr_html_()
+    html = net.fit(X, y)._repr_html_()
+    _, fold_out = html.split("<details><summary>Layers and training")
+    assert "multiply-adds" in fold_out
+    assert "<svg" in fold_out
+    parser = _Balanced()
+    parser.feed("<details><summary>" + fold_out)
+    assert parser.open == []
+    assert net._repr_mimebundle_()["text/html"].endswith("</details>")
+
+
+def test_a_network_that_is_not_fitted_has_no_description():
+    with pytest.raises(NotFittedError):
+        describe(MLPClassifier())
