@@ -79,7 +79,7 @@ def _without_references(app, what, name, obj, options, lines):
 
 def _to_gallery(app, docname, source):
     """Let links to examples, which GitHub opens as source code, lead to their pages in the gallery."""
-    source[0] = re.sub(r"\]\(((?:\.\./)*)\.\./examples/((?:lecture/)?\w+)\.py\)", r"](\1auto_examples/\2)", source[0])
+    source[0] = re.sub(r"\]\(((?:\.\./)*)\.\./examples/((?:\w+/)?\w+)\.py\)", r"](\1auto_examples/\2)", source[0])
 
 
 def setup(app):
