@@ -103,6 +103,13 @@ for name, color, marker in zip(models, ["C0", "C1"], "os", strict=True):
     below.plot(
         LEVELS, seen, marker + "--", color=color, fillstyle="none", label="in training"
     )
-below.set(xlabel="promised coverage", ylabel="measured coverage")
-below.legend(fontsize="small")
+below.set(
+    xlabel="promised coverage",
+    ylabel="measured coverage",
+    xlim=(0.4, 1),
+    ylim=(0.4, 1.35),
+    yticks=LEVELS,
+    xticks=LEVELS,
+)
+below.legend(fontsize="small", loc="upper left")
 plt.show()

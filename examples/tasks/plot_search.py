@@ -89,6 +89,6 @@ for (name, (result, seconds)), color, marker in zip(
         markersize=9,
         label=f"{name}, {len(losses)} candidates",
     )
-ax.set(xlabel="seconds", ylabel="lowest log loss so far", xlim=(0, None))
+ax.set(xlabel="seconds", ylabel="lowest log loss so far", xscale="log")
 ax.legend()
 plt.show()

@@ -29,10 +29,8 @@ from sknn_iitb import MLPClassifier
 # the schedule spans max_iter epochs, so reaching max_iter is intended
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
-MODULES = [
-    *["cluster", "fft", "integrate", "interpolate", "io", "linalg", "ndimage"],
-    *["optimize", "signal", "sparse", "spatial", "special", "stats"],
-]
+names = "cluster fft integrate interpolate io linalg ndimage optimize signal sparse"
+MODULES = [*names.split(), "spatial", "special", "stats"]
 
 answers = re.compile(rf"\b({'|'.join(['scipy', *MODULES])})\b")
 modules = {}
@@ -89,7 +87,7 @@ for name, model in models.items():
 # its hidden layer.
 
 order = np.argsort(counts)
-figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 5.6), layout="constrained")
 for (name, values), marker, color, shift in zip(
     recall.items(), "so", ["C1", "C0"], [-0.15, 0.15], strict=True
 ):
@@ -104,5 +102,5 @@ ax.set_yticks(range(len(names)), [f"{names[i]} ({counts[i]})" for i in order])
 ax.set_xlabel("fraction of the module's texts that are found")
 ax.set_ylabel("module (number of texts)")
 ax.grid(axis="y", color="0.9")
-ax.legend(title="accuracy and time of a fit", loc="lower left")
+figure.legend(title="accuracy and time of a fit", loc="outside upper center")
 plt.show()

@@ -102,7 +102,8 @@ for (name, threshold), marker, color in zip(
         costs[name],
         marker,
         color=color,
-        markersize=10,
+        markersize=14 if name == "tuned" else 8,
+        linestyle="none",
         fillstyle="none" if name == "tuned" else "full",
         label=f"{name}, {threshold:.2f}: {costs[name]:.2f}",
     )
