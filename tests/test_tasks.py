@@ -42,6 +42,7 @@ def test_every_script_has_a_claim():
 @pytest.mark.parametrize("name", CLAIMS)
 def test_the_claim_holds(name, capsys, monkeypatch):
     pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.close("all")  # leftovers of other tests
     pyplot.switch_backend("agg")
     monkeypatch.setattr(pyplot, "show", lambda: None)
     run = runpy.run_path(str(TASKS / f"{name}.py"))

@@ -68,6 +68,7 @@ tuned = TunedThresholdClassifierCV(
     net,
     scoring=make_scorer(cost, greater_is_better=False),
     thresholds=np.linspace(0.01, 0.99, 99),
+    cv=3,
 ).fit(X_train, y_train)
 probability = net.fit(X_train, y_train).predict_proba(X_test)[:, 1]
 
