@@ -99,12 +99,12 @@ def curvature(
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sknn_iitb import MLPClassifier
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sknn_iitb import MLPRegressor
     >>> from sknn_iitb.inspection import curvature
-    >>> X, y = load_iris(return_X_y=True)
-    >>> net = MLPClassifier((8,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
-    >>> curvature(net.fit(X, y), X, y).shape
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> linear = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs", max_iter=1000)
+    >>> curvature(linear.fit(X, y), X, y).shape
     'ravine'
     """
     loss = LossFunction.of(estimator, X, y, sample_weight, member)

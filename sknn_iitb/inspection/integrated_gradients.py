@@ -99,8 +99,8 @@ def attributions(
     >>> found = attributions(net, X)
     >>> found.attributions.shape
     (569, 30)
-    >>> error = found.base_value + found.attributions.sum(axis=1) - net.predict_proba(X)[:, 1]
-    >>> bool(abs(error).max() < 1e-6)
+    >>> total = found.base_value + found.attributions.sum(axis=1)
+    >>> bool(abs(total - net.predict_proba(X)[:, 1]).max() < 1e-6)
     True
     """
     check_count("n_steps", n_steps, 1)
