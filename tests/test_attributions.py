@@ -60,6 +60,14 @@ def test_several_classes_have_attributions_each(output):
     np.testing.assert_allclose(found.attributions.sum(axis=2), 0, atol=1e-12)  # probabilities sum to one
 
 
+def test_the_only_class_is_certain():
+    X, _ = data(load_iris)
+    net = MLPClassifier(max_iter=3, random_state=0).fit(X, np.full(150, "setosa"))
+    found = attributions(net, X)
+    assert found.base_value == 1
+    np.testing.assert_array_equal(found.attributions, np.zeros((150, 4)))
+
+
 def test_several_labels_have_attributions_each():
     X, Y = make_multilabel_classification(n_samples=100, n_classes=3, random_state=0)
     net = MLPClassifier(**SHORT).fit(X, Y)

@@ -48,6 +48,37 @@ CLAIMS = {
         and float(re.search(r"relu: .* (\S+)\n", out)[1]) > 0.1
         and "1. Before training, the gradient of the first layer" in out
     ),
+    "plot_10_outputs_and_losses": lambda run, out: (
+        list(run["outputs"].values()) == ["identity", "logistic", "softmax", "logistic"]
+        and abs(run["slopes"]["squared error"][0]) < 1e-3
+        and abs(run["slopes"]["cross-entropy"][0]) > 0.99
+    ),
+    "plot_11_width": lambda run, out: run["errors"][0] > 0.5 and run["errors"][-1] < 0.01,
+    "plot_12_hidden_layers": lambda run, out: (
+        run["probes"][0] < 0.75 and run["probes"][-1] > 0.99 and np.all(np.diff(run["probes"]) > 0)
+    ),
+    "plot_13_batch_size": lambda run, out: (
+        run["nets"][1].loss_ < 0.3 * run["nets"][32].loss_ < 0.1 * run["nets"]["full"].loss_
+    ),
+    "plot_14_decay": lambda run, out: (
+        max(run["ends"]["0.3, linear"], run["ends"]["0.3, cosine"]) < 0.1 * run["ends"]["constant 0.3"]
+        and run["ends"]["0.3, cosine"] < run["ends"]["constant 0.003"]
+    ),
+    "plot_15_adam_and_the_hessian": lambda run, out: (
+        0.8 < run["exponents"]["far from the minimum"] <= 1 and abs(run["exponents"]["at the minimum"] - 0.5) < 0.05
+    ),
+    "plot_16_cost_of_the_hessian": lambda run, out: (
+        run["of_hessian"][-1] > 100 * run["of_product"][2] and run["asymmetry"] < 1e-5
+    ),
+    "plot_17_many_starts": lambda run, out: (
+        np.mean(run["losses"][1] < 0.1) > 0.9 > np.mean(run["losses"][8] < 0.1) > 0.6
+    ),
+    "plot_19_decision_regions": lambda run, out: (
+        run["same"] > 0.9
+        and run["between"] < 0.1
+        and np.mean((run["smooth"].units > 0.05) & (run["smooth"].units < 0.95)) > 2 * run["between"]
+    ),
+    "plot_18_mini_batch_losses": lambda run, out: run["spread"][128] < 0.5 * run["spread"][16],
 }
 
 

@@ -152,10 +152,9 @@ def _as_rows(baseline):
 class _Part(NamedTuple):
     """A network of an average.
 
-    `columns` are the columns of the table to which the inputs belong, which `computed` adds to the
-    columns if it is not None. `weights` and
-    `biases` are those of the first layer, of which the sums are linear in the inputs, and `steps` lead from there to
-    the outputs that are averaged, with a `share`.
+    `columns` are the columns of the table to which the inputs belong. `computed` returns the inputs, given the encoded
+    table; None if they are the same. `weights` and `biases` are those of the first layer, whose sums are linear in the
+    inputs. `steps` lead from there to the outputs that are averaged, with a `share`.
     """
 
     columns: Any
@@ -279,6 +278,8 @@ def _probabilities(net, n_scores, has_probabilities):
     output = (net._output() if hasattr(net, "members_") else net._network.output).names[0]
     if targets.output_groups is not None:
         return [_secants.grouped(_secants.softmax, targets.output_groups)], range(n_scores), False
+    if len(targets.classes) == 1 and not targets.multilabel:  # its probability is one
+        return [_secants.linear(np.zeros((n_scores, 1)), 1.0)], [0], True
     if output == "softmax":
         return ([_secants.softmax], [1], True) if n_scores == 2 else ([_secants.softmax], range(n_scores), False)
     double = [_secants.linear(2 * np.eye(n_scores))] if output == "tanh" else []
