@@ -4,8 +4,9 @@ What Adam divides by
 
 Newton's method divides the gradient by the Hessian. Adam divides the gradient of each
 parameter by sqrt(v), the root mean square of its recent gradients, which costs nothing
-more. Far from the minimum, sqrt(v) is proportional to the diagonal of the Hessian; near
-it, where only the noise of the mini-batches is left, to the square root of that.
+more. Far from the minimum, sqrt(v) is nearly proportional to the diagonal of the
+Hessian where that is large; where it is small, and everywhere at the minimum, the noise
+of the mini-batches is left, which grows as the square root of the diagonal.
 """
 
 import matplotlib.pyplot as plt
@@ -24,7 +25,7 @@ diagonal = np.mean(X**2, axis=0)
 
 
 def root_mean_square(parameters):
-    """Of the gradients of mini-batches of 200."""
+    """Of the gradients of mini-batches of 200 at one place, which v would approach."""
     net.parameters_[:] = parameters
     batches = [slice(k, k + 200) for k in range(0, len(X), 200)]
     gradients = [net.loss_and_gradient(X[b], y[b])[1][:30] for b in batches]
@@ -37,9 +38,11 @@ exponents = {}
 figure, ax = plt.subplots(layout="constrained")
 for name, place in {"far from the minimum": far, "at the minimum": minimum}.items():
     root = root_mean_square(place)
-    exponents[name] = np.polyfit(np.log(diagonal[10:]), np.log(root[10:]), 1)[0]
-    ax.plot(diagonal, root, "o", label=f"{name}: exponent {exponents[name]:.2f}")
-    print(f"{name}: sqrt(v) grows as the diagonal to the {exponents[name]:.2f}")
+    ax.plot(diagonal, root, "o", label=name)
+    for which, part in (("all", slice(None)), ("the ten largest", slice(-10, None))):
+        slope = np.polyfit(np.log(diagonal[part]), np.log(root[part]), 1)[0]
+        exponents[name, which] = slope
+        print(f"{name}, {which}: sqrt(v) grows as the diagonal to the {slope:.2f}")
 ax.set(xlabel="diagonal of the Hessian", xscale="log", yscale="log")
 ax.set_ylabel("sqrt(v): root mean square gradient")
 ax.legend()

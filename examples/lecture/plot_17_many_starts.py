@@ -49,7 +49,8 @@ for batch_size in (1, 2, 4, 8):
 
 # %%
 # With ten times the learning rate, the difference is gone, and with thirty times,
-# single samples are too noisy: 12 % get there. Batch size and rate go together.
+# single samples are too noisy: about one start in ten gets there. Batch size and rate
+# go together.
 
 figure, ax = plt.subplots(layout="constrained")
 for batch_size, of_starts in losses.items():
