@@ -53,6 +53,11 @@ class Activation(Component):
     hidden: bool = True
     output: bool = False
 
+    @property
+    def label(self) -> str:
+        """The name to show: the first of `names`, or that of a custom function."""
+        return self.names[0] if self.names else getattr(self.function, "__name__", type(self).__name__)
+
 
 class _CustomActivation(Custom, Activation):
     """A custom activation function for hidden layers."""

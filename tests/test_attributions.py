@@ -1,5 +1,7 @@
 """Integrated gradients are complete, and equal to the gradients of naive quadrature."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -205,6 +207,12 @@ def test_impossible_requests_have_clear_errors():
         attributions(net, X, n_steps=0)
     with pytest.raises(ValueError, match="4 features"):
         attributions(MLPRegressor(**SHORT).fit(X, y), X, X[0, :4])
+
+
+def test_a_missing_shap_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "shap", None)
+    with pytest.raises(ImportError, match=r"sknn-iitb\[shap\]"):
+        attributions(MLPRegressor(), np.zeros((3, 2)), as_shap=True)
 
 
 def test_a_shap_explanation_has_the_same_numbers():

@@ -74,7 +74,7 @@ def test_impossible_regions_have_clear_errors(pyplot):
     wide, labels = load_breast_cancer(return_X_y=True)
     with pytest.raises(ValueError, match=r"two columns, got shape \(569, 30\)"):
         DecisionRegionDisplay.from_estimator(net.fit(wide / wide.max(axis=0), labels), wide)
-    with pytest.raises(ValueError, match="one of 1 hidden layers, got 1"):
+    with pytest.raises(ValueError, match="layer=1 is not one of the 1 hidden layers"):
         DecisionRegionDisplay.from_estimator(moons(), X, layer=1)
     with pytest.raises(TypeError, match="one of sknn_iitb"):
         DecisionRegionDisplay.from_estimator(LogisticRegression().fit(X, y), X)
@@ -112,7 +112,7 @@ def test_a_member_is_drawn(pyplot):
     assert len(display.edges_) == len(net.members_[1].network.blocks)
     with pytest.raises(ValueError, match=f"member must be an integer from 0 to {n - 1}, got {n}"):
         NetworkDisplay.from_estimator(net, member=n)
-    with pytest.raises(ValueError, match="member must be 0 for MLPClassifier, got 1"):
+    with pytest.raises(ValueError, match="member must be 0 for MLPClassifier, which has a single network; got 1"):
         NetworkDisplay.from_estimator(moons(), member=1)
     with pytest.raises(ValueError, match="max_units must be an integer of at least 3, got 2"):
         NetworkDisplay.from_estimator(net, max_units=2)

@@ -1,4 +1,4 @@
-"""What a fitted estimator consists of, as a dict, as text and as HTML."""
+"""The summary of a fitted estimator, as a dict, as text and as HTML."""
 
 from html import escape
 from typing import Any
@@ -16,10 +16,9 @@ _WIDTH, _HEIGHT = 180, 36
 
 
 class Description(dict[str, Any]):
-    """What a fitted estimator consists of.
+    """Summary of a fitted estimator: a dict that prints as a table.
 
-    A dict that is printed as a table, and drawn with a sparkline of the loss in a notebook. See
-    :func:`~sknn_iitb.inspection.describe` for its entries.
+    A notebook shows the table with a sparkline of the loss. :func:`~sknn_iitb.inspection.describe` lists the entries.
     """
 
     def __str__(self) -> str:
@@ -91,12 +90,11 @@ def network_entries(network: Any, n_epochs: int, loss: float | None, loss_curve:
             for each in layer.parameters().values()
             if each.kind is not Kind.MOMENT
         )
-        name = next(iter(activation.names), None) or activation.function.__name__
         layers.append(
             {
                 "n_inputs": block[0].n_in,
                 "n_neurons": block[0].n_out,
-                "activation": name,
+                "activation": activation.label,
                 "n_parameters": n_parameters,
                 "n_multiply_adds": int(np.prod(coefs)),
             }

@@ -77,9 +77,8 @@ class ActivationDisplay:
             found = ACTIVATIONS.resolve(each)
             if found.function is None:
                 raise ValueError(f"{each!r} is not elementwise: its outputs depend on all weighted sums of a layer.")
-            name = next(iter(found.names), None) or found.function.__name__
             values, slopes = values_and_slopes(found, z[:, None])
-            curves.append((name, values.ravel(), slopes.ravel()))
+            curves.append((found.label, values.ravel(), slopes.ravel()))
         return cls(z, curves).plot()
 
     @classmethod

@@ -45,7 +45,8 @@ def attributions(
         The row to compare with. The baseline of several rows is their mean, after encoding for a tabular estimator.
         None uses X.
     n_steps : int, default=16
-        Number of parts of the line. With 16, single attributions are within 0.2 % of the largest from those of 512.
+        Number of parts of the line. In tests, 16 parts changed no attribution by more than 0.2 % of the largest,
+        compared with 512.
     as_shap : bool, default=False
         Whether to return a ``shap.Explanation``, which the plots of the shap package accept.
 
@@ -105,7 +106,10 @@ def attributions(
     """
     check_count("n_steps", n_steps, 1)
     if as_shap:
-        import shap
+        try:
+            import shap
+        except ImportError:
+            raise ImportError("as_shap=True requires shap; pip install 'sknn-iitb[shap]'.") from None
     check_is_fitted(estimator)
     steps, net = steps_and_net(estimator)
 
@@ -115,7 +119,7 @@ def attributions(
     Z = matrix(X)
     reference = Z if baseline is None else matrix(_as_rows(baseline))
     function = (_of_members if hasattr(net, "members_") else _of_mlp)(net)
-    n_numbers = Z.shape[0] * net.n_features_in_ * max(function.n_outputs, 1)
+    n_numbers = Z.shape[0] * net.n_features_in_ * len(function.outputs)
     if n_numbers > _MOST_NUMBERS:
         raise ValueError(
             f"The attributions of {Z.shape[0]} rows and {net.n_features_in_} columns would be {n_numbers} numbers. "
@@ -123,9 +127,7 @@ def attributions(
         )
     with BLASThreads(1):
         starts = [part.mean_inputs(reference) for part in function.parts]
-        widest = max(
-            max(len(start), n_steps * len(part.biases)) for part, start in zip(function.parts, starts, strict=True)
-        )
+        widest = max(max(len(part.columns), n_steps * len(part.biases)) for part in function.parts)
         size = max(1, _NUMBERS_AT_A_TIME // widest)
         found = [_attribute(function, Z[rows], starts, n_steps) for rows in gen_batches(Z.shape[0], size)]
     contributions, predictions, base = (np.concatenate(each) for each in zip(*found, strict=True))
@@ -184,10 +186,6 @@ class _Function(NamedTuple):
     steps: list[Any]
     outputs: Any
     single: bool
-
-    @property
-    def n_outputs(self):
-        return len(self.outputs)
 
 
 def _attribute(function, Z, starts, n_steps):
@@ -271,7 +269,7 @@ def _of_members(net):
 
 
 def _probabilities(net, n_scores, has_probabilities):
-    """The steps from the scores of a classifier to its probabilities, the outputs that are shown, if it is only one."""
+    """The steps from scores to probabilities, which of these are attributed, and whether they lose their axis."""
     targets = net._targets
     if not has_probabilities:
         return [], range(n_scores), n_scores == 1

@@ -87,24 +87,14 @@ class NetworkDisplay:
         """
         check_count("max_units", max_units, 3)
         net, _ = last_step(estimator)
-        if hasattr(net, "members_"):
-            check_count("member", member, 0)
-            if member >= len(net.members_):
-                raise ValueError(f"member must be an integer from 0 to {len(net.members_) - 1}, got {member!r}.")
-            chosen = net.members_[member]
-            network, arrays = chosen.network, chosen.network.layout.views(chosen.theta)
-            coefs = list(arrays["coefs"])
+        network, theta = net._member(member)
+        arrays = network.layout.views(theta)
+        coefs, inputs = list(arrays["coefs"]), column_names(estimator)
+        if "factors" in arrays:
             coefs[0] = (arrays["factors"][0][:, None] * coefs[0])[: network.units[0]]
             inputs = net.encoder_.get_feature_names_out()
-        else:
-            if member != 0:
-                raise ValueError(f"member must be 0 for {type(net).__name__}, got {member!r}.")
-            network, coefs, inputs = net._network, net.coefs_, column_names(estimator)
-        names = [next(iter(each.names), None) or each.function.__name__ for each in network.activations]
-        titles = [
-            f"{network.units[0]} inputs",
-            *(f"{n} {name}" for n, name in zip(network.units[1:], names, strict=True)),
-        ]
+        of_layers = zip(network.units[1:], network.activations, strict=True)
+        titles = [f"{network.units[0]} inputs", *(f"{n} {activation.label}" for n, activation in of_layers)]
         coefs = [np.array(each, dtype=float) for each in coefs]
         return cls(coefs, titles, list(map(str, inputs)), _output_names(net, network.units[-1])).plot(max_units, ax)
 

@@ -20,9 +20,9 @@ _COLUMNS = 3
 class DecisionRegionDisplay:
     """The output of each hidden unit over the plane of two columns, and the prediction of the network.
 
-    Create a display with :meth:`from_estimator`. A line marks where the weighted sum of a unit is zero. In
-    the first hidden layer it is straight, and the network puts the half-planes together. The regions of the network are
-    drawn by :class:`sklearn.inspection.DecisionBoundaryDisplay`.
+    Create a display with :meth:`from_estimator`. A line marks where the weighted sum of a unit is zero. In the first
+    hidden layer the lines are straight: each unit cuts the plane in two, and the network combines the halves. The
+    prediction is drawn by :class:`sklearn.inspection.DecisionBoundaryDisplay`.
 
     Parameters
     ----------
@@ -84,10 +84,9 @@ class DecisionRegionDisplay:
         y : array-like of shape (n_samples,), default=None
             Labels or targets, which color the samples.
         layer : int, default=0
-            Number of the hidden layer, from 0; -1 is the last.
+            Index of the hidden layer, from 0. Negative indices count from the last layer.
         max_units : int, default=8
-            Maximum number of units. Those with the largest weights to the next layer, times the spread of the unit,
-            are shown.
+            Maximum number of units. If there are more, those that change the next layer most are shown.
         grid_resolution : int, default=100
             Number of points along each axis.
 
@@ -113,10 +112,7 @@ class DecisionRegionDisplay:
                 "example those of PCA(2)."
             )
         net, _ = fitted_mlp(estimator, X)
-        n_hidden = len(net._network.blocks) - 1
-        if not -n_hidden <= layer < n_hidden:
-            raise ValueError(f"layer must be the number of one of {n_hidden} hidden layers, got {layer!r}.")
-        layer %= n_hidden
+        layer = net._hidden_layer(layer)
         network = DecisionBoundaryDisplay.from_estimator(
             estimator, X, grid_resolution=grid_resolution, response_method="predict"
         )

@@ -1,4 +1,4 @@
-"""What a fitted estimator consists of."""
+"""The summary of a fitted estimator."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ __all__ = ["describe"]
 
 
 def describe(estimator: Any) -> Description:
-    """Describe the layers and the training of a fitted estimator.
+    """Summarize the layers and the training of a fitted estimator.
 
     A notebook shows the same below the parameters of an estimator.
 

@@ -115,21 +115,25 @@ class BaseMLP(
             loss, penalty = objective.evaluate(self._parameters.vector)
         return float(loss + penalty), objective.gradient[: self._network.layout.n_trained]
 
-    def _exact_objective(self, X, y, sample_weight, member):
-        """The network, its parameters and the loss that training minimizes on these samples, in float64."""
+    def _member(self, member):
+        """The network and its parameters; a tabular estimator has several."""
         if member != 0:
             raise ValueError(f"member must be 0 for {type(self).__name__}, which has a single network; got {member!r}.")
         check_is_fitted(self)
+        return self._network, self._parameters.vector
+
+    def _exact_objective(self, X, y, sample_weight, member):
+        """The network, its parameters and the loss that training minimizes on these samples, in float64."""
+        network, theta = self._member(member)
         samples = self._further_samples(X, y, sample_weight)
         samples = samples._replace(X=samples.X.astype(np.float64), Y=samples.Y.astype(np.float64))
-        theta = self._parameters.vector.astype(np.float64)
-        return self._network, theta, self._objective(samples, len(samples.Y))
-
-    # --- types ---
+        return network, theta.astype(np.float64), self._objective(samples, len(samples.Y))
 
     def _described_networks(self):
         loss, curve = getattr(self, "loss_", None), getattr(self, "loss_curve_", [])
         return [network_entries(self._network, self.n_iter_, loss, curve)]
+
+    # --- types ---
 
     def _float_types(self, reset):
         if not reset:

@@ -31,11 +31,15 @@ class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ValueError
             If there is no such layer.
         """
+        return self._outputs(X, activate_output=False, n_hidden=self._hidden_layer(layer) + 1)
+
+    def _hidden_layer(self, layer):
+        """The index of a hidden layer, not negative."""
         check_is_fitted(self)
         n_hidden = self.n_layers_ - 2
         if not isinstance(layer, Integral) or isinstance(layer, bool) or not -n_hidden <= layer < n_hidden:
             raise ValueError(f"layer={layer!r} is not one of the {n_hidden} hidden layers of this network.")
-        return self._outputs(X, activate_output=False, n_hidden=layer % n_hidden + 1)
+        return layer % n_hidden
 
     def transform(self, X: MatrixLike) -> Array:
         """Values of the neurons of the last hidden layer: the features that the network has learned.

@@ -327,17 +327,21 @@ class BaseTabularMLP(DescriptionMixin, SuggestionsMixin):
         check_consistent_length(Z, y)
         return self._samples(Z, y, sample_weight)
 
-    def _exact_objective(self, X, y, sample_weight, member):
-        """The network of a member, its parameters and the loss that its training minimizes, in float64."""
+    def _member(self, member):
+        """The network of a member, and its parameters."""
         check_is_fitted(self)
         n = len(self.members_)
         if not isinstance(member, Integral) or not 0 <= member < n:
             raise ValueError(f"member must be an integer from 0 to {n - 1}, got {member!r}.")
+        return self.members_[member].network, self.members_[member].theta
+
+    def _exact_objective(self, X, y, sample_weight, member):
+        """The network of a member, its parameters and the loss that its training minimizes, in float64."""
+        network, theta = self._member(member)
         samples, goal = self._further_samples(X, y, sample_weight), self._goals()["members_"]
         samples = samples._replace(X=samples.X.astype(np.float64), Y=goal.loss.widen(samples.Y).astype(np.float64))
-        chosen = self.members_[member]
-        config = self._config(len(samples.Y))._replace(**chosen.settings or {})
-        return chosen.network, chosen.theta.astype(np.float64), exact_objective(chosen.network, samples, goal, config)
+        config = self._config(len(samples.Y))._replace(**self.members_[member].settings or {})
+        return network, theta.astype(np.float64), exact_objective(network, samples, goal, config)
 
     def _described_networks(self):
         curves = self.loss_curves_

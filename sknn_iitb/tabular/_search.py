@@ -182,7 +182,7 @@ class TrialSearch:
     def _table(self, trials, weight, held_out, goal):
         columns = {"view": [str(trial.view) for trial in trials]}
         columns |= {name: [trial.settings[name] for trial in trials] for name in SPACE}
-        columns["activation"] = [each.names[0] for each in columns["activation"]]
+        columns["activation"] = [each.label for each in columns["activation"]]
         columns["hidden_layer_sizes"] = [str(each) for each in columns["hidden_layer_sizes"]]
         columns["n_epochs"] = [trial.runs[0].n_iter if trial.runs[0].member else 0 for trial in trials]
         columns["error"] = [
