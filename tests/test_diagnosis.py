@@ -15,6 +15,7 @@ from sklearn.datasets import (
     make_friedman1,
 )
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
@@ -22,7 +23,7 @@ from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.inspection import diagnose
 from sknn_iitb.inspection._units import hidden_layers, values_and_slopes
-from sknn_iitb.tabular import TabularMLPRegressor
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 X, Y = load_digits(return_X_y=True)
 X = X / 16
@@ -125,6 +126,39 @@ HEALTHY = {
 }
 
 
+TABULAR_FAULTS = {
+    "learning rate too high": (TabularMLPClassifier(learning_rate_init=3), X, Y),
+    "learning rate too high for numbers": (TabularMLPRegressor(learning_rate_init=30), *DIABETES),
+    "learning rate too low": (TabularMLPClassifier(learning_rate_init=1e-5), X, Y),
+    "learning rate too low for numbers": (TabularMLPRegressor(learning_rate_init=1e-4), *DIABETES),
+    "too few epochs": (TabularMLPClassifier(max_iter=2), X, Y),
+    "class imbalance": (TabularMLPClassifier(), *_rare()),
+    "underfitting": (TabularMLPRegressor(), *_noise()),
+    "saturated units": (TabularMLPClassifier(activation="tanh", learning_rate_init=3), X, Y),
+}
+
+
+@pytest.mark.parametrize("fault", TABULAR_FAULTS)
+def test_a_fault_of_a_tabular_estimator_comes_first(fault):
+    net, x, y = TABULAR_FAULTS[fault]
+    net = _fitted(net.set_params(random_state=0, n_estimators=2), x, y)
+    before = pickle.dumps(net)
+    found = diagnose(net, x, y, member=1)
+    assert pickle.dumps(net) == before
+    assert fault.startswith(found[0].name)
+    assert "'auto'" not in str(found)
+
+
+@pytest.mark.parametrize("name", ["wine", "breast_cancer", "iris", "digits", "tanh", "diabetes", "friedman"])
+@pytest.mark.parametrize("preset", ["fast", "default"])
+def test_a_healthy_tabular_estimator_is_left_in_peace(name, preset):
+    _, x, y = HEALTHY[name]
+    cls = TabularMLPRegressor if name in ("diabetes", "friedman") else TabularMLPClassifier
+    net = cls(preset=preset, random_state=0, **{"activation": "tanh"} if name == "tanh" else {}).fit(x, y)
+    assert net.score(x, y) > 0.4
+    assert diagnose(net, x, y) == ()
+
+
 @pytest.mark.parametrize("name", HEALTHY)
 def test_a_healthy_network_is_left_in_peace(name):
     net, x, y = HEALTHY[name]
@@ -137,9 +171,11 @@ def test_a_healthy_network_is_left_in_peace(name):
 def test_what_cannot_be_diagnosed_is_an_error():
     with pytest.raises(NotFittedError):
         diagnose(MLPClassifier(), X, Y)
+    with pytest.raises(TypeError, match="estimator must be one of sknn_iitb"):
+        diagnose(LinearRegression().fit(*DIABETES), *DIABETES)
     net = TabularMLPRegressor(max_iter=1, n_estimators=1).fit(*DIABETES)
-    with pytest.raises(TypeError, match="estimator must be an MLPClassifier or MLPRegressor"):
-        diagnose(net, *DIABETES)
+    with pytest.raises(ValueError, match="member must be an integer from 0 to 0, got 1"):
+        diagnose(net, *DIABETES, member=1)
     net = _fitted(MLPClassifier((2,), max_iter=1), X, Y)
     with pytest.raises(ValueError, match="X_val and y_val must be given together"):
         diagnose(net, X, Y, X_val=X)

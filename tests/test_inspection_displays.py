@@ -7,12 +7,13 @@ import pytest
 from scipy.optimize import approx_fprime
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknn_iitb import MLPClassifier
 from sknn_iitb.inspection import ActivationDisplay, OptimizerPathDisplay, Surface, optimizer_paths
-from sknn_iitb.inspection._units import hidden_layers
+from sknn_iitb.inspection._units import hidden_layers, member_layers
 from sknn_iitb.inspection.paths import SURFACES
 from sknn_iitb.optimizers import SGD, Adam, RMSprop
 from sknn_iitb.tabular import TabularMLPClassifier
@@ -78,8 +79,20 @@ def test_what_cannot_be_shown_is_an_error():
     net = MLPClassifier((), solver="lbfgs", tol=1).fit(X, y)
     with pytest.raises(ValueError, match="no hidden layer"):
         ActivationDisplay.from_estimator(net, X)
-    with pytest.raises(TypeError, match="estimator must be an MLPClassifier or MLPRegressor"):
-        ActivationDisplay.from_estimator(TabularMLPClassifier(max_iter=1, n_estimators=1).fit(X, y), X)
+    with pytest.raises(TypeError, match="estimator must be one of sknn_iitb"):
+        ActivationDisplay.from_estimator(LogisticRegression(max_iter=500).fit(X, y), X)
+
+
+def test_the_layers_of_a_member_lead_to_its_scores():
+    X, y = load_iris(return_X_y=True)
+    net = TabularMLPClassifier(max_iter=3, n_estimators=2, views=["bins", "spline"], random_state=0).fit(X, y)
+    member, Z = net.members_[1], net._matrix(X).astype(np.float64)
+    *_, last = hidden_layers(net, Z, 1)
+    coefs, intercepts = member_layers(member)
+    np.testing.assert_allclose(last.values @ coefs[-1] + intercepts[-1], member.scores(Z) * member.temperature)
+    display = ActivationDisplay.from_estimator(net, X, member=1)
+    np.testing.assert_allclose(display.layers[-1].values, last.values, rtol=1e-6, atol=1e-6)
+    assert len(display.axes_) == 3
 
 
 # --- paths -------------------------------------------------------------------------------------------------------

@@ -267,6 +267,37 @@ def test_the_path_ends_at_the_network():
     assert start.max() > np.abs(np.diff(surface.path, axis=0)).max()
 
 
+def test_the_path_of_a_member_ends_at_its_network():
+    X, y = IRIS
+    net = TabularMLPClassifier(n_estimators=2, max_iter=20, random_state=0).fit(X, y)
+    surface = loss_surface(net, X, y, directions="path", n_points=5, member=1)
+    assert len(surface.path) == 21
+    np.testing.assert_allclose(surface.path[-1], 0, atol=1e-6)
+    assert surface.losses.max() > surface.losses.min()
+
+
+@pytest.mark.parametrize("directions", ["random", "path"])
+def test_mini_batches_have_surfaces_in_the_same_plane(directions):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    X, y = IRIS
+    net = MLPClassifier((4,), **SHORT, alpha=0).fit(X, y)
+    options = {"directions": directions, "n_points": 3, "random_state": 0}
+    surface = loss_surface(net, X, y, **options, n_batches=3, batch_size=50)
+    np.testing.assert_array_equal(surface.losses, loss_surface(net, X, y, **options).losses)
+    assert surface.batch_losses.shape == (3, 3, 3)
+    assert np.ptp(surface.batch_losses, axis=0).min() > 0
+    # a batch of all samples is the whole
+    whole = loss_surface(net, X, y, **options, n_batches=1, batch_size=150)
+    np.testing.assert_allclose(whole.batch_losses[0], surface.losses, rtol=1e-12)
+    display = LossSurfaceDisplay(**surface).plot()
+    assert [ax.get_title() for ax in display.axes_] == ["all samples", *(f"mini-batch {k}" for k in (1, 2, 3))]
+    assert len(pyplot.get_fignums()) == 1
+    with pytest.raises(ValueError, match="ax must have 4 axes, for all samples and 3 mini-batches; got 1"):
+        display.plot(pyplot.gca())
+    pyplot.close("all")
+
+
 @EVERY
 def test_the_surface_is_that_of_every_estimator(name):
     pyplot = pytest.importorskip("matplotlib.pyplot")
@@ -285,6 +316,8 @@ def test_the_surface_is_that_of_every_estimator(name):
     [
         ({"directions": "x"}, "directions must be one of .*'random'.*, got 'x'"),
         ({"extent": 0}, "extent must be a positive number, got 0"),
+        ({"n_batches": -1}, "n_batches must be an integer of at least 0, got -1"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
         ({"n_points": 2}, "n_points must be an integer of at least 3, got 2"),
     ],
 )

@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb.inspection import GradientFlowDisplay, LossCurveDisplay, gradient_flow
-from sknn_iitb.inspection._training_path import training_path
-from sknn_iitb.tabular import TabularMLPClassifier
+from sknn_iitb.inspection._training import training_path
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 X, Y = load_digits(return_X_y=True)
 X = X[:500] / 16
@@ -104,7 +104,7 @@ def test_what_has_no_curve_is_an_error(pyplot):
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_the_path_is_that_of_a_fit(batch_norm):
     net = MLPClassifier((6,), **SHORT, dropout=0.1, batch_norm=batch_norm)
-    path = training_path(net, X, Y, None, 100)
+    path = training_path(net, X, Y, None, 0, 100)
     np.testing.assert_array_equal(path.epochs, np.arange(13))
     assert not hasattr(net, "loss_")
     for epoch in (1, 3, 12):
@@ -130,7 +130,7 @@ def _stopped_after(net, epoch):
 
 def test_long_paths_are_thinned_out_evenly():
     net = MLPClassifier((2,), max_iter=100, learning_rate="cosine", random_state=0)
-    path = training_path(net, X[:100], Y[:100], None, 20)
+    path = training_path(net, X[:100], Y[:100], None, 0, 20)
     assert 10 <= len(path.epochs) <= 20
     assert set(np.diff(path.epochs)) == {8}
     assert path.epochs[0] == 0
@@ -145,10 +145,31 @@ def test_gradients_are_those_of_the_documented_loss():
     first = slice(0, 64 * 6)
     np.testing.assert_allclose(flow.last_gradient["coefs_[0]"], gradient[first], rtol=1e-10)
     assert flow.gradients["coefs_[0]"][-1] == pytest.approx(np.sqrt(np.mean(gradient[first] ** 2)))
-    path = training_path(net, X, Y, None, 100).thetas[:, first]
+    path = training_path(net, X, Y, None, 0, 100).thetas[:, first]
     change = np.sqrt(np.mean((path[1] - path[0]) ** 2) / np.mean(path[1] ** 2))
     assert flow.updates["coefs_[0]"][0] == pytest.approx(change)
     assert len(flow.updates["coefs_[0]"]) == len(flow.epochs) - 1
+
+
+def test_the_path_of_a_member_is_that_of_its_training():
+    """A member trained on all samples: the loss falls, and its gradients are those of its own objective."""
+    net = TabularMLPClassifier(n_estimators=2, max_iter=8, random_state=0).fit(X, Y)
+    before = pickle.dumps(net)
+    flow = gradient_flow(net, X, Y, member=1)
+    assert pickle.dumps(net) == before
+    np.testing.assert_array_equal(flow.epochs, np.arange(9))
+    assert flow.losses[0] == pytest.approx(np.log(10), rel=1e-3)  # the last layer begins with zeros
+    assert flow.losses[-1] < 0.5 * flow.losses[0]
+    path = training_path(net, X, Y, None, 1, 100)
+    loss = path.loss.at(path.thetas[4])
+    assert loss.value(loss.theta) == flow.losses[4]
+    move = np.random.default_rng(0).normal(size=len(loss.theta)) * 1e-6
+    slope = (loss.value(loss.theta + move) - loss.value(loss.theta - move)) / 2
+    assert slope == pytest.approx(loss.gradient(loss.theta) @ move, rel=1e-4)
+    with pytest.raises(NotFittedError):
+        gradient_flow(TabularMLPClassifier(), X, Y)
+    with pytest.raises(ValueError, match="member must be an integer from 0 to 1, got 2"):
+        gradient_flow(net, X, Y, member=2)
 
 
 def test_the_gradient_vanishes_with_sigmoid_and_not_with_relu():
@@ -168,8 +189,9 @@ def test_the_gradient_vanishes_with_sigmoid_and_not_with_relu():
         MLPRegressor(hidden_layer_sizes=(4,), **SHORT),
         MLPRegressor(hidden_layer_sizes=(4,), batch_norm=True, **SHORT, dtype="float32"),
         make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(4,), **SHORT)),
+        TabularMLPRegressor(hidden_layer_sizes=(4,), n_estimators=1, max_iter=3).fit(*load_diabetes(return_X_y=True)),
     ],
-    ids=["mlp", "batch_norm", "pipeline"],
+    ids=["mlp", "batch_norm", "pipeline", "tabular"],
 )
 def test_the_display_shows_every_weight_matrix(estimator):
     X, y = load_diabetes(return_X_y=True)
@@ -178,13 +200,14 @@ def test_the_display_shows_every_weight_matrix(estimator):
     assert pickle.dumps(estimator) == before
     assert len(display.axes_[0].get_lines()) == len(display.axes_[1].get_lines()) == 2
     assert all(ax.get_xlabel() and ax.get_ylabel() for ax in display.axes_)
-    np.testing.assert_array_equal(display.axes_[0].get_lines()[0].get_ydata(), display.flow.gradients["coefs_[0]"])
+    drawn = np.nan_to_num(display.axes_[0].get_lines()[0].get_ydata())  # zero has no logarithm
+    np.testing.assert_array_equal(drawn, display.flow.gradients["coefs_[0]"])
 
 
 def test_what_has_no_gradient_flow_is_an_error():
-    with pytest.raises(TypeError, match="estimator must be an MLPClassifier or MLPRegressor"):
+    with pytest.raises(TypeError, match="estimator must be one of sknn_iitb"):
         gradient_flow(LinearRegression(), X, Y)
-    with pytest.raises(ValueError, match="solver='lbfgs' has no epochs"):
+    with pytest.raises(ValueError, match="solver='lbfgs' has no epochs and no learning rate"):
         gradient_flow(MLPClassifier(solver="lbfgs"), X, Y)
     with pytest.raises(ValueError, match="n_points must be an integer of at least 2, got 1"):
         gradient_flow(MLPClassifier(), X, Y, n_points=1)

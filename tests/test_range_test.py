@@ -1,11 +1,13 @@
 """The learning rate range test, and learning_rate_init="auto"."""
 
+import pickle
 import warnings
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
@@ -91,7 +93,7 @@ def test_lbfgs_has_no_learning_rate():
         warnings.simplefilter("ignore")
         net.set_params(solver="lbfgs").fit(X, Y)
     assert not hasattr(net, "learning_rate_init_")
-    with pytest.raises(ValueError, match="solver='lbfgs' has no learning rate"):
+    with pytest.raises(ValueError, match="solver='lbfgs' has no epochs and no learning rate"):
         learning_rate_range_test(net, X, Y)
 
 
@@ -134,10 +136,29 @@ def test_invalid_parameters_raise(parameters, message):
         learning_rate_range_test(MLPRegressor(), X, Y, **parameters)
 
 
-@pytest.mark.parametrize("estimator", [LinearRegression(), TabularMLPRegressor()])
-def test_other_estimators_raise(estimator):
-    with pytest.raises(TypeError, match="estimator must be an MLPClassifier or MLPRegressor"):
-        learning_rate_range_test(estimator, X, Y)
+def test_a_member_takes_one_step_at_each_rate():
+    net = TabularMLPRegressor(n_estimators=2, max_iter=1, batch_size=len(X), random_state=0).fit(X, Y)
+    before = pickle.dumps(net)
+    found = learning_rate_range_test(net, X, Y, member=1)
+    assert pickle.dumps(net) == before
+    assert found.losses[0] == pytest.approx(0.5, rel=1e-5)  # the last layer begins with zeros
+    assert 0.02 < found.suggested < 0.5
+    assert found.losses.min() < 0.4
+    assert not np.array_equal(found.losses, learning_rate_range_test(net, X, Y).losses)
+
+
+def test_noise_has_no_learning_rate():
+    """The fall at the first rates is chance."""
+    noise = np.random.default_rng(0).normal(size=(2, 2000))
+    net = TabularMLPRegressor(n_estimators=1, max_iter=1, random_state=0).fit(noise[0, :, None], noise[1])
+    assert learning_rate_range_test(net, noise[0, :, None], noise[1]).suggested is None
+
+
+def test_other_estimators_raise():
+    with pytest.raises(TypeError, match="estimator must be one of sknn_iitb"):
+        learning_rate_range_test(LinearRegression(), X, Y)
+    with pytest.raises(NotFittedError):
+        learning_rate_range_test(TabularMLPRegressor(), X, Y)
 
 
 def test_the_display_shows_the_test():

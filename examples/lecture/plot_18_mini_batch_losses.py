@@ -4,7 +4,9 @@ Each mini-batch has a loss of its own
 
 A step on a mini-batch descends on the loss of these samples only. Along the same line
 through the parameters, the losses of single mini-batches have other minima than that of
-all samples, and differ less the larger the batches are.
+all samples, and differ less the larger the batches are. The second figure shows the
+same in two directions, those of the largest curvature: stars mark the network, crosses
+the minima.
 """
 
 import matplotlib.pyplot as plt
@@ -12,6 +14,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from sknn_iitb import MLPClassifier
+from sknn_iitb.inspection import LossSurfaceDisplay
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
@@ -50,4 +53,13 @@ for ax, size in zip(axes, (16, 128), strict=True):
         f"around that of all samples, {distances[whole.argmin()]:.2f}"
     )
 axes[1].set_xlabel("distance along the direction of steepest descent")
+
+net.parameters_[:] = start
+options = {
+    "directions": "eigenvectors",
+    "extent": 0.3,
+    "n_batches": 3,
+    "batch_size": 16,
+}
+LossSurfaceDisplay.from_estimator(net, X, y, **options)
 plt.show()

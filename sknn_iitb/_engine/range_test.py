@@ -17,7 +17,7 @@ _AVERAGING, _FALL = 0.9, 0.8
 
 # The average of so many losses is that before training, because their rates are too low. The test is over where the
 # average exceeds it by three times the fall, or by three tenths of it if that is more.
-_N_BEFORE, _RISE, _LEAST_RISE = 20, 3.0, 0.3
+_N_BEFORE, _RISE, _LEAST_RISE, _LEAST_FALL = 20, 3.0, 0.3, 0.3
 
 
 def range_test(run, theta, rates=RATES):
@@ -74,6 +74,7 @@ def suggested_rate(rates, losses):
     averages = smoothed_losses(losses)
     before = averages[:_N_BEFORE].mean()
     fall = before - averages.min(initial=before)
-    if not fall > 1e-3 * abs(before):
-        return None
-    return float(rates[np.argmax(averages <= before - _FALL * fall)])
+    first = int(np.argmax(averages <= before - _FALL * fall))
+    # a small fall among the first rates is chance, because they are too low
+    least = _LEAST_FALL if first < _N_BEFORE else 1e-3
+    return float(rates[first]) if fall > least * abs(before) else None

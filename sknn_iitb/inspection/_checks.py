@@ -1,20 +1,13 @@
 """Checks for the usual reasons why a network does not train."""
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.metrics import recall_score
 
-from sknn_iitb.inspection._estimators import new_run
-from sknn_iitb.inspection._loss_function import LossFunction
-from sknn_iitb.inspection._units import hidden_layers
-from sknn_iitb.inspection.learning_rate import learning_rate_range_test
-from sknn_iitb.mlp._scaling_advice import excess
-
-__all__ = ["CHECKS", "Case", "Finding"]
+__all__ = ["CHECKS", "Finding"]
 
 # a loss of which a larger share of its fall happened in the last fifth of the epochs has not settled
 _STILL_FALLING = 0.1
@@ -46,72 +39,6 @@ class Finding(NamedTuple):
     fix: str
 
 
-class Case:
-    """A fitted network with its training data, and what several checks need to know."""
-
-    def __init__(self, net, X, y, X_val, y_val):
-        self.net, self.X, self.y, self.X_val, self.y_val = net, X, y, X_val, y_val
-        self.curve, self.rate = np.array(getattr(net, "loss_curve_", [])), getattr(net, "learning_rate_init_", None)
-
-    @cached_property
-    def loss(self):
-        return LossFunction.of(self.net, self.X, self.y, None, 0)
-
-    @cached_property
-    def losses(self):
-        """The mean loss of the samples, and the penalties."""
-        return self.loss.terms(self.loss.theta)
-
-    @cached_property
-    def least_informed(self):
-        """The loss of the best constant prediction."""
-        options = {"hidden_layer_sizes": (), "activation": "identity", "solver": "lbfgs", "alpha": 0.0, "l1": 0.0}
-        options |= {"dropout": 0.0, "batch_norm": False, "layer_norm": False, "early_stopping": False, "init": "auto"}
-        options |= {"max_norm": None, "learning_rate_init": 0.001, "verbose": False, "scoring": None}
-        options |= {"max_iter": 1000, "max_fun": 10**6, "tol": 1e-6}
-        return clone(self.net).set_params(**options).fit(np.zeros((len(self.y), 1)), self.y).loss_
-
-    @cached_property
-    def learned(self):
-        """Whether the loss is far below that of the best constant prediction."""
-        return self.losses[0] <= 0.3 * self.least_informed
-
-    @cached_property
-    def initial(self):
-        """The network before training, its gradient and its loss and penalty."""
-        net = clone(self.net).set_params(learning_rate_init=0.001)
-        run = new_run(net, self.X, self.y)
-        losses = run.objective.evaluate(net._parameters.vector)
-        return net, run.objective.gradient, losses
-
-    @cached_property
-    def badly_scaled(self):
-        """What is wrong with the scale of X and y, and how many times they are beyond the limits."""
-        samples = self.net._further_samples(self.X, self.y, None)
-        targets = self.net._scalable_targets(samples)
-        worst = max(float(excess(each).max()) for each in (samples.X, targets) if each is not None)
-        return self.net._advise(samples).strip(), worst
-
-    @cached_property
-    def layers(self):
-        return hidden_layers(self.net, self.X)
-
-    @cached_property
-    def suggested(self):
-        """The learning rate of the range test."""
-        if not len(self.curve) or self.badly_scaled[0]:  # the rate depends on the scale
-            return None
-        return learning_rate_range_test(self.net, self.X, self.y).suggested
-
-    @cached_property
-    def late_fall(self):
-        """The share of its range by which the loss fell in the last fifth of the epochs."""
-        n, fall = len(self.curve), self.curve[0] - self.curve.min() if len(self.curve) else 0.0
-        if n < 2 or fall <= 0:
-            return 0.0
-        return float((self.curve[-1 - max(1, n // 5)] - self.curve[-1]) / fall)
-
-
 def _scale(case):
     advice, worst = case.badly_scaled
     if not advice:
@@ -132,7 +59,7 @@ def _learning_rate_too_high(case):
         ratio,
         _RATE_FACTOR,
         f"The learning rate {case.rate:.3g} is {ratio:.0f} times that of a range test, and the loss does not settle.",
-        f"Set learning_rate_init={case.suggested:.2g}, or 'auto'.",
+        case.fix("learning rate"),
     )
 
 
@@ -148,11 +75,13 @@ def _learning_rate_too_low(case):
         _RATE_FACTOR,
         f"The learning rate {case.rate:.3g} is {ratio:.0f} times lower than that of a range test, and "
         f"{case.late_fall:.0%} of the fall of the loss happened in the last fifth of the epochs.",
-        f"Set learning_rate_init={case.suggested:.2g}, or 'auto'.",
+        case.fix("learning rate"),
     )
 
 
 def _too_few_epochs(case):
+    if case.net.max_iter is None:  # that of the preset of a tabular estimator
+        return None
     if case.late_fall <= _STILL_FALLING or (case.suggested is not None and case.suggested > _RATE_FACTOR * case.rate):
         return None
     return Finding(
@@ -165,7 +94,7 @@ def _too_few_epochs(case):
 
 
 def _penalty(case):
-    loss, penalty = case.initial[2]
+    loss, penalty = case.initial.terms(case.initial.theta)
     share = float(penalty / max(loss + penalty, 1e-300))
     limit = 0.5
     if share <= limit or case.learned:
@@ -197,7 +126,7 @@ def _dead_units(case):
 def _saturated_units(case):
     saturated = [layer.saturated if layer.is_bounded else 0.0 for layer in case.layers]
     limit = 0.6
-    if not saturated or max(saturated) <= limit:
+    if not saturated or max(saturated) <= limit or case.learned:
         return None
     k = int(np.argmax(saturated))
     return Finding(
@@ -205,25 +134,26 @@ def _saturated_units(case):
         saturated[k],
         limit,
         f"{saturated[k]:.0%} of the values of hidden layer {k + 1} are where the activation is almost flat.",
-        "Scale X, use a smaller init, or set activation='relu'.",
+        case.fix("saturated units"),
     )
 
 
 def _vanishing_gradient(case):
     if len(case.layers) < 3 or case.losses[0] <= 0.5 * case.least_informed:
         return None
-    net, gradient, _ = case.initial
-    sizes = [np.sqrt(np.mean(each**2)) for each in net._network.layout.views(gradient)["coefs"]]
-    ratio = float(sizes[0] / max(sizes[-1], 1e-300))
+    initial = case.initial
+    gradients = initial.network.layout.views(initial.gradient(initial.theta))["coefs"]
+    sizes = [float(np.sqrt(np.mean(each**2))) for each in gradients]
+    ratio = sizes[0] / max(sizes[-1], 1e-300)
     limit = 1e-2
-    if ratio >= limit:
+    if ratio >= limit or sizes[-2] == 0:  # without any weights in the last layer, no gradient reaches the others
         return None
     return Finding(
         "vanishing gradient",
         ratio,
         limit,
         f"Before training, the gradient of the first layer is {ratio:.1g} times that of the last.",
-        "Set activation='relu', batch_norm=True, or use fewer layers.",
+        case.fix("vanishing gradient"),
     )
 
 
@@ -259,7 +189,7 @@ def _overfitting(case):
         gap,
         limit,
         f"The score is {train:.3f} on the training samples and {held_out:.3f} on the validation samples.",
-        "Set early_stopping=True, a larger alpha, or dropout=0.2; or use more samples.",
+        case.fix("overfitting"),
     )
 
 

@@ -42,11 +42,21 @@ class LossFunction(NamedTuple):
         n_trained = network.layout.n_trained
         return cls(network, vector[:n_trained], objective, vector[n_trained:])
 
+    def at(self, vector: Array) -> Self:
+        """The same loss at other parameters, those of a network of the same layout."""
+        n_trained = len(self.theta)
+        return self._replace(theta=vector[:n_trained].astype(np.float64), rest=vector[n_trained:].astype(np.float64))
+
     @property
     def arrays(self) -> dict[str, slice]:
         """Where each array of parameters lies in `theta`, by its name in the estimator, such as ``coefs_[0]``."""
         entries = (entry for entry in self.network.layout.entries if entry.stop <= len(self.theta))
         return {f"{entry.name}_[{entry.block}]": slice(entry.start, entry.stop) for entry in entries}
+
+    @property
+    def biases(self) -> list[slice]:
+        """Where the biases of each layer lie in `theta`."""
+        return [where for name, where in self.arrays.items() if name.startswith("intercepts_")]
 
     def terms(self, theta: Array) -> tuple[float, float]:
         """The mean loss of the samples, and the penalties, at these parameters."""

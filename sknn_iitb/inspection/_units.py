@@ -10,7 +10,7 @@ from sknn_iitb._loops import elementwise
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.mlp._sklearn import folded
 
-__all__ = ["FLAT", "HiddenLayer", "hidden_layers", "values_and_slopes"]
+__all__ = ["FLAT", "HiddenLayer", "hidden_layers", "member_layers", "values_and_slopes"]
 
 # more rows would not change the shares
 _MAX_ROWS = 2000
@@ -61,13 +61,26 @@ def values_and_slopes(activation: Any, sums: Array) -> tuple[Array, Array]:
     return values, slopes
 
 
-def hidden_layers(net: Any, X: MatrixLike, max_rows: int = _MAX_ROWS) -> list[HiddenLayer]:
-    """The hidden layers of a fitted MLPClassifier or MLPRegressor on at most `max_rows` rows, evenly spaced."""
-    X = X[:: max(1, -(-X.shape[0] // max_rows))]
-    below, layers = X, []
-    coefs, intercepts = folded(net)  # batch normalization is linear in prediction
-    for k, activation in enumerate(net._network.activations[:-1]):
-        sums = _normalized(net, below, k) if net.layer_norm else below @ coefs[k] + intercepts[k]
+def member_layers(member: Any) -> tuple[list[Array], list[Array]]:
+    """Weights and biases of each layer of a member, in float64, for the inputs that it computes."""
+    arrays = member.network.layout.views(member.theta.astype(np.float64))
+    coefs = list(arrays["coefs"])
+    coefs[0] = arrays["factors"][0][:, None] * coefs[0]
+    return coefs, list(arrays["intercepts"])
+
+
+def hidden_layers(net: Any, Z: MatrixLike, member: int = 0, max_rows: int = _MAX_ROWS) -> list[HiddenLayer]:
+    """The hidden layers of a fitted network on at most `max_rows` rows of its matrix, evenly spaced."""
+    network, _ = net._member(member)
+    below = Z[:: max(1, -(-Z.shape[0] // max_rows))]
+    if hasattr(net, "members_"):
+        below = net.members_[member].inputs(below.astype(np.float64))
+        (coefs, intercepts), normalizes = member_layers(net.members_[member]), False
+    else:  # batch normalization is linear in prediction
+        (coefs, intercepts), normalizes = folded(net), net.layer_norm
+    layers = []
+    for k, activation in enumerate(network.activations[:-1]):
+        sums = _normalized(net, below, k) if normalizes else below @ coefs[k] + intercepts[k]
         layers.append(HiddenLayer(activation, sums, *values_and_slopes(activation, sums)))
         below = layers[-1].values
     return layers

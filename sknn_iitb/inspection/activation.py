@@ -7,7 +7,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.activations import ACTIVATIONS
-from sknn_iitb.inspection._estimators import fitted_mlp
+from sknn_iitb.inspection._estimators import last_step
 from sknn_iitb.inspection._units import FLAT, hidden_layers, values_and_slopes
 
 __all__ = ["ActivationDisplay"]
@@ -82,15 +82,17 @@ class ActivationDisplay:
         return cls(z, curves).plot()
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: MatrixLike) -> Self:
+    def from_estimator(cls, estimator: Any, X: MatrixLike, *, member: int = 0) -> Self:
         """Plot the weighted sums that the hidden layers of a network receive, over their activations.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or Pipeline
+        estimator : estimator or Pipeline
             Fitted estimator of this package, or a pipeline that ends with one.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
             Samples, of which at most 2,000 are used.
+        member : int, default=0
+            Which network of a tabular estimator.
 
         Returns
         -------
@@ -101,11 +103,12 @@ class ActivationDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If it is not an MLPClassifier or MLPRegressor.
+            If it is not an estimator of this package.
         ValueError
-            If it has no hidden layer.
+            If it has no hidden layer, or no such member.
         """
-        layers = hidden_layers(*fitted_mlp(estimator, X))
+        net, X = last_step(estimator, X)
+        layers = hidden_layers(net, net._matrix(X), member)
         if not layers:
             raise ValueError("The network has no hidden layer.")
         return cls(np.zeros(0), [], layers).plot()

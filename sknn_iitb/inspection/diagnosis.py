@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sknn_iitb._typing import MatrixLike
-from sknn_iitb.inspection._checks import CHECKS, Case, Finding
-from sknn_iitb.inspection._estimators import fitted_mlp
+from sknn_iitb.inspection._case import Case, MemberCase
+from sknn_iitb.inspection._checks import CHECKS, Finding
+from sknn_iitb.inspection._estimators import last_step
 
 __all__ = ["Diagnosis", "Finding", "diagnose"]
 
@@ -30,6 +31,8 @@ def diagnose(
     y: ArrayLike,
     X_val: MatrixLike | None = None,
     y_val: ArrayLike | None = None,
+    *,
+    member: int = 0,
 ) -> Diagnosis:
     """Say why a network does not train, or does not predict well, and what to do about it.
 
@@ -40,16 +43,18 @@ def diagnose(
 
     Parameters
     ----------
-    estimator : MLPClassifier, MLPRegressor or Pipeline
+    estimator : estimator or Pipeline
         Fitted estimator of this package, or a pipeline that ends with one. It is not changed.
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
         Training data.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
-    X_val : {array-like, sparse matrix} of shape (n_val_samples, n_features), default=None
+    X_val : {array-like, sparse matrix, DataFrame} of shape (n_val_samples, n_features), default=None
         Validation data, to detect overfitting.
     y_val : array-like, default=None
         Targets of the validation data.
+    member : int, default=0
+        Which network of a tabular estimator. Rare classes and overfitting concern the whole ensemble.
 
     Returns
     -------
@@ -61,7 +66,7 @@ def diagnose(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it is not an MLPClassifier or MLPRegressor.
+        If it is not an estimator of this package.
     ValueError
         If only one of `X_val` and `y_val` is given, or the data are invalid.
 
@@ -77,8 +82,9 @@ def diagnose(
     """
     if (X_val is None) != (y_val is None):
         raise ValueError("X_val and y_val must be given together.")
-    net, X = fitted_mlp(estimator, X)
+    net, X = last_step(estimator, X)
+    net._member(member)
     if X_val is not None:
-        _, X_val = fitted_mlp(estimator, X_val)
-    case = Case(net, X, np.asarray(y), X_val, y_val)
+        _, X_val = last_step(estimator, X_val)
+    case = (MemberCase if hasattr(net, "members_") else Case)(net, X, np.asarray(y), X_val, y_val, member)
     return Diagnosis(found for check in CHECKS if (found := check(case)) is not None)

@@ -9,8 +9,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.inspection._estimators import check_count
-from sknn_iitb.inspection._loss_function import LossFunction
-from sknn_iitb.inspection._training_path import training_path
+from sknn_iitb.inspection._training import training_path
 
 __all__ = ["GradientFlowDisplay", "gradient_flow"]
 
@@ -25,18 +24,19 @@ def gradient_flow(
     sample_weight: ArrayLike | None = None,
     *,
     n_points: int = 50,
+    member: int = 0,
 ) -> Bunch:
-    """Train a clone and record the gradient and the updates of each layer.
+    """Train from the beginning and record the gradient and the updates of each layer.
 
     In a deep network with sigmoid neurons the gradient of the first layers vanishes: each layer multiplies it by slopes
     of at most 1/4 [1]_. With ReLU it stays of the same size.
 
     Parameters
     ----------
-    estimator : MLPClassifier, MLPRegressor or Pipeline
-        Estimator of this package with a first-order solver, or a pipeline that ends with one, fitted or not. It stays
-        as it is.
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    estimator : estimator or Pipeline
+        Estimator of this package with a first-order solver, or a pipeline that ends with one. A tabular estimator must
+        be fitted; the others are cloned. It stays as it is.
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
         Training data.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
@@ -44,6 +44,8 @@ def gradient_flow(
         Sample weights.
     n_points : int, default=50
         Maximum number of epochs to record, evenly spaced.
+    member : int, default=0
+        Which network of a tabular estimator. It is trained on all samples, from other initial weights than in `fit`.
 
     Returns
     -------
@@ -59,8 +61,10 @@ def gradient_flow(
 
     Raises
     ------
+    NotFittedError
+        If a tabular estimator is not fitted.
     TypeError
-        If `estimator` is not an MLPClassifier or MLPRegressor.
+        If it is not an estimator of this package.
     ValueError
         If its solver is 'lbfgs', or a parameter or the data are invalid.
 
@@ -81,8 +85,8 @@ def gradient_flow(
     True
     """
     check_count("n_points", n_points, 2)
-    path = training_path(estimator, X, y, sample_weight, int(n_points))
-    loss = LossFunction.of(path.net, path.X, y, sample_weight, 0)
+    path = training_path(estimator, X, y, sample_weight, member, int(n_points))
+    loss = path.loss
     losses, gradients = map(np.array, zip(*map(loss.value_and_gradient, path.thetas), strict=True))
     moves = np.diff(path.thetas, axis=0) / np.diff(path.epochs)[:, None]
     arrays = loss.arrays
@@ -141,14 +145,15 @@ class GradientFlowDisplay:
         sample_weight: ArrayLike | None = None,
         *,
         n_points: int = 50,
+        member: int = 0,
     ) -> Self:
-        """Train a clone of the estimator and plot its gradients.
+        """Train from the beginning and plot the gradients.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or Pipeline
-            Estimator of this package, or a pipeline that ends with one, fitted or not.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        estimator : estimator or Pipeline
+            Estimator of this package, or a pipeline that ends with one. A tabular estimator must be fitted.
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
             Training data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
@@ -156,6 +161,8 @@ class GradientFlowDisplay:
             Sample weights.
         n_points : int, default=50
             Maximum number of epochs to record.
+        member : int, default=0
+            Which network of a tabular estimator.
 
         Returns
         -------
@@ -163,10 +170,10 @@ class GradientFlowDisplay:
 
         Raises
         ------
-        TypeError, ValueError
+        NotFittedError, TypeError, ValueError
             As :func:`gradient_flow`.
         """
-        return cls(gradient_flow(estimator, X, y, sample_weight, n_points=n_points)).plot()
+        return cls(gradient_flow(estimator, X, y, sample_weight, n_points=n_points, member=member)).plot()
 
     def plot(self) -> Self:
         """Plot the gradients, the updates and the distribution of the last gradient for each weight matrix.

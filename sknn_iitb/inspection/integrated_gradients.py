@@ -13,6 +13,7 @@ from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._typing import MatrixLike
 from sknn_iitb.inspection import _secants
 from sknn_iitb.inspection._estimators import check_count, column_names, steps_and_net
+from sknn_iitb.inspection._units import member_layers
 from sknn_iitb.mlp._sklearn import folded
 
 __all__ = ["attributions"]
@@ -248,10 +249,7 @@ def _of_members(net):
     shares = np.ones(len(net.members_)) if average.weights is None else np.asarray(average.weights, float)
     parts = []
     for member, share in zip(net.members_, shares / shares.sum(), strict=True):
-        arrays = member.network.layout.views(member.theta.astype(np.float64))
-        coefs, steps = list(arrays["coefs"]), []
-        coefs[0] = arrays["factors"][0][:, None] * coefs[0]
-        intercepts = list(arrays["intercepts"])
+        (coefs, intercepts), steps = member_layers(member), []
         coefs[-1], intercepts[-1] = coefs[-1] / member.temperature, intercepts[-1] / member.temperature
         for activation, weights, biases in zip(member.network.activations, coefs[1:], intercepts[1:], strict=False):
             steps += [_secants.activate(activation), _secants.linear(weights, biases)]

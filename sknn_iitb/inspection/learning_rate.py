@@ -10,7 +10,8 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb._engine.range_test import RATES, range_test, smoothed_losses, suggested_rate
 from sknn_iitb._typing import Array, MatrixLike
-from sknn_iitb.inspection._estimators import check_count, cloned_mlp, new_run
+from sknn_iitb.inspection._estimators import check_count
+from sknn_iitb.inspection._training import begin, check_has_epochs
 
 __all__ = ["LearningRateRangeDisplay", "learning_rate_range_test"]
 
@@ -24,6 +25,7 @@ def learning_rate_range_test(
     start: float = RATES[0],
     stop: float = RATES[-1],
     n_rates: int = len(RATES),
+    member: int = 0,
 ) -> Bunch:
     """Train on one batch after the other at growing learning rates, and suggest a learning rate.
 
@@ -33,10 +35,10 @@ def learning_rate_range_test(
 
     Parameters
     ----------
-    estimator : MLPClassifier, MLPRegressor or Pipeline
-        Estimator of this package with a first-order solver, or a pipeline that ends with one, fitted or not. It is
-        cloned and stays as it is.
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    estimator : estimator or Pipeline
+        Estimator of this package with a first-order solver, or a pipeline that ends with one. A tabular estimator must
+        be fitted; the others are cloned. It stays as it is.
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
         Training data.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
@@ -46,6 +48,8 @@ def learning_rate_range_test(
         The lowest and the highest learning rate. The first rates should be too low to change the loss.
     n_rates : int, default=120
         Number of rates, evenly spaced on a logarithmic scale, at least 30.
+    member : int, default=0
+        Which network of a tabular estimator.
 
     Returns
     -------
@@ -57,8 +61,10 @@ def learning_rate_range_test(
 
     Raises
     ------
+    NotFittedError
+        If a tabular estimator is not fitted.
     TypeError
-        If `estimator` is not an MLPClassifier or MLPRegressor.
+        If it is not an estimator of this package.
     ValueError
         If its solver is 'lbfgs', or a parameter or the data are invalid.
 
@@ -82,10 +88,11 @@ def learning_rate_range_test(
     if not start < stop:
         raise ValueError(f"start must be below stop, got start={start!r} and stop={stop!r}.")
     check_count("n_rates", n_rates, 30)
-    net, X = cloned_mlp(estimator, X, y, "learning rate")
-    run = new_run(net.set_params(learning_rate_init=start, early_stopping=False), X, y, sample_weight)
+    check_has_epochs(estimator)
+    changes = {"learning_rate_init": start, "early_stopping": False}
+    run, theta, _ = begin(estimator, X, y, sample_weight, member, **changes)
     rates = np.geomspace(start, stop, int(n_rates))
-    losses = range_test(run, net._parameters.vector, rates)
+    losses = range_test(run, theta, rates)
     finite = np.isfinite(losses)
     return Bunch(
         learning_rates=rates[finite],
@@ -148,9 +155,9 @@ class LearningRateRangeDisplay:
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or Pipeline
-            Estimator of this package, or a pipeline that ends with one, fitted or not.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        estimator : estimator or Pipeline
+            Estimator of this package, or a pipeline that ends with one. A tabular estimator must be fitted.
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
             Training data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
@@ -159,7 +166,7 @@ class LearningRateRangeDisplay:
         ax : matplotlib Axes or None, default=None
             Axes to plot on. None creates a new figure.
         **options : dict
-            `start`, `stop` and `n_rates` of :func:`learning_rate_range_test`.
+            `start`, `stop`, `n_rates` and `member` of :func:`learning_rate_range_test`.
 
         Returns
         -------
@@ -167,7 +174,7 @@ class LearningRateRangeDisplay:
 
         Raises
         ------
-        TypeError, ValueError
+        NotFittedError, TypeError, ValueError
             As :func:`learning_rate_range_test`.
         """
         return cls(**learning_rate_range_test(estimator, X, y, sample_weight, **options)).plot(ax)

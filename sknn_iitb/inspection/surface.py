@@ -6,13 +6,14 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator, eigsh
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import _num_samples
 
 from sknn_iitb._typing import Array, MatrixLike, RandomState
 from sknn_iitb.inspection._estimators import check_count
 from sknn_iitb.inspection._loss_function import LossFunction
-from sknn_iitb.inspection._training_path import training_path
+from sknn_iitb.inspection._training import training_path
 
 __all__ = ["LossSurfaceDisplay", "loss_surface"]
 
@@ -34,6 +35,8 @@ def loss_surface(
     directions: Literal["random", "eigenvectors", "path"] = "random",
     extent: float = 1.0,
     n_points: int = 25,
+    n_batches: int = 0,
+    batch_size: int = 200,
     member: int = 0,
     random_state: RandomState = 0,
 ) -> Bunch:
@@ -52,16 +55,21 @@ def loss_surface(
     directions : {'random', 'eigenvectors', 'path'}, default='random'
         What spans the plane: two random directions, of which each neuron's part has the norm of its weights [1]_; the
         eigenvectors of the two largest eigenvalues of the Hessian; or the first two principal components of the path
-        that the training of a clone takes, which needs an MLPClassifier or MLPRegressor with a first-order solver.
+        that training from the beginning takes, which needs a first-order solver. The plane then contains the network
+        at the end of this path.
     extent : float, default=1.0
         How far the plane reaches in each direction: in norms of the weights for 'random', a quarter of that for
         'eigenvectors', and in lengths of the path for 'path'.
     n_points : int, default=25
         Number of grid points along each direction.
+    n_batches : int, default=0
+        Number of random mini-batches whose losses to compute in the same plane.
+    batch_size : int, default=200
+        Number of samples of a mini-batch.
     member : int, default=0
         Which network of a tabular estimator.
     random_state : int, RandomState instance or None, default=0
-        Determines the random directions.
+        Determines the random directions and the mini-batches.
 
     Returns
     -------
@@ -69,6 +77,7 @@ def loss_surface(
         - `first`, `second`, ndarray of shape (n_points,): coordinates of the grid; 0 is the network.
         - `losses`, ndarray of shape (n_points, n_points): the loss, with its penalties and without dropout;
           ``losses[i, j]`` is that at ``second[i]`` and ``first[j]``.
+        - `batch_losses`, ndarray of shape (n_batches, n_points, n_points), or None: those of the mini-batches.
         - `path`, ndarray of shape (n_epochs, 2), or None: the training path, projected onto the plane.
         - `directions`, str: as given.
 
@@ -102,10 +111,12 @@ def loss_surface(
     if isinstance(extent, bool) or not isinstance(extent, Real) or not 0 < extent < np.inf:
         raise ValueError(f"extent must be a positive number, got {extent!r}.")
     check_count("n_points", n_points, 3)
-    path = None
+    check_count("n_batches", n_batches, 0)
+    check_count("batch_size", batch_size, 1)
+    rng, path = check_random_state(random_state), None
     if directions == "path":
-        trained = training_path(estimator, X, y, sample_weight, 100)
-        loss = LossFunction.of(trained.net, trained.X, y, sample_weight, 0)
+        trained = training_path(estimator, X, y, sample_weight, member, 100)
+        loss = trained.loss
         moves = trained.thetas - loss.theta
         plane = np.linalg.svd(moves - moves.mean(axis=0), full_matrices=False)[2][:2]
         path = moves @ plane.T
@@ -114,11 +125,35 @@ def loss_surface(
         first, second = (np.linspace(a, b, n_points) for a, b in zip(low - margin, high + margin, strict=True))
     else:
         loss = LossFunction.of(estimator, X, y, sample_weight, member)
-        rng = check_random_state(random_state)
         plane = _random_directions(loss, rng) if directions == "random" else _eigenvectors(loss, rng)
         first = second = np.linspace(-extent, extent, n_points)
-    losses = np.array([[loss.value(loss.theta + a * plane[0] + b * plane[1]) for a in first] for b in second])
-    return Bunch(first=first, second=second, losses=losses, path=path, directions=directions)
+
+    def grid(function):
+        return np.array([[function.value(loss.theta + a * plane[0] + b * plane[1]) for a in first] for b in second])
+
+    batch_losses = None
+    if n_batches:
+        samples = (X, y, sample_weight)
+        batches = _batches(estimator, samples, member, n_batches, batch_size, rng)
+        batch_losses = np.array([grid(batch._replace(rest=loss.rest)) for batch in batches])
+    return Bunch(
+        first=first,
+        second=second,
+        losses=grid(loss),
+        path=path,
+        directions=directions,
+        batch_losses=batch_losses,
+    )
+
+
+def _batches(estimator, samples, member, n_batches, batch_size, rng):
+    """The losses of random mini-batches."""
+    n_samples = _num_samples(samples[0])
+    for _ in range(n_batches):
+        rows = rng.choice(n_samples, min(batch_size, n_samples), replace=False)
+        yield LossFunction.of(
+            estimator, *(each if each is None else _safe_indexing(each, rows) for each in samples), member
+        )
 
 
 def _random_directions(loss, rng):
@@ -157,11 +192,15 @@ class LossSurfaceDisplay:
         The training path.
     directions : {'random', 'eigenvectors', 'path'}, default='random'
         What spans the plane.
+    batch_losses : ndarray of shape (n_batches, n_points, n_points), default=None
+        The losses of mini-batches.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the plot.
+        Axes with the loss of all samples.
+    axes_ : list of matplotlib Axes
+        These axes, and those of the mini-batches.
     figure_ : matplotlib Figure
         Figure of the axes.
 
@@ -171,16 +210,24 @@ class LossSurfaceDisplay:
     """
 
     ax_: Any
+    axes_: list[Any]
     figure_: Any
 
     def __init__(
-        self, first: Array, second: Array, losses: Array, path: Array | None = None, directions: str = "random"
+        self,
+        first: Array,
+        second: Array,
+        losses: Array,
+        path: Array | None = None,
+        directions: str = "random",
+        batch_losses: Array | None = None,
     ) -> None:
         self.first = first
         self.second = second
         self.losses = losses
         self.path = path
         self.directions = directions
+        self.batch_losses = batch_losses
 
     @classmethod
     def from_estimator(
@@ -205,8 +252,9 @@ class LossSurfaceDisplay:
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Sample weights.
-        ax : matplotlib Axes or None, default=None
-            Axes to plot on. None creates a new figure.
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on. With mini-batches, a list of axes: for all samples and for each batch. None creates a new
+            figure.
         **options : dict
             `directions`, `extent` and other parameters of :func:`loss_surface`.
 
@@ -224,32 +272,63 @@ class LossSurfaceDisplay:
     def plot(self, ax: Any = None) -> Self:
         """Plot the surface, on a logarithmic scale of the height above its lowest point, and the path.
 
+        Mini-batches are drawn in panels of their own, in the same colors. A star marks the network and a cross the
+        lowest point of the grid.
+
         Parameters
         ----------
-        ax : matplotlib Axes or None, default=None
-            Axes to plot on. None creates a new figure.
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on. With mini-batches, a list of axes: for all samples and for each batch. None creates a new
+            figure.
 
         Returns
         -------
         self : LossSurfaceDisplay
+
+        Raises
+        ------
+        ValueError
+            If the number of axes is wrong.
         """
         check_matplotlib_support("LossSurfaceDisplay.plot")
         from matplotlib import pyplot
 
+        batches = [] if self.batch_losses is None else list(self.batch_losses)
+        n = 1 + len(batches)
         if ax is None:
-            _, ax = pyplot.subplots(figsize=(6.4, 5), layout="constrained")
-        lowest, spread = self.losses.min(), np.ptp(self.losses) or 1.0
+            n_columns = min(n, 2)
+            shape = -(-n // n_columns), n_columns
+            size = (6.4, 5) if n == 1 else (6.4, 0.6 + 2.9 * shape[0])
+            options = {"sharex": True, "sharey": True, "squeeze": False, "layout": "constrained"}
+            _, axes = pyplot.subplots(*shape, figsize=size, **options)
+            for spare in axes.ravel()[n:]:
+                spare.remove()
+            ax = axes.ravel()[:n]
+        self.axes_ = list(np.ravel(ax))
+        if len(self.axes_) != n:
+            raise ValueError(f"ax must have {n} axes, for all samples and {n - 1} mini-batches; got {len(self.axes_)}.")
+        surfaces = [self.losses, *batches]
+        lowest, highest = min(map(np.min, surfaces)), max(map(np.max, surfaces))
         # closer to each other near the lowest point
-        levels = lowest + spread * np.linspace(0, 1, 22) ** 2.5
-        filled = ax.contourf(self.first, self.second, self.losses, levels=levels, cmap="viridis")
-        ax.contour(self.first, self.second, self.losses, levels=levels, colors="white", linewidths=0.4, alpha=0.5)
-        ax.figure.colorbar(filled, ax=ax, label="loss", format="%.3g")
+        levels = lowest + ((highest - lowest) or 1.0) * np.linspace(0, 1, 22) ** 2.5
+        for k, (each, losses) in enumerate(zip(self.axes_, surfaces, strict=True)):
+            filled = each.contourf(self.first, self.second, losses, levels=levels, cmap="viridis")
+            each.contour(self.first, self.second, losses, levels=levels, colors="white", linewidths=0.4, alpha=0.5)
+            each.plot(0, 0, "*", color="white", markersize=11, markeredgecolor="black", markeredgewidth=0.6)
+            if batches:
+                i, j = np.unravel_index(losses.argmin(), losses.shape)
+                each.plot(self.first[j], self.second[i], "x", color="C1", markersize=8, markeredgewidth=2)
+                each.set_title(f"mini-batch {k}" if k else "all samples", fontsize="medium")
+        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        self.figure_.colorbar(filled, ax=self.axes_, label="loss", format="%.3g")
         if self.path is not None:
-            ax.plot(*self.path.T, ".-", color="C1", markersize=4, linewidth=1, label="training path")
-            ax.plot(*self.path[0], "o", color="white", markeredgecolor="C1", label="start")
-            ax.legend()
-        ax.plot(0, 0, "*", color="white", markersize=11, markeredgecolor="black", markeredgewidth=0.6)
+            self.ax_.plot(*self.path.T, ".-", color="C1", markersize=4, linewidth=1, label="training path")
+            self.ax_.plot(*self.path[0], "o", color="white", markeredgecolor="C1", label="start")
+            self.ax_.legend()
         first, second = _LABELS[self.directions]
-        ax.set(xlabel=first, ylabel=second)
-        self.ax_, self.figure_ = ax, ax.figure
+        if n == 1:
+            self.ax_.set(xlabel=first, ylabel=second)
+        else:
+            self.figure_.supxlabel(first, fontsize="medium")
+            self.figure_.supylabel(second, fontsize="medium")
         return self

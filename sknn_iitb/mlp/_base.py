@@ -10,12 +10,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_iitb._engine.description import DescriptionMixin, network_entries
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
+from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.mlp import _sklearn
 from sknn_iitb.mlp._callbacks import CallbackSupport
 from sknn_iitb.mlp._features import FeaturesMixin
-from sknn_iitb.mlp._fitting import FittingMixin
+from sknn_iitb.mlp._fitting import Call, FittingMixin
 from sknn_iitb.mlp._input_errors import explained
 from sknn_iitb.mlp._parameters import ParametersMixin
 from sknn_iitb.mlp._weights import WeightsMixin
@@ -128,6 +129,11 @@ class BaseMLP(
         samples = self._further_samples(X, y, sample_weight)
         samples = samples._replace(X=samples.X.astype(np.float64), Y=samples.Y.astype(np.float64))
         return network, theta.astype(np.float64), self._objective(samples, len(samples.Y))
+
+    def _new_run(self, X, y, sample_weight, member):
+        """The run that `fit` would begin, and the initial parameters, which the estimator receives."""
+        run = self._begin(TrainingData(X, y, sample_weight), Call(continues=False, incremental=False, classes=None))
+        return run, self._member(member)[1]
 
     def _described_networks(self):
         loss, curve = getattr(self, "loss_", None), getattr(self, "loss_curve_", [])

@@ -27,7 +27,7 @@ from sknn_iitb.mlp._input_errors import explained
 from sknn_iitb.mlp._scaling_advice import advice
 from sknn_iitb.mlp._validation_scale import warn_of_another_scale
 
-__all__ = ["FittingMixin"]
+__all__ = ["Call", "FittingMixin"]
 
 # attributes of a run by a first-order solver, which a later fit with lbfgs removes
 _CURVES = (

@@ -36,7 +36,7 @@ from sknn_iitb.tabular._members import Ensemble, EnsembleConfig, EnsembleData, G
 from sknn_iitb.tabular._race import Favourites, ViewRace
 from sknn_iitb.tabular._search import SPACE, TrialSearch
 from sknn_iitb.tabular._splits import merged, splits
-from sknn_iitb.tabular._training import Progress, exact_objective, train_further
+from sknn_iitb.tabular._training import Progress, exact_objective, new_run, train_further
 from sknn_iitb.tabular.encoder import TableEncoder
 from sknn_iitb.tabular.piecewise import MAX_BINS
 from sknn_iitb.tabular.views import VIEWS, WIDEST, View, distinct_views, features_of, resolved
@@ -340,8 +340,18 @@ class BaseTabularMLP(DescriptionMixin, SuggestionsMixin):
         network, theta = self._member(member)
         samples, goal = self._further_samples(X, y, sample_weight), self._goals()["members_"]
         samples = samples._replace(X=samples.X.astype(np.float64), Y=goal.loss.widen(samples.Y).astype(np.float64))
-        config = self._config(len(samples.Y))._replace(**self.members_[member].settings or {})
-        return network, theta.astype(np.float64), exact_objective(network, samples, goal, config)
+        objective = exact_objective(network, samples, goal, self._member_config(member, len(samples.Y)))
+        return network, theta.astype(np.float64), objective
+
+    def _new_run(self, X, y, sample_weight, member):
+        """A run that trains a member from the beginning, on all samples, and its initial parameters."""
+        network, _ = self._member(member)
+        samples, goal = self._further_samples(X, y, sample_weight), self._goals()["members_"]
+        samples = samples._replace(Y=goal.loss.widen(samples.Y))
+        return new_run(network, samples, goal, self._member_config(member, len(samples.Y)), seed=member)
+
+    def _member_config(self, member, n_samples):
+        return self._config(n_samples)._replace(**self.members_[member].settings or {})
 
     def _described_networks(self):
         curves = self.loss_curves_

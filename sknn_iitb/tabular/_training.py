@@ -20,7 +20,7 @@ from sknn_iitb.schedules import Constant
 from sknn_iitb.tabular._members import Member
 from sknn_iitb.tabular._network import draw, tabular_network
 
-__all__ = ["MemberRun", "Progress", "advance", "exact_objective", "in_threads", "train", "train_further"]
+__all__ = ["MemberRun", "Progress", "advance", "exact_objective", "in_threads", "new_run", "train", "train_further"]
 
 # The learning rate of partial_fit as a share of the highest one, because the schedule has ended at zero. On four
 # tables, networks trained on one half learned from the other half too slowly at 0.01; at 0.1, if samples came in small
@@ -317,6 +317,14 @@ def exact_objective(network, samples, goal, config):
     """What the training of a member minimizes on these samples, without dropout."""
     Y = _softened(samples.Y, goal, config)
     return Objective(network, goal.loss, samples.X, Y, samples.weight, max_rows=len(Y))
+
+
+def new_run(network, samples, goal, config, seed):
+    """A run that trains a network on all samples, and its initial parameters."""
+    rng = np.random.RandomState(seed)
+    theta, run = draw(network, rng, samples.Y.dtype), _begin(network, samples, goal, config)
+    run.state = _state(rng, run, config.max_iter)
+    return run, theta
 
 
 def _softened(Y, goal, config):
