@@ -285,7 +285,10 @@ def _interrupted(step, n_steps):
     [
         ({"max_iter": 3}, ["Epoch 3/3", "Stochastic Optimizer: Maximum"]),
         ({"solver": "lbfgs", "max_iter": 3}, ["Iteration 3/3", "lbfgs failed to converge after 3"]),
-        ({"solver": "sgd", "learning_rate_init": 1e30, "early_stopping": True}, ["Epoch", "Training diverged"]),
+        (
+            {"solver": "sgd", "learning_rate_init": 1e30, "early_stopping": True, "validation_fraction": 0.2},
+            ["Epoch", "Training diverged"],
+        ),
         ({"tol": 10, "n_iter_no_change": 2}, ["Training loss did not improve", "Epoch 4/200"]),
         (
             {

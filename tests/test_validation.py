@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -415,6 +416,18 @@ def test_error_for_a_class_missing_in_the_split_suggests_stratification(iris, la
 
 
 # --- early_stopping="auto" ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_samples", "warns"), [(990, True), (991, False)])
+def test_few_held_out_samples_are_a_warning(cancer, n_samples, warns):
+    X, y = (np.concatenate([each, each])[:n_samples] for each in cancer)
+    net = MLPClassifier((2,), early_stopping=True, max_iter=2, n_iter_no_change=2, learning_rate="cosine")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        net.fit(X, y)
+        net.set_params(warm_start=True).fit(X, y)  # not again
+    message = "early_stopping=True holds out only 99 samples; with fewer than 100, the best epoch depends on chance"
+    assert [str(each.message).startswith(message) for each in found] == [True] * warns
 
 
 @pytest.mark.parametrize(("n_samples", "holds_out"), [(10_000, False), (10_001, True)])

@@ -43,6 +43,9 @@ _CURVES = (
 # the default of learning_rate_init, which is also that of scikit-learn
 _LEARNING_RATE = 0.001
 
+# with fewer samples held out, an epoch can only be told from another if its error is several percent lower
+_FEW_HELD_OUT = 100
+
 # early_stopping="auto" stops early from this number of samples on, as scikit-learn's gradient boosting does
 _MANY_SAMPLES = 10_000
 
@@ -118,7 +121,7 @@ class FittingMixin:
         rng = self._optimizer.rng if keeps_state else check_random_state(self.random_state)
         self._set_network(samples, components, task, call, rng)
         stops_early = self._stops_early(len(samples.Y), data.validation, call)
-        rows, validation = self._hold_out(samples, data.validation, components.optimizer, rng, stops_early)
+        rows, validation = self._hold_out(samples, data.validation, components.optimizer, rng, stops_early, call)
         if data.validation.X_val is not None and not call.continues:
             warn_of_another_scale(samples.X, validation.samples.X)
         config = self._training_config(components, samples, rows, stops_early, call)
@@ -333,7 +336,7 @@ class FittingMixin:
             return validation_data.X_val is not None or (n_samples > _MANY_SAMPLES and not call.incremental)
         return self.early_stopping
 
-    def _hold_out(self, samples, validation_data, optimizer, rng, stops_early):
+    def _hold_out(self, samples, validation_data, optimizer, rng, stops_early, call):
         """Return the row indices of the training samples, None for all, and a Validation, None without one."""
         grouped, is_given = validation_data.groups is not None, validation_data.X_val is not None
         if grouped and not is_given and not hasattr(self.validation_fraction, "split"):
@@ -355,6 +358,13 @@ class FittingMixin:
         if not stops_early:
             return None, None
         rows, held_out = hold_out(self.validation_fraction, self._targets, samples, rng)
+        if len(held_out) < _FEW_HELD_OUT and not call.continues:
+            warn(
+                f"early_stopping=True holds out only {len(held_out)} samples; with fewer than {_FEW_HELD_OUT}, the "
+                "best epoch depends on chance, and training may stop too early. On small data, early_stopping=False is "
+                "usually better, or a larger validation_fraction.",
+                RuntimeWarning,  # code for scikit-learn may treat a UserWarning as an error, as its own tests do
+            )
         return rows, self._validation_on(samples.left(held_out))
 
     def _validation_on(self, samples):
