@@ -21,13 +21,16 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 from sklearn import datasets
+from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 from sklearn.metrics import log_loss, roc_auc_score, root_mean_squared_error
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelEncoder
 
-from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
+from sknn_iitb.tabular import TableEncoder, TabularMLPClassifier, TabularMLPRegressor
 from sknn_iitb.tabular.views import VIEWS
 
+LINEAR = "linear model"
 CONFIGURATIONS = {
     "fast": {"preset": "fast"},
     "default": {},
@@ -36,6 +39,7 @@ CONFIGURATIONS = {
     "equal": {"views": list(VIEWS)},  # each view once, without a race
     "bins+smooth": {"views": ["bins", "smooth"]},
     **{view: {"views": [view]} for view in VIEWS},
+    LINEAR: {},
 }
 
 # name -> loader and task of the tables in scikit-learn
@@ -87,17 +91,27 @@ def calibration_error(probabilities, y, n_bins=15):
     return sum(gaps) / len(y)
 
 
-def measure(parameters, data, seed):
+def model(name, task, seed):
+    """The estimator of a configuration."""
+    if name == LINEAR:  # on the same encoding as the networks
+        if task == "regression":
+            return make_pipeline(TableEncoder(), RidgeCV(np.logspace(-3, 4, 15)))
+        strengths = np.logspace(-3, 2, 6)
+        return make_pipeline(TableEncoder(), LogisticRegressionCV(Cs=strengths, scoring="neg_log_loss", max_iter=1000))
+    cls = TabularMLPRegressor if task == "regression" else TabularMLPClassifier
+    return cls(random_state=seed, **CONFIGURATIONS[name])
+
+
+def measure(name, data, seed):
     """Scores and seconds of a configuration."""
     X, y, task, most = data
     X_train, X_test, y_train, y_test = split(X, y, task, seed, most)
-    cls = TabularMLPRegressor if task == "regression" else TabularMLPClassifier
     start = perf_counter()
-    net = cls(random_state=seed, **parameters).fit(X_train, y_train)
+    net = model(name, task, seed).fit(X_train, y_train)
     scores = {
         "seconds": perf_counter() - start,
         "rows": len(y_train),
-        "views": {str(v): s for v, s in net.views_.items()},
+        "views": {str(v): s for v, s in getattr(net, "views_", {}).items()},
     }
     if task == "regression":
         return scores | {"error": root_mean_squared_error(y_test, net.predict(X_test)) / np.std(y_test)}
@@ -198,7 +212,7 @@ def main():
             for name in arguments.configurations.split(","):
                 if (name, table, seed) in done:
                     continue
-                found = measure(CONFIGURATIONS[name], (X, y, task, arguments.rows), seed)
+                found = measure(name, (X, y, task, arguments.rows), seed)
                 line = json.dumps(dict(zip(keys, (name, table, seed), strict=True)) | found, default=float)
                 print(line, flush=True)
                 with arguments.out.open("a") as file:
