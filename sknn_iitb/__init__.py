@@ -3,10 +3,10 @@
 from importlib import import_module
 from typing import Any
 
+from sknn_iitb._version import __version__ as __version__
 from sknn_iitb.mlp import MLPClassifier, MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor", "TabularMLPClassifier", "TabularMLPRegressor", "compare_with_sklearn"]
-__version__ = "0.1.0"
 
 # imported on first access, so that `import sknn_iitb` stays fast
 _LAZY = {

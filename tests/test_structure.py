@@ -37,13 +37,13 @@ PUBLIC = [name for name in SOURCES if not name.startswith("_") and "._" not in n
 
 # A module imports from its own group and from the groups below, each a line:
 GROUPS = [
-    {"__init__", "precompile"},
+    {"__init__", "persistence", "precompile"},
     {"tabular", "inspection"},
     {"mlp"},
     {"_engine"},
     {"activations", "losses", "optimizers", "schedules", "initializers"},
     {"_loops", "_rowwise"},
-    {"_registry", "_suggestions", "_typing"},
+    {"_registry", "_suggestions", "_typing", "_version"},
     {"_jit"},
 ]
 

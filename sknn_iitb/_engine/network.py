@@ -2,12 +2,14 @@
 
 from functools import cached_property
 from itertools import accumulate
+from numbers import Integral
 
 import numpy as np
 
 from sknn_iitb._engine import kernels
 from sknn_iitb._engine.layers import Dense, Dropout, FirstDense, Mode, Neurons, Output
 from sknn_iitb._engine.parameters import ParameterLayout, aligned
+from sknn_iitb._engine.plain import kind
 from sknn_iitb._engine.rows import as_rows
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.records import pack
@@ -23,6 +25,7 @@ CHUNK = 1024
 _WORK_PER_CALL = 5e9
 
 
+@kind("Network")
 class Network:
     """Blocks of layers, one after the other.
 
@@ -41,13 +44,17 @@ class Network:
 
     def __init__(self, blocks):
         self.blocks = tuple(map(tuple, blocks))
+        _check(self.blocks)
         self.layout = ParameterLayout([_parameters(block) for block in self.blocks])
         self.units = (self.blocks[0][0].n_in, *(block[0].n_out for block in self.blocks))
         self._compiled = {}  # chains for prediction: a call of one row should not have to build one
 
-    def __getstate__(self):
-        # addresses are valid in this process only
-        return {**vars(self), "_compiled": {}}
+    def fields(self):
+        """What makes an equal network: addresses are valid in this process only."""
+        return {"blocks": self.blocks}
+
+    def __reduce__(self):
+        return Network, (self.blocks,)
 
     @property
     def layers(self):
@@ -124,6 +131,16 @@ class Network:
                 few = slice(start, start + at_once)
                 kernel(network.packed, matrix[few], indices[few], theta, work, out[rows][few])
         return out
+
+
+def _check(blocks):
+    """Raise ValueError unless the sizes of the layers go together; kernels trust them."""
+    n_in = blocks[0][0].n_in
+    for dense, *others in blocks:
+        sizes = n_in, dense.n_out, *(layer.n_out for layer in others)
+        if dense.n_in != n_in or len({*sizes[1:]}) > 1 or not all(isinstance(n, Integral) and n > 0 for n in sizes):
+            raise ValueError(f"layers of {dense.n_in} inputs and {sizes[1:]} outputs do not follow one of {n_in}")
+        n_in = dense.n_out
 
 
 def _parameters(block):

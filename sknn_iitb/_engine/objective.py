@@ -120,6 +120,9 @@ class Objective:
     def begin(self, state, config):
         """Compile what a first-order optimizer needs; call it before :meth:`train`."""
         dtype, constraints = self.gradient.dtype, {False: [], True: []}
+        size = config.optimizer.n_state_vectors * self.network.layout.n_trained
+        if state.optimizer_state.shape != (size,) or state.optimizer_state.dtype != dtype:
+            raise ValueError("The state of the optimizer does not fit the network; call fit instead of partial_fit.")
         for constraint, bound in config.constraints:
             address = compiled("constraint", constraint.function, dtype).address
             constraints[constraint.afterwards].append((address, bound))

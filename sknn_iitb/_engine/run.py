@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sknn_iitb._engine.parameters import native
+from sknn_iitb._engine.plain import kind
 
 __all__ = ["INTERRUPTED", "NON_FINITE", "History", "Run", "State", "TrainingConfig", "planned_steps"]
 
@@ -29,6 +30,7 @@ training fails; `warns` says whether to warn of an interrupt, and if training ha
 """
 
 
+@kind("State")
 @dataclass
 class State:
     """What a run needs to continue exactly where another stopped."""
@@ -68,15 +70,22 @@ class State:
         arrays = (self.optimizer_state, self.order)
         return self if all(a is None or a.flags.writeable for a in arrays) else self.copy()
 
-    def __getstate__(self):
-        # 32 bits suffice for the order, and halve the pickle
-        order = None if self.order is None else self.order.astype(np.uint32)
-        return {**vars(self), "order": order}
-
-    def __setstate__(self, state):
-        vars(self).update(state)
+    def __post_init__(self):
         self.optimizer_state = native(self.optimizer_state)
         self.order = None if self.order is None else self.order.astype(np.int64)
+
+    @classmethod
+    def from_fields(cls, **fields):
+        """The inverse of `fields`; kernels access rows by these numbers."""
+        state = cls(**fields)
+        order = state.order
+        if order is not None and not (order.ndim == 1 and order.size and 0 <= order.min() <= order.max() < order.size):
+            raise ValueError("the order is not one of the rows")
+        return state
+
+    def fields(self):
+        """What makes an equal state; 32 bits suffice for the order, and halve the file."""
+        return {**vars(self), "order": None if self.order is None else self.order.astype(np.uint32)}
 
     def copy(self):
         """A copy that shares nothing that training changes."""

@@ -8,9 +8,12 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
+from sknn_iitb._engine.plain import kind
+
 __all__ = ["ClassTargets", "NumberTargets", "SeveralClassTargets", "label_weights", "missing", "weigh"]
 
 
+@kind("ClassTargets")
 class ClassTargets:
     """Class labels, or several binary labels per sample (multilabel).
 
@@ -32,6 +35,10 @@ class ClassTargets:
         self.classes = classes
         self.multilabel = multilabel
         self.n_columns = len(classes) if multilabel else 1
+
+    def fields(self):
+        """What makes an equal object."""
+        return {"classes": self.classes, "multilabel": self.multilabel}
 
     def new_classes(self, y):
         """The labels in y, in the form of `classes`."""
@@ -163,6 +170,7 @@ class ClassTargets:
         return float(np.average(correct.all(axis=1) if self.multilabel else correct, weights=weight))
 
 
+@kind("SeveralClassTargets")
 class SeveralClassTargets:
     """Several class labels per sample: the outputs of each share a softmax or are one-vs-rest.
 
@@ -179,6 +187,10 @@ class SeveralClassTargets:
         self.classes = classes
         self.n_columns = len(classes)
         self.output_groups = np.cumsum([0, *map(len, classes)])
+
+    def fields(self):
+        """What makes an equal object."""
+        return {"classes": self.classes}
 
     @classmethod
     def from_y(cls, y, classes=None):
@@ -333,6 +345,7 @@ def missing(targets, y):
     return [label for column, labels in pairs for label in np.setdiff1d(labels, column).tolist()]
 
 
+@kind("NumberTargets")
 class NumberTargets:
     """Regression targets, one or several per sample.
 
@@ -350,6 +363,10 @@ class NumberTargets:
     def __init__(self, single, loss):
         self.single = single
         self.loss = loss
+
+    def fields(self):
+        """What makes an equal object."""
+        return {"single": self.single, "loss": self.loss}
 
     @classmethod
     def from_y(cls, y, loss):

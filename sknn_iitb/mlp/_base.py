@@ -9,8 +9,11 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_iitb._engine.description import DescriptionMixin, network_entries
+from sknn_iitb._engine.parameters import Parameters
+from sknn_iitb._engine.plain import DamagedError
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.samples import TrainingData
+from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.mlp import _sklearn
@@ -29,7 +32,14 @@ WHOLE_NUMBERS = [np.bool_, *(np.dtype(f"{u}int{bits}").type for u in ("", "u") f
 
 
 class BaseMLP(
-    DescriptionMixin, ParametersMixin, FittingMixin, WeightsMixin, FeaturesMixin, CallbackSupport, BaseEstimator
+    SavedStateMixin,
+    DescriptionMixin,
+    ParametersMixin,
+    FittingMixin,
+    WeightsMixin,
+    FeaturesMixin,
+    CallbackSupport,
+    BaseEstimator,
 ):
     """Everything that does not depend on whether targets are labels or numbers."""
 
@@ -55,6 +65,27 @@ class BaseMLP(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+    def _saved(self):
+        attributes = dict(vars(self))
+        if "_parameters" in attributes:
+            attributes["_parameters"] = self._parameters.vector  # where the arrays lie in it, the network knows
+        return attributes
+
+    def _restored(self):
+        known = vars(self)
+        if not known.keys() & {"_parameters", "_network", "_targets", "_loss"}:
+            return
+        try:
+            network, vector = self._network, np.asarray(self._parameters)
+            self._parameters = Parameters(network.layout, vector)
+            is_whole = vector.shape == (network.layout.size,) and vector.dtype.kind == "f"
+            is_whole = is_whole and network.units[0] == self.n_features_in_ and network.units[-1] == self.n_outputs_
+            is_whole = is_whole and hasattr(self._targets, "columns") and hasattr(self._loss, "loop")
+        except (AttributeError, TypeError, ValueError) as error:
+            raise DamagedError(f"its network cannot be restored: {error}") from error
+        if not is_whole:
+            raise DamagedError(f"{vector.shape} parameters of type {vector.dtype} do not fit its network")
 
     def _checked(self, X):
         if self._is_ready(X):

@@ -234,10 +234,8 @@ class FittingMixin:
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r}."
             )
         network = feedforward(units, components.hidden, components.output, self._dropout_rates(), layer)
-        if continues:
-            if network.layout != self._parameters.layout:
-                self._refuse_another(network)
-            network.layout = self._parameters.layout  # a pickle has it once
+        if continues and network.layout != self._parameters.layout:
+            self._refuse_another(network)
         return network
 
     def _refuse_another(self, network):

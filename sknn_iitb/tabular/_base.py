@@ -17,10 +17,12 @@ from sklearn.utils.validation import (
 )
 
 from sknn_iitb._engine.description import DescriptionMixin, network_entries
+from sknn_iitb._engine.plain import DamagedError
 from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.run import INTERRUPTED
 from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData
+from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._jit.patience import announced
@@ -32,7 +34,7 @@ from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
 from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular._columns import as_numpy
-from sknn_iitb.tabular._members import Ensemble, EnsembleConfig, EnsembleData, Goal
+from sknn_iitb.tabular._members import Ensemble, EnsembleConfig, EnsembleData, Goal, Member
 from sknn_iitb.tabular._race import Favourites, ViewRace
 from sknn_iitb.tabular._search import SPACE, TrialSearch
 from sknn_iitb.tabular._splits import merged, splits
@@ -74,7 +76,7 @@ def _group_labels(groups):
     return groups
 
 
-class BaseTabularMLP(DescriptionMixin, SuggestionsMixin):
+class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin):
     """Base class of the tabular estimators."""
 
     _parameter_constraints = {
@@ -98,6 +100,17 @@ class BaseTabularMLP(DescriptionMixin, SuggestionsMixin):
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
+
+    def _restored(self):
+        fitted = {"encoder_", "_targets", "_averages", "members_"}
+        lacking = fitted - vars(self).keys()
+        if lacking and lacking != fitted:
+            raise DamagedError(f"{sorted(lacking)} are missing")
+        if not lacking:
+            n = self.encoder_._n_columns
+            members = [*self.members_, *getattr(self, "quantile_members_", [])]
+            if not all(isinstance(each, Member) and each.network.units[0] == n for each in members):
+                raise DamagedError("its members do not fit the encoded table")
 
     @property
     def loss_curves_(self) -> list[list[float]]:

@@ -4,11 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sknn_iitb._engine.plain import kind
 from sknn_iitb._jit.intrinsics import inlined, matrix_at
 
 __all__ = ["Bins", "add_bins", "end_of_column", "gradient_of_bins"]
 
 
+@kind("Bins")
 class Bins(NamedTuple):
     """Bins of the ranges of columns, as :class:`PiecewiseLinearEncoder` has them.
 

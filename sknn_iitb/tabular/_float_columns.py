@@ -9,13 +9,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
+from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import as_numpy, rows_with_weight
 
 __all__ = ["FloatTransformer", "quantiles"]
 
 
-class FloatTransformer(TransformerMixin, BaseEstimator):
+class FloatTransformer(SavedStateMixin, TransformerMixin, BaseEstimator):
     """Base class of transformers of numeric columns, which keep float32 and pass NaN through."""
 
     def _checked(self, X: MatrixLike, **options: Any) -> Array:

@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sknn_iitb._engine.plain import kind
 from sknn_iitb._jit.intrinsics import inlined
 from sknn_iitb.tabular._bins import end_of_column
 
 __all__ = ["Knots", "add_splines", "gradient_of_splines"]
 
 
+@kind("Knots")
 class Knots(NamedTuple):
     """Knots of linear splines, as :class:`SplineEncoder` has them.
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from sknn_iitb._engine.layers import Kind, Layer, LayerSpec, Parameter
 from sknn_iitb._engine.parameters import native
+from sknn_iitb._engine.plain import kind
 from sknn_iitb._jit.intrinsics import (
     address,
     array_at,
@@ -24,6 +25,7 @@ from sknn_iitb.tabular._knots import Knots, add_splines, gradient_of_splines
 __all__ = ["PLAIN", "Features", "ScaledDense"]
 
 
+@kind("Features")
 class Features(NamedTuple):
     """What the first layer computes from the columns of an encoded table.
 
@@ -129,6 +131,7 @@ def scaled_dense_backward(x, delta, cache, layer, theta, batch):
         of_factors[p] = total
 
 
+@kind("ScaledDense")
 @dataclass(frozen=True)
 class ScaledDense(Layer):
     """``(s [u, bins of u, knots of u]) W`` with ``u = x / sqrt(1 + curvature x**2)`` and a learned factor s for each.
@@ -159,6 +162,11 @@ class ScaledDense(Layer):
         # the kernels read the columns by address
         curvature, bins, knots = self.features
         bins, knots = Bins(*map(native, bins)), Knots(*map(native, knots[:3]), knots.height)
+        for column, *numbers in (bins, knots[:3]):
+            if not (column.dtype == np.int64 and np.all((column >= 0) & (column < self.n_in))):
+                raise ValueError("bins and knots must be those of columns that there are")
+            if any(each.shape != column.shape or each.dtype.kind != "f" for each in numbers):
+                raise ValueError("bins and knots must have a number for each column")
         object.__setattr__(self, "features", Features(curvature, bins, knots))
 
     def __reduce__(self):

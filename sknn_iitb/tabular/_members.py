@@ -8,6 +8,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logit
 
 from sknn_iitb._engine.parameters import native
+from sknn_iitb._engine.plain import kind
 from sknn_iitb._engine.samples import Samples
 from sknn_iitb.tabular.views import dense
 
@@ -122,6 +123,7 @@ _Member = namedtuple(
 )
 
 
+@kind("Member")
 class Member(_Member):
     """A trained network.
 
@@ -131,7 +133,10 @@ class Member(_Member):
     """
 
     def __new__(cls, network, theta, *rest, **named):
-        return super().__new__(cls, network, native(theta), *rest, **named)
+        theta = native(theta)
+        if theta.shape != (network.layout.size,):
+            raise ValueError(f"{theta.shape} parameters for a network of {network.layout.size}")
+        return super().__new__(cls, network, theta, *rest, **named)
 
     def inputs(self, Z):
         """The columns of an encoded table, with the bins and knots that the first layer computes from them."""
@@ -153,6 +158,7 @@ class Member(_Member):
         return self.network.predict(Z, theta, False) / Z.dtype.type(self.temperature)
 
 
+@kind("Ensemble")
 class Ensemble(NamedTuple):
     """Members, and how their predictions are averaged.
 

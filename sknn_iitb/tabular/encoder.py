@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_iitb._engine.network import CHUNK
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
+from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import as_numpy, columns_of, is_frame, names_of, row_chunks, rows_of, rows_with_weight
@@ -39,7 +40,7 @@ _MAX_DENSE_BYTES = 2**30
 _CELLS, _FEW_ROWS = 2**22, 256
 
 
-class TableEncoder(TransformerMixin, BaseEstimator):
+class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
     """Encode a table with categories and missing values as a float32 matrix.
 
     Numeric columns come first, then an indicator column for each of them that has missing values, then categorical

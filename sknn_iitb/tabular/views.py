@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from sknn_iitb._engine.plain import kind
 from sknn_iitb._suggestions import did_you_mean
 from sknn_iitb._typing import Array
 from sknn_iitb.tabular._bins import Bins
@@ -22,6 +23,7 @@ _MOST_FEATURES = 4096
 _N_KNOTS, _FEWEST_KNOTS = 64, 8
 
 
+@kind("View")
 class View(NamedTuple):
     """How a member of an ensemble sees the numeric columns of a table.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sknn_iitb._engine.layers.layer import Kind, Layer, LayerSpec, Parameter
+from sknn_iitb._engine.plain import kind
 from sknn_iitb._jit.intrinsics import vector_at
 
 __all__ = ["BatchNorm"]
@@ -73,6 +74,7 @@ def standardize_forward(x, value, cache, layer, theta, batch):
             value[i, j] = (value[i, j] - mean[j]) * (scale[j] / np.sqrt(variance[j] + epsilon))
 
 
+@kind("BatchNorm")
 @dataclass(frozen=True)
 class BatchNorm(Layer):
     """``scale (z - mean) / sqrt(variance + 1e-5)`` in place, with the mean and variance of each column over the batch.

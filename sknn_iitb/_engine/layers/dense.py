@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sknn_iitb._engine.layers.layer import Kind, Layer, LayerSpec, Parameter
+from sknn_iitb._engine.plain import kind
 from sknn_iitb._jit.intrinsics import matmul, matmul_nt, matmul_tn, matrix_at
 
 __all__ = ["Dense", "FirstDense", "dense_spec"]
@@ -31,6 +32,7 @@ def dense_spec(n_in, n_out, weights):
     return LayerSpec(dense_forward, dense_backward, n_in, n_out, own=(weights,))
 
 
+@kind("Dense")
 @dataclass(frozen=True)
 class Dense(Layer):
     """``x W``: dL/dW = x' delta, dL/dx = delta W'."""
@@ -48,6 +50,7 @@ class Dense(Layer):
         return dense_spec(self.n_in, self.n_out, start["coefs"])
 
 
+@kind("FirstDense")
 @dataclass(frozen=True)
 class FirstDense(Dense):
     """The first dense layer; `dropout` is the dropout rate of the inputs."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sknn_iitb._engine.layers.layer import Layer, LayerSpec
 from sknn_iitb._engine.layers.randomness import is_kept, seed_of, threshold_of
+from sknn_iitb._engine.plain import kind
 from sknn_iitb._jit.intrinsics import inlined, vector_at
 
 __all__ = ["Dropout", "drop_inputs"]
@@ -38,6 +39,7 @@ def drop_inputs(x, rows, rate, key):
 drop_inputs = inlined(drop_inputs)
 
 
+@kind("Dropout")
 @dataclass(frozen=True)
 class Dropout(Layer):
     """Each value becomes 0 with probability `rate` and is divided by 1 - rate otherwise, which preserves the mean.

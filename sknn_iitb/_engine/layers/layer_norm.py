@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sknn_iitb._engine.layers.layer import Kind, Layer, LayerSpec, Parameter
+from sknn_iitb._engine.plain import kind
 from sknn_iitb._jit.intrinsics import vector_at
 
 __all__ = ["EPSILON", "LayerNorm"]
@@ -48,6 +49,7 @@ def layer_norm_backward(x, delta, cache, layer, theta, batch):
             delta[i, j] = cache[i, n_out] * (delta[i, j] - mean - cache[i, j] * along)
 
 
+@kind("LayerNorm")
 @dataclass(frozen=True)
 class LayerNorm(Layer):
     """``scale (z - mean) / sqrt(variance + 1e-5)`` in place, with the mean and variance of each row over the neurons.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sknn_iitb._engine.layers.layer import Kind, Layer, LayerSpec, Parameter
+from sknn_iitb._engine.plain import kind
 from sknn_iitb._jit.compilation import call
 from sknn_iitb._jit.intrinsics import inlined, vector_at
 from sknn_iitb.activations import Activation, Identity
@@ -60,6 +61,7 @@ def bias_backward(x, delta, cache, layer, theta, batch):
     add_rows(delta, 0, delta.shape[0], bias_gradient)
 
 
+@kind("Neurons")
 @dataclass(frozen=True)
 class Neurons(Layer):
     """``g(z + b)`` in place: dL/dz = g' dL/dg, and dL/db is the sum of its rows."""
@@ -75,6 +77,7 @@ class Neurons(Layer):
         return _spec(self.n_out, start["intercepts"], self.activation)
 
 
+@kind("Output")
 @dataclass(frozen=True)
 class Output(Neurons):
     """The last layer, whose activation belongs to the loss in training."""

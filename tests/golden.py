@@ -1,0 +1,115 @@
+"""The models of tests/data: saved by every release, and loaded by all later ones.
+
+``python tests/golden.py`` writes the files of the current schema, which must not exist yet: those of an earlier release
+are never written again.
+"""
+
+import pickle
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb._engine.saving import SCHEMA
+from sknn_iitb.activations import LeakyReLU
+from sknn_iitb.losses import Quantile
+from sknn_iitb.optimizers import Adam
+from sknn_iitb.tabular import (
+    PiecewiseLinearEncoder,
+    RobustSmoothScaler,
+    SplineEncoder,
+    TableEncoder,
+    TabularMLPClassifier,
+    TabularMLPRegressor,
+    View,
+)
+
+FOLDER = Path(__file__).parent / "data"
+IRIS = load_iris(return_X_y=True)
+DIABETES = load_diabetes(return_X_y=True)
+
+
+def square(z):
+    """An activation of a user."""
+    return z * z, 2 * z
+
+
+def table():
+    """Iris with gaps, categories and labels of text."""
+    X, y = IRIS
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    frame["a"] = frame["a"].where(frame["b"] > 2.5)
+    frame["kind"] = np.where(frame["c"] > 4, "long", "short")
+    frame["size"] = pd.Categorical(np.array(["s", "m", "l"])[np.digitize(frame["d"], [0.5, 1.5])])
+    return frame, np.array(["setosa", "versicolor", "virginica"])[y]
+
+
+def models():
+    """Fitted models by name, each with the X that it is tested on."""
+    short, small = {"max_iter": 3, "random_state": 0}, {"hidden_layer_sizes": (8,), "n_estimators": 2}
+    X, y = IRIS
+    labels = np.eye(3, dtype=int)[y]
+    numbers, targets = DIABETES
+    frame, names = table()
+    nets = {
+        "classifier": (MLPClassifier((5, 4), **short), X, y),
+        "float32": (MLPClassifier((5,), activation=["tanh"], solver=Adam(beta_2=0.9), **short), np.float32(X), y),
+        "normalized": (MLPClassifier((5, 4), batch_norm=True, dropout=0.2, early_stopping=True, **short), X, names),
+        "layer_norm": (MLPClassifier((5,), layer_norm=True, activation=LeakyReLU(0.2), **short), X, y),
+        "binary": (MLPClassifier((5,), loss="focal", solver="lbfgs", **short), X, y == 1),
+        "multilabel": (MLPClassifier((5,), learning_rate="cosine", **short), X, labels),
+        "several classes": (MLPClassifier((5,), **short), X, np.column_stack([y, y % 2])),
+        "custom": (MLPClassifier((5,), activation=square, **short), X, y),
+        "regressor": (MLPRegressor(hidden_layer_sizes=(5,), **short), numbers, targets),
+        "gaussian": (MLPRegressor("gaussian", hidden_layer_sizes=(5,), **short), numbers, targets),
+        "quantiles": (MLPRegressor(Quantile([0.1, 0.5, 0.9]), hidden_layer_sizes=(5,), **short), numbers, targets),
+        "pipeline": (make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(5,), **short)), numbers, targets),
+        "tabular classifier": (
+            TabularMLPClassifier(views=["bins", View(10.0, False, "all")], **small, **short),
+            frame,
+            names,
+        ),
+        "tabular regressor": (TabularMLPRegressor(quantiles=[0.1, 0.9], **small, **short), numbers, targets),
+        "tuned": (TabularMLPClassifier("tuned", hidden_layer_sizes=(8,), n_trials=4, **short), X, y == 1),
+        "encoder": (TableEncoder(view="spline"), frame, None),
+        "scaler": (RobustSmoothScaler(), X, None),
+        "bins": (PiecewiseLinearEncoder(), X, None),
+        "splines": (SplineEncoder(), X, None),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = {name: (net.fit(X, y), X) for name, (net, X, y) in nets.items()}
+        fitted["partial_fit"] = (MLPClassifier((5,), random_state=0).partial_fit(X, y, classes=[0, 1, 2]), X)
+        further = TabularMLPClassifier(**small, **short).fit(frame, names).partial_fit(frame, names)
+        fitted["tabular partial_fit"] = (further, frame)
+    return fitted
+
+
+def outputs(model, X):
+    """What a model returns, as an array."""
+    for method in ("predict_proba", "predict", "transform"):
+        if hasattr(model, method):
+            found = getattr(model, method)(X)
+            return np.concatenate(found, axis=1) if isinstance(found, list) else np.asarray(found)
+    raise TypeError(model)
+
+
+def main():
+    folder = FOLDER / f"schema_{SCHEMA}"
+    folder.mkdir(parents=True)
+    expected = {}
+    for name, (model, X) in models().items():
+        (folder / f"{name}.pickle").write_bytes(pickle.dumps(model, protocol=4))
+        expected[name] = outputs(model, X)
+    np.savez_compressed(folder / "outputs.npz", **expected)
+
+
+if __name__ == "__main__":
+    import golden  # the user's function is pickled by the name of its module
+
+    golden.main()
