@@ -38,6 +38,7 @@ PUBLIC = [name for name in SOURCES if not name.startswith("_") and "._" not in n
 # A module imports from its own group and from the groups below, each a line:
 GROUPS = [
     {"__init__", "persistence", "precompile"},
+    {"onnx"},
     {"tabular", "inspection"},
     {"mlp"},
     {"_engine"},
@@ -93,7 +94,7 @@ def test_imports_have_no_cycles():
 
 
 def test_components_do_not_import_each_other():
-    components = GROUPS[4]
+    components = next(group for group in GROUPS if "activations" in group)
     for module in components:
         assert not _ours(SOURCES[module]) & (components - {module})
 
@@ -106,9 +107,9 @@ def test_only_jit_imports_numba():
 def test_package_imports_only_its_dependencies():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     optional = project["optional-dependencies"]
-    required, for_plots = (
+    required, for_plots, for_export = (
         {re.match(r"[\w-]+", line)[0] for line in lines}
-        for lines in (project["dependencies"], optional["plot"] + optional["shap"])
+        for lines in (project["dependencies"], optional["plot"] + optional["shap"], optional["onnx"])
     )
     # the second line installs nothing more: dependencies of scikit-learn and numba
     assert required == {
@@ -120,7 +121,7 @@ def test_package_imports_only_its_dependencies():
         "llvmlite",
         "threadpoolctl",
     }
-    importable = {"sklearn", *required, *for_plots}
+    importable = {"sklearn", *required, *for_plots, *for_export}
     imported = set().union(*map(_top_level, SOURCES.values()))
     assert imported - sys.stdlib_module_names <= importable
 
@@ -129,7 +130,7 @@ def test_import_compiles_nothing_and_needs_no_optional_package():
     # scikit-learn itself imports pandas if installed
     script = """
 import sys
-sys.modules["pandas"] = sys.modules["matplotlib"] = None
+sys.modules["pandas"] = sys.modules["matplotlib"] = sys.modules["onnx"] = None
 from numba.core import event
 with event.install_recorder("numba:compile") as compilations:
     import sknn_iitb.tabular

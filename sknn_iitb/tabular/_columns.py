@@ -153,6 +153,10 @@ class Column:
             raise ValueError(f"Column {name!r} {_REFUSED[kind]}")
         self.is_categorical: bool = has_own_type and kind == "category"
 
+    def to_numpy(self) -> Array:
+        """The values as they are."""
+        return np.asarray(self._series)
+
     def to_floats(self) -> Array:
         """Convert the values to float64, with NaN for missing values."""
         try:
