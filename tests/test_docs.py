@@ -73,7 +73,7 @@ def test_snippets_run_in_order(name):
         pyplot.close("all")
 
 
-@pytest.mark.parametrize("script", ["components_table", "figures_table"])
+@pytest.mark.parametrize("script", ["components_table", "figures_table", "onnx_table"])
 def test_generated_tables_are_up_to_date(script):
     """The tables of components are what the registries say, and those of figures what the benchmarks have saved."""
     namespace = runpy.run_path(str(ROOT / "docs" / f"{script}.py"))

@@ -105,8 +105,8 @@ def _keys(column, positions):
         keys = {convert(text): position for text, position in positions.items()}
     except ValueError:
         raise TypeError(
-            f"The input of column {column.name!r} cannot be {column.type!r}, because not all of its categories are such "
-            "numbers. StringTensorType accepts all categories."
+            f"The input of column {column.name!r} cannot be {column.type!r}, because not all of its categories are "
+            "such numbers. StringTensorType accepts all categories."
         ) from None
     if len(keys) < len(positions):
         raise TypeError(f"Some categories of column {column.name!r} are equal in float32. Convert them to strings.")
@@ -121,8 +121,7 @@ def _scaled(graph, matrix, center, scaler):
     x = graph.add("Sub", graph.add("Div", matrix, 2.0), center)
     x = graph.add("Clip", graph.add("Div", x, halves), -1e6, 1e6)
     ratio = graph.add("Div", x, float(scaler.limit))
-    root = graph.add("Sqrt", graph.add("Add", graph.add("Mul", ratio, ratio), 1.0))
-    return graph.add("Div", x, root)
+    return _divided(graph, x, graph.add("Mul", ratio, ratio))
 
 
 def squashed(graph: Graph, Z: str, curvature: float) -> str:
@@ -130,4 +129,11 @@ def squashed(graph: Graph, Z: str, curvature: float) -> str:
     if curvature == 0:
         return Z
     curved = graph.add("Mul", graph.add("Mul", np.float32(curvature), Z), Z)
-    return graph.add("Div", Z, graph.add("Sqrt", graph.add("Add", curved, 1.0)))
+    return _divided(graph, Z, curved)
+
+
+def _divided(graph, x, square):
+    """``x / sqrt(1 + square)``."""
+    # the root of a float32 is not exact in all releases of onnxruntime
+    exact = graph.add("Sqrt", graph.cast(graph.add("Add", square, 1.0), TensorProto.DOUBLE))
+    return graph.add("Div", x, graph.cast(exact, TensorProto.FLOAT))
