@@ -6,8 +6,8 @@ Importing this module registers the estimators with skl2onnx, so that its own fu
 try:
     import onnx  # noqa: F401
     import skl2onnx  # noqa: F401
-except ImportError as error:
-    raise ImportError(f"sknn_iitb.onnx requires {error.name}; pip install 'sknn-iitb[onnx]'.") from None
+except ImportError as _error:
+    raise ImportError(f"sknn_iitb.onnx requires {_error.name}; pip install 'sknn-iitb[onnx]'.") from None
 
 from sknn_iitb.onnx._registration import register
 from sknn_iitb.onnx._transformed_targets import register_transformed_targets
