@@ -458,3 +458,14 @@ def test_many_columns_are_not_multiplied():
     net = TabularMLPClassifier(max_iter=2, hidden_layer_sizes=(4,), random_state=0).fit(X, y)
     assert all(member.theta.size < 2 * 5000 * 6 for member in net.members_)
     assert net.predict(X).shape == (60,)
+
+
+def test_a_table_of_categories_is_squashed_once():
+    """The encoded table has the widest limit, and members their own."""
+    X = pd.DataFrame({"a": ["x"] * 97 + ["y", "z", "z"], "b": ["u"] * 99 + ["v"]})
+    net = TabularMLPClassifier(max_iter=1, n_estimators=1, random_state=0).fit(X, np.arange(100) % 2)
+    wide = TableEncoder(view="wide").fit_transform(X)
+    np.testing.assert_array_equal(net.encoder_.transform(X), wide)
+    smooth = TableEncoder(view="smooth").fit_transform(X)
+    np.testing.assert_allclose(net.members_[0].inputs(wide), smooth, rtol=1e-6)
+    assert abs(wide).max() > 1.99 > 1.7 > abs(smooth).max()

@@ -212,6 +212,8 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin):
     def _strategy(self, views, samples, config, rng):
         """How members are chosen and trained."""
         numbers = samples.X[:, : np.count_nonzero(~self.encoder_.is_categorical_)]
+        if numbers.shape[1] == 0:
+            views = dict.fromkeys(views, VIEWS["smooth"])  # views of no numbers are the same
         features = {name: features_of(view, numbers, samples.weight, self.n_bins) for name, view in views.items()}
         kept = distinct_views(features) if self.views is None else dict(zip(features, features, strict=True))
         distinct = {name: features[name] for name in features if kept[name] == name}

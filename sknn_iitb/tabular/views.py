@@ -77,13 +77,11 @@ def features_of(view: View, numbers: Array, weight: Array | None, n_bins: int | 
     -------
     features : Features
     """
-    if numbers.shape[1] == 0:
-        view = VIEWS["smooth"]  # all are the same
     # 1 / z**2 grows by the inverse square of each limit
     curvature = np.float32(view.limit**-2 - WIDEST**-2)
     squashed = _squashed(numbers, curvature)
     edges, knots = [], []
-    n_each = _MOST_FEATURES // max(numbers.shape[1], 1)
+    n_each = _MOST_FEATURES // numbers.shape[1] if numbers.shape[1] else 0
     if view.bins and n_bins is not None and n_each > 1:
         edges = PiecewiseLinearEncoder(min(n_bins, n_each)).fit(squashed, sample_weight=weight).edges_
     if view.splines and n_each >= _FEWEST_KNOTS:
