@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb.callbacks import Checkpoint
 from sknn_iitb.mlp import _callbacks
 
 callback = pytest.importorskip(
@@ -415,5 +416,9 @@ def test_setting_an_invalid_callback_raises(wrong):
 def test_scikit_learn_without_callbacks_is_supported(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.callback", None)
     older = runpy.run_path(_callbacks.__file__)
-    assert not hasattr(older["CallbackSupport"], "set_callbacks")
-    assert older["observers_of"](MLPClassifier(), None, None, None) == ()
+    net, checkpoint = older["CallbackSupport"](), Checkpoint("file")
+    assert net.set_callbacks(checkpoint)._skl_callbacks == [checkpoint]
+    assert older["observers_of"](net, None, None, None, 1) == ()
+    assert older["with_callbacks"](len) is len
+    with pytest.raises(TypeError, match=r"other than Checkpoint require scikit-learn 1\.9"):
+        net.set_callbacks(Recorder())

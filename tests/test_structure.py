@@ -42,7 +42,7 @@ GROUPS = [
     {"tabular", "inspection"},
     {"mlp"},
     {"_engine"},
-    {"activations", "losses", "optimizers", "schedules", "initializers"},
+    {"activations", "losses", "optimizers", "schedules", "initializers", "callbacks"},
     {"_loops", "_rowwise"},
     {"_registry", "_suggestions", "_typing", "_version"},
     {"_jit"},

@@ -133,6 +133,14 @@ class Run:
         ``validate(theta)`` returns score and loss on the validation set.
     observers : sequence
         Of each, ``begin()`` is called before an epoch and ``end(history)`` after it; True stops training.
+    samples : Samples or None
+        All samples, those of the validation set included.
+    best : ndarray or None
+        The parameters of the best epoch under early stopping.
+    n_done : int
+        Number of epochs that an earlier process has trained.
+    writer : Writer or None
+        Writes checkpoints.
     """
 
     objective: Any
@@ -141,6 +149,10 @@ class Run:
     state: State | None = None
     validate: Any = None
     observers: Any = ()
+    samples: Any = None
+    best: np.ndarray | None = None
+    n_done: int = 0
+    writer: Any = None
 
     def begin_epoch(self):
         for observer in self.observers:

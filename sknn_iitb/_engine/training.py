@@ -2,10 +2,12 @@
 
 import math
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sknn_iitb._engine.checkpoint import state_of_run
 from sknn_iitb._engine.lbfgs import minimize
 from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.run import INTERRUPTED, NON_FINITE
@@ -45,8 +47,9 @@ def _descend(run, theta):
     """Train by a first-order optimizer."""
     state, history, config = run.state, run.history, run.config
     # epochs of an earlier run count too: theta are its best parameters
-    best = theta.copy() if config.stops_early and np.isfinite(history.best_score) else None
-    if not config.complete and best is not None:
+    if run.best is None and config.stops_early and np.isfinite(history.best_score):
+        run.best = theta.copy()
+    if not config.complete and run.best is not None:
         if state.current is None:  # the earlier run was a fit, with its own patience
             history.stalled = 0
         if history.stalled > config.n_iter_no_change:  # has stopped
@@ -57,37 +60,50 @@ def _descend(run, theta):
     factors = _factors(run.objective.n_samples, state, config)
     try:
         with BLASThreads(config.n_threads), closing(reporter(config.verbose, config.n_epochs)) as report:
-            for _ in range(config.n_epochs):
+            n_left = config.n_epochs - run.n_done
+            if run.n_done and _settles(run, report):
+                n_left = 0
+            for _ in range(n_left):
                 run.begin_epoch()
                 learning_rates = config.learning_rate_init / state.divisor * next(factors)
                 _run_epoch(run, theta, learning_rates)
                 score, loss = (None, None) if run.validate is None else run.validate(theta)
                 if not math.isfinite(history.loss) or _rise(history) > _EXPLOSION:
                     report.close()
-                    _diverge(history, best, learning_rates.max(), config)
+                    _diverge(history, run.best, learning_rates.max(), config)
                     break
                 if _judge(history, score, loss, config):
-                    best = theta.copy()
+                    run.best = theta.copy()
                 report.epoch(history, score)
                 state.divisor = config.schedule.after_epoch(state.divisor, history.n_samples, history.stalled)
                 state.learning_rate = config.learning_rate_init / state.divisor
-                if run.end_epoch():
-                    break
-                if history.stalled > config.n_iter_no_change and _stop(state, history, config, report):
-                    report.close()
-                    _warn_if_stalled(history, config)
+                stops = run.end_epoch()
+                if run.writer is not None:
+                    run.writer.count(partial(state_of_run, run, theta))
+                if stops or _settles(run, report):
                     break
             else:
-                if config.complete and config.warns:
+                if config.complete and config.warns and n_left == config.n_epochs - run.n_done:
                     report.close()
                     _warn_at_the_end(history, config)
+            if run.writer is not None:
+                run.writer.write(state_of_run(run, theta))
     except KeyboardInterrupt:
         history.interrupted = True
         if config.warns:
             warn(INTERRUPTED)
-    if best is not None:
-        state.best, state.current = (None, None) if config.complete else (best, theta.copy())
-        theta[:] = best
+    if run.best is not None:
+        state.best, state.current = (None, None) if config.complete else (run.best, theta.copy())
+        theta[:] = run.best
+
+
+def _settles(run, report):
+    """Whether training has stalled for good."""
+    if run.history.stalled <= run.config.n_iter_no_change or not _stop(run.state, run.history, run.config, report):
+        return False
+    report.close()
+    _warn_if_stalled(run.history, run.config)
+    return True
 
 
 def _factors(n_samples, state, config):

@@ -7,10 +7,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
+from sknn_iitb._engine.checkpoint import Origin, Writer, checkpoint_of, read, restore_run
 from sknn_iitb._engine.layers import NORMALIZATIONS
 from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.parameters import Parameters
+from sknn_iitb._engine.plain import from_plain, to_plain
 from sknn_iitb._engine.range_test import RATES, range_test, suggested_rate
 from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
@@ -73,9 +75,9 @@ class FittingMixin:
     A subclass has ``_validate(X, y, reset)`` and ``_find_targets(y, loss, call)``.
     """
 
-    def _fit(self, data, incremental=False, classes=None, observers=()):
+    def _fit(self, data, incremental=False, classes=None, observers=(), resume_from=None):
         # first, because the callbacks' context must survive an error; in partial_fit the caller runs the loop
-        observers = observers if incremental else (*observers, *observers_of(self, data.X, data.y, data.sample_weight))
+        observers = observers if incremental else (*observers, *observers_of(self, *data[:3], self.max_iter))
         call = Call("_parameters" in vars(self) and (incremental or self.warm_start), incremental, classes)
         arrays, copies = [], {}
         if call.continues:  # these are changed in place
@@ -85,13 +87,17 @@ class FittingMixin:
             if call.continues and incremental:  # where scikit-learn's own check trusts the first call
                 self._validate_params()
             with announced():
-                self._train(data, call, observers)
+                self._train(data, call, observers, resume_from)
             for observer in observers:
                 observer.close()
         return self
 
-    def _train(self, data, call, observers):
-        run = self._begin(data, call)
+    def _train(self, data, call, observers, resume_from):
+        checkpoint = None if call.incremental else checkpoint_of(self)  # in partial_fit the caller runs the loop
+        if checkpoint is None and resume_from is None:
+            run = self._begin(data, call)
+        else:
+            run = self._begin_with_checkpoints(data, call, checkpoint, resume_from)
         run.observers = observers
         for observer in observers:
             observer.expose = lambda fitted, history: fitted._expose_history(history, run.config, call)
@@ -109,7 +115,28 @@ class FittingMixin:
             elif not run.history.interrupted:
                 run.validate.check()
 
-    def _begin(self, data, call):
+    def _begin_with_checkpoints(self, data, call, checkpoint, resume_from):
+        """A run that continues from a checkpoint, or writes others."""
+        if self.solver == "lbfgs" or call.continues:
+            why = "warm_start=True" if call.continues else "solver='lbfgs'"
+            raise ValueError(f"Checkpoints are those of a new fit by a first-order solver; {why} has none.")
+        saved = None if resume_from is None else read(resume_from)
+        rng = self._random_state(call) if saved is None else from_plain(saved["rng"])
+        rng_state = to_plain(rng)
+        run = self._begin(data, call, rng)
+        origin = Origin.of(self, rng_state, run.samples)
+        if saved is not None:
+            origin.check(saved, resume_from)
+            restore_run(run, self._parameters.vector, saved, resume_from)
+        run.writer = None if checkpoint is None else Writer(checkpoint, origin)
+        return run
+
+    def _random_state(self, call):
+        """The random numbers of a run."""
+        keeps_state = call.incremental and call.continues and hasattr(self, "_optimizer")
+        return self._optimizer.rng if keeps_state else check_random_state(self.random_state)
+
+    def _begin(self, data, call, rng=None):
         """The run on the user's data; the estimator gets its network, which a scorer or a callback can use."""
         components = self._resolve_components()
         if call.incremental and data.validation.X_val is None and self._stops_early(0, data.validation, call):
@@ -117,8 +144,7 @@ class FittingMixin:
         if not (call.incremental or self.warm_start):
             vars(self).pop("_by_hand", None)
         components, task, samples = self._read(data, call, components)
-        keeps_state = call.incremental and call.continues and hasattr(self, "_optimizer")
-        rng = self._optimizer.rng if keeps_state else check_random_state(self.random_state)
+        rng = self._random_state(call) if rng is None else rng
         self._set_network(samples, components, task, call, rng)
         stops_early = self._stops_early(len(samples.Y), data.validation, call)
         rows, validation = self._hold_out(samples, data.validation, components.optimizer, rng, stops_early, call)
@@ -126,7 +152,7 @@ class FittingMixin:
             warn_of_another_scale(samples.X, validation.samples.X)
         config = self._training_config(components, samples, rows, stops_early, call)
         objective = self._objective(samples, config.batch_size, rows, dropout=self._network.drops)
-        run = Run(objective, config, self._begin_history(config, call), validate=validation)
+        run = Run(objective, config, self._begin_history(config, call), validate=validation, samples=samples)
         if components.optimizer.kernel is not None:
             run.state = self._begin_state(rng, run, call)
             if self.learning_rate_init == "auto" and not call.continues:

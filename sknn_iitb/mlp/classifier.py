@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from numbers import Real
+from os import PathLike
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -390,6 +391,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        resume_from: str | PathLike[str] | None = None,
     ) -> Self:
         """Train the network.
 
@@ -411,6 +413,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Sample weights of the validation set, not negative, for its score and loss.
         groups : array-like of shape (n_samples,), default=None
             Group labels for a splitter as `validation_fraction` that keeps groups together.
+        resume_from : str or path-like, default=None
+            File of a :class:`~sknn_iitb.callbacks.Checkpoint`. Training continues from it; the data and the parameters
+            must be the same.
 
         Returns
         -------
@@ -422,7 +427,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             If a parameter or the data are invalid, or training diverges. The estimator is then unchanged.
         """
         validation = ValidationData(X_val, y_val, sample_weight_val, groups)
-        return self._fit(TrainingData(X, y, sample_weight, validation))
+        return self._fit(TrainingData(X, y, sample_weight, validation), resume_from=resume_from)
 
     @available_if(is_first_order)
     @_fit_context(prefer_skip_nested_validation=True)

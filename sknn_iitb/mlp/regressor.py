@@ -1,6 +1,7 @@
 """The regressor."""
 
 from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import Any, Literal, Self, overload
 
 from numpy.typing import ArrayLike, DTypeLike
@@ -356,6 +357,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        resume_from: str | PathLike[str] | None = None,
     ) -> Self:
         """Train the network.
 
@@ -376,6 +378,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             Sample weights of the validation set, not negative, for its score and loss.
         groups : array-like of shape (n_samples,), default=None
             Group labels for a splitter as `validation_fraction` that keeps groups together.
+        resume_from : str or path-like, default=None
+            File of a :class:`~sknn_iitb.callbacks.Checkpoint`. Training continues from it; the data and the parameters
+            must be the same.
 
         Returns
         -------
@@ -387,7 +392,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             If a parameter or the data are invalid, or training diverges. The estimator is then unchanged.
         """
         validation = ValidationData(X_val, y_val, sample_weight_val, groups)
-        return self._fit(TrainingData(X, y, sample_weight, validation))
+        return self._fit(TrainingData(X, y, sample_weight, validation), resume_from=resume_from)
 
     @available_if(is_first_order)
     @_fit_context(prefer_skip_nested_validation=True)

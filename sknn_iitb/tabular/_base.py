@@ -1,6 +1,7 @@
 """Base class of the tabular estimators: encode, train an ensemble, average."""
 
 from numbers import Integral, Real
+from os import PathLike
 from time import perf_counter
 from typing import Self
 
@@ -16,8 +17,9 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from sknn_iitb._engine.checkpoint import Origin, Writer, checkpoint_of, read
 from sknn_iitb._engine.description import DescriptionMixin, network_entries
-from sknn_iitb._engine.plain import DamagedError
+from sknn_iitb._engine.plain import DamagedError, from_plain, to_plain
 from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.run import INTERRUPTED
@@ -31,11 +33,13 @@ from sknn_iitb._suggestions import SuggestionsMixin
 from sknn_iitb._typing import MatrixLike
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
+from sknn_iitb.mlp._callbacks import CallbackSupport, observers_of, with_callbacks
 from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
 from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular._columns import as_numpy
 from sknn_iitb.tabular._members import Ensemble, EnsembleConfig, EnsembleData, Goal, Member
 from sknn_iitb.tabular._race import Favourites, ViewRace
+from sknn_iitb.tabular._records import Records
 from sknn_iitb.tabular._search import SPACE, TrialSearch
 from sknn_iitb.tabular._splits import merged, splits
 from sknn_iitb.tabular._training import Progress, exact_objective, new_run, train_further
@@ -76,7 +80,7 @@ def _group_labels(groups):
     return groups
 
 
-class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin):
+class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, CallbackSupport):
     """Base class of the tabular estimators."""
 
     _parameter_constraints = {
@@ -122,6 +126,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin):
         """Validation error of each epoch of `fit`, for each member."""
         return [[*member.validation_curve] for member in self.members_]
 
+    @with_callbacks
     def fit(
         self,
         X: MatrixLike,
@@ -132,6 +137,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        resume_from: str | PathLike[str] | None = None,
     ) -> Self:
         """Encode the table and train the members.
 
@@ -153,6 +159,9 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin):
         groups : array-like of shape (n_samples,), default=None
             Group labels. All samples of a group are on the same side of each member's validation split, so the
             validation score is that of unseen groups. A splitter as `validation_fraction` receives the labels instead.
+        resume_from : str or path-like, default=None
+            File of a :class:`~sknn_iitb.callbacks.Checkpoint`. Training continues from it; the data and the parameters
+            must be the same.
 
         Returns
         -------
@@ -164,7 +173,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin):
             If a parameter or the data are invalid. The estimator is then unchanged.
         """
         validation = ValidationData(X_val, y_val, sample_weight_val, groups)
-        return self._unchanged_on_error(self._fit, TrainingData(X, y, sample_weight, validation))
+        return self._unchanged_on_error(self._fit, TrainingData(X, y, sample_weight, validation), None, resume_from)
 
     def _unchanged_on_error(self, function, data, *arguments):
         """Call a training function."""
@@ -172,9 +181,11 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin):
         with unchanged_on_error(self), announced():
             return function(data.convert(as_numpy), *arguments)
 
-    def _fit(self, data, classes=None):
-        began, views = perf_counter(), self._views()
-        rng = check_random_state(self.random_state)
+    def _fit(self, data, classes=None, resume_from=None):
+        began, views, table = perf_counter(), self._views(), data
+        saved = None if resume_from is None else read(resume_from)
+        rng = check_random_state(self.random_state) if saved is None else from_plain(saved["rng"])
+        rng_state = to_plain(rng)
         samples = self._read(data, classes)
         validation_set = data.validation.samples(self._further_samples)
         goals, config = self._goals(), self._config(len(samples.Y))
@@ -183,9 +194,13 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin):
         data = EnsembleData(samples, seeds, member_splits, validation_set)
         strategy = self._strategy(views, samples, config, rng)
         report, trained = reporter(self.verbose, strategy.n_epochs(len(goals))), {}
-        progress = Progress(report)
+        tasks = next(iter(observers_of(self, *table[:3], len(goals) * strategy.n_members, "network")), None)
+        progress = Progress(report, self._records(samples, rng_state, saved, resume_from), tasks)
+        if tasks is not None:
+            tasks.expose = BaseTabularMLP._expose_members
         try:
             for k, (name, goal) in enumerate(goals.items()):
+                progress.goal = name
                 if self.max_time is not None:
                     progress.deadline = began + self.max_time * (k + 1) / len(goals)
                 with BLASThreads(1):
@@ -194,6 +209,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin):
                     break
         finally:
             report.close()
+        progress.records.finish()
         if not trained["members_"].members:
             raise KeyboardInterrupt
         if progress.interrupted:
@@ -207,7 +223,26 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin):
         vars(self).pop("trials_", None)  # of an earlier fit
         vars(self).update(strategy.attributes())
         self.n_iter_ = max(member.n_iter for member in self.members_)
+        if tasks is not None:
+            tasks.close()
         return self
+
+    def _expose_members(self, members):
+        """Set the attributes that prediction needs, with the members that are complete, of equal weight."""
+        self._averages = {name: Ensemble([]) for name in self._goals()}
+        for name in self._averages:
+            setattr(self, name, [*members.get(name, [])])
+        self.n_iter_ = max(member.n_iter for member in self.members_)
+
+    def _records(self, samples, rng_state, saved, path):
+        """The networks that have been trained: those of a checkpoint, which is continued."""
+        checkpoint = checkpoint_of(self)
+        if checkpoint is None and saved is None:
+            return Records()
+        origin = Origin.of(self, rng_state, samples)
+        if saved is not None:
+            origin.check(saved, path)
+        return Records(checkpoint and Writer(checkpoint, origin), saved)
 
     def _strategy(self, views, samples, config, rng):
         """How members are chosen and trained."""

@@ -19,6 +19,7 @@ from sknn_iitb._engine.training import train as train_network
 from sknn_iitb.schedules import Constant
 from sknn_iitb.tabular._members import Member
 from sknn_iitb.tabular._network import draw, tabular_network
+from sknn_iitb.tabular._records import Records
 
 __all__ = ["MemberRun", "Progress", "advance", "exact_objective", "in_threads", "new_run", "train", "train_further"]
 
@@ -31,6 +32,10 @@ _FINAL_RATE = 0.03
 _LATER = 1e-9
 
 
+# what is saved of a member, besides its network
+_OF_MEMBER = "theta", "temperature", "error", "n_iter", "loss_curve", "validation_curve"
+
+
 class Progress:
     """Report the epochs of all networks; end their training when time is up or the user interrupts it.
 
@@ -38,17 +43,27 @@ class Progress:
     ----------
     report : object
         As :func:`sknn_iitb._engine.progress.reporter` makes it.
+    records : Records, optional
+        The networks that have been trained, for checkpoints.
+    tasks : object or None
+        Reports each network that is complete to callbacks, which may stop the training.
     deadline : float or None
         When to stop, on the clock of ``time.perf_counter()``.
 
     Attributes
     ----------
+    records : Records
+    goal : str
+        The name of the goal that members are trained for.
+    members : dict of list of Member
+        By goal, those that are complete, if there are callbacks.
     deadline : float or None
     interrupted : bool
     """
 
-    def __init__(self, report=None, deadline=None):
-        self._report, self.deadline = report, deadline
+    def __init__(self, report=None, records=None, tasks=None, deadline=None):
+        self._report, self.records, self._tasks = report, records or Records(), tasks
+        self.deadline, self.goal, self.members, self._is_stopped = deadline, "", {}, False
         self._lock, self._n_epochs = threading.Lock(), 0
         self._objectives, self.interrupted = WeakSet(), False
 
@@ -59,9 +74,17 @@ class Progress:
             self._report.update(self._n_epochs, words)
         return self.is_over()
 
+    def pause(self, run):
+        """A network has been trained as far as it should be for now."""
+        if self._tasks is not None and run.is_complete:
+            with self._lock:
+                self.members.setdefault(self.goal, []).append(run.member)
+                self._tasks.begin()
+                self._is_stopped |= bool(self._tasks.end(self.members))
+
     def is_over(self):
         """Whether to stop, and train no more members."""
-        return self.interrupted or (self.deadline is not None and perf_counter() >= self.deadline)
+        return self.interrupted or self._is_stopped or (self.deadline is not None and perf_counter() >= self.deadline)
 
     @contextmanager
     def limited(self, share):
@@ -119,8 +142,8 @@ class MemberRun:
     features : Features
     goal : Goal
     config : EnsembleConfig
-    label : str, default="net"
-        What `verbose` calls it.
+    label : str
+        What `verbose` calls it, and by what a checkpoint knows it: no other network of the goal has the same.
 
     Attributes
     ----------
@@ -129,8 +152,8 @@ class MemberRun:
         The best epoch so far; None before the first has ended.
     """
 
-    def __init__(self, k, data, features, goal, config, label="net"):
-        self.label = label
+    def __init__(self, k, data, features, goal, config, label):
+        self.label, self._name = label, label
         self._k, self._data, self._goal, self._config = k, data, goal, config
         units = data.samples.X.shape[1], *config.hidden_layer_sizes, data.samples.Y.shape[1]
         self._network = tabular_network(units, config.activation, goal.output, config.dropout, features)
@@ -150,10 +173,11 @@ class MemberRun:
 
     def advance(self, n_epochs, progress):
         """Train until `n_epochs` have ended since the beginning, and return the member."""
-        goal, history = self._goal, self._history
-        n_epochs = min(n_epochs, self._config.max_iter) - history.n_iter
-        if n_epochs <= 0:
+        goal, last = self._goal, min(n_epochs, self._config.max_iter)
+        key = f"{progress.goal}: {self._name}"
+        if last <= self.n_iter or progress.records.restore(self, key, last):
             return self.member
+        history, n_epochs = self._history, last - self.n_iter
         samples, held_out = self._data.samples.take(self._data.splits[self._k][0]), self._data.held_out(self._k)
         changes = {"n_epochs": n_epochs, "complete": False, "stops_early": True}
         run = _begin(self._network, samples, goal, self._config, **changes)
@@ -177,7 +201,23 @@ class MemberRun:
             self.member = Member(
                 self._network, self._theta.copy(), temperature, min(curves[1]), history.n_iter, *curves
             )
+        if self.n_iter == last:
+            progress.records.add(self, key)
+            progress.pause(self)
         return self.member
+
+    def saved(self):
+        """What `restore` needs, as plain values."""
+        member = None if self.member is None else {name: getattr(self.member, name) for name in _OF_MEMBER}
+        now = {"theta": self._theta.copy(), "state": self._state.copy()}  # training goes on while others are written
+        return {"member": member, "history": vars(self._history)} | now
+
+    def restore(self, member, history, theta=None, state=None):
+        """Continue from saved values; without parameters and state, only from those of a later epoch."""
+        self.member = None if member is None else Member(self._network, **member)
+        self._history = History(**history)
+        if theta is not None:
+            self._theta, self._state = theta.copy(), state.copy()
 
 
 def advance(runs, n_epochs, progress, n_jobs, required=False):
@@ -238,8 +278,9 @@ def train(data, features, goal, config, progress, started=None):
     def member(k):
         if progress.is_over() and (k > 0 or progress.interrupted):
             return started[k].member if k in started else None
-        run = started.get(k) or MemberRun(k, data, features[k], goal, config)
-        run.label = f"net {k + 1} of {len(data.splits)}"
+        label = f"net {k + 1} of {len(data.splits)}"
+        run = started.get(k) or MemberRun(k, data, features[k], goal, config, label)
+        run.label = label
         return run.advance(config.max_iter, progress)
 
     return in_threads(member, range(len(data.splits)), progress, config.n_jobs)

@@ -17,6 +17,7 @@ from sknn_iitb._engine.targets import ClassTargets, label_weights, weigh
 from sknn_iitb._registry import one_of
 from sknn_iitb._typing import Array, ClassWeight, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import ACTIVATIONS, Activation
+from sknn_iitb.mlp._callbacks import with_callbacks
 from sknn_iitb.optimizers import Optimizer
 from sknn_iitb.schedules import Schedule
 from sknn_iitb.tabular._base import PRESETS, BaseTabularMLP
@@ -244,6 +245,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         check_classification_targets(y)
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
+    @with_callbacks
     def partial_fit(
         self,
         X: MatrixLike,
