@@ -20,6 +20,8 @@ __all__ = ["DivergenceError", "train"]
 # has failed. Large steps of adam raise the loss up to a million times and can still end at a good network;
 # sgd does not recover from a billion.
 _EXPLOSION, _NO_SUCCESS = 1e9, 10.0
+# no network has a use for weights above this
+_LARGEST = 1e15
 
 
 class DivergenceError(ValueError):
@@ -68,9 +70,10 @@ def _descend(run, theta):
                 learning_rates = config.learning_rate_init / state.divisor * next(factors)
                 _run_epoch(run, theta, learning_rates)
                 score, loss = (None, None) if run.validate is None else run.validate(theta)
-                if not math.isfinite(history.loss) or _rise(history) > _EXPLOSION:
+                cause = _divergence(history, theta)
+                if cause:
                     report.close()
-                    _diverge(history, run.best, learning_rates.max(), config)
+                    _diverge(cause, history, run.best, learning_rates.max(), config)
                     break
                 if _judge(history, score, loss, config):
                     run.best = theta.copy()
@@ -223,15 +226,24 @@ def _warn_if_stalled(history, config):
         warn(f"Stochastic Optimizer: {at}.{advice}", ConvergenceWarning)
 
 
-def _diverge(history, best, learning_rate, config):
+def _divergence(history, theta):
+    """How training has diverged; None if it has not."""
+    if not math.isfinite(history.loss):
+        return NON_FINITE
+    if _rise(history) > _EXPLOSION:
+        return f"The loss has risen from {history.first_loss:.3g} to {history.loss:.3g}."
+    if (
+        history.n_iter == 1 and not (largest := abs(theta).max(initial=0)) <= _LARGEST
+    ):  # the loss has risen in the epoch
+        return f"A weight has grown to {largest:.3g}."
+    return None
+
+
+def _diverge(cause, history, best, learning_rate, config):
     """Report divergence at learning rates up to this one: an error, unless there is a best epoch to return to."""
     advice = (
         f"Training diverged at epoch {history.n_iter} with a learning rate of {learning_rate:g}; try a smaller one."
     )
-    if math.isfinite(history.loss):
-        cause = f"The loss has risen from {history.first_loss:.3g} to {history.loss:.3g}."
-    else:
-        cause = NON_FINITE
     if best is None:
         raise DivergenceError(f"{cause} {advice}{config.advise()}")
     history.validation_scores.append(np.nan)
