@@ -70,10 +70,12 @@ html_sidebars = {page: [] for page in ("index", "get_started", "coming_from", "g
 html_show_sourcelink = False
 
 
-def _without_references(app, what, name, obj, options, lines):
-    """Replace references into scikit-learn's user guide, in the docstrings of inherited methods, by their text."""
+def _plain_docstring(app, what, name, obj, options, lines):
+    """Replace references into scikit-learn's user guide by their text, and keep the initials of authors."""
     text = re.sub(r":ref:`([^`<]+?)\s*<[^`]*>`", r"\1", "\n".join(lines))
     text = re.sub(r":ref:`([^`<>]+)`", r"\1", text)
+    # an initial at the beginning of a reference would be the first letter of an enumerated list
+    text = re.sub(r"^( *\.\. \[[\w-]+\] )(?=[A-Z]\. )", r"\1\\", text, flags=re.MULTILINE)
     lines[:] = re.sub(r":math:`([^`]+)`", r"``\1``", text).split("\n")  # MathJax would need a network
 
 
@@ -84,4 +86,4 @@ def _to_gallery(app, docname, source):
 
 def setup(app):
     app.connect("source-read", _to_gallery)
-    app.connect("autodoc-process-docstring", _without_references)
+    app.connect("autodoc-process-docstring", _plain_docstring)
