@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -16,6 +17,7 @@ from sklearn.datasets import (
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
@@ -173,6 +175,10 @@ def test_what_cannot_be_diagnosed_is_an_error():
         diagnose(MLPClassifier(), X, Y)
     with pytest.raises(TypeError, match="estimator must be one of sknn_iitb"):
         diagnose(LinearRegression().fit(*DIABETES), *DIABETES)
+    with pytest.raises(TypeError, match="Pass the best_estimator_ of the search"):
+        diagnose(GridSearchCV(LinearRegression(), {}).fit(*DIABETES), *DIABETES)
+    with pytest.raises(TypeError, match="Pass its regressor_, and the targets as its transformer_ returns them"):
+        diagnose(TransformedTargetRegressor(MLPRegressor()), *DIABETES)
     net = TabularMLPRegressor(max_iter=1, n_estimators=1).fit(*DIABETES)
     with pytest.raises(ValueError, match="member must be an integer from 0 to 0, got 1"):
         diagnose(net, *DIABETES, member=1)

@@ -3,6 +3,7 @@
 from numbers import Integral
 from typing import Any
 
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,9 +40,21 @@ def last_step(estimator: Any, X: MatrixLike | None = None) -> tuple[Any, Any]:
     """
     steps, last = steps_and_last(estimator)
     if not hasattr(last, "_exact_objective"):
-        raise TypeError(f"estimator must be one of sknn_iitb, or a pipeline that ends with one, got {estimator!r}.")
+        raise TypeError(
+            f"estimator must be one of sknn_iitb, or a pipeline that ends with one, got {estimator!r}."
+            + _advice(estimator)
+        )
     check_is_fitted(last)
     return last, X if X is None or steps is None else steps.transform(X)
+
+
+def _advice(estimator):
+    """What to pass instead of an estimator that contains one of this package."""
+    if hasattr(estimator, "best_estimator_"):  # also of searches of other packages
+        return " Pass the best_estimator_ of the search."
+    if isinstance(estimator, TransformedTargetRegressor):
+        return " Pass its regressor_, and the targets as its transformer_ returns them."
+    return ""
 
 
 def fitted_mlp(estimator: Any, X: MatrixLike) -> tuple[Any, Any]:
@@ -67,7 +80,7 @@ def steps_and_net(estimator: Any) -> tuple[Any, Any]:
     if not hasattr(net, "_matrix"):
         raise TypeError(
             "This requires a TabularMLPClassifier, TabularMLPRegressor, MLPClassifier or MLPRegressor, or a Pipeline "
-            f"that ends with one, got {type(net).__name__}. Permutation importance accepts any estimator."
+            f"that ends with one, got {type(net).__name__}.{_advice(net)} Permutation importance accepts any estimator."
         )
     return steps, net
 
