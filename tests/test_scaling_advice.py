@@ -124,6 +124,12 @@ def test_advice_covers_x_and_y():
     assert second.startswith("y is badly scaled: column 0 (from 2 to 600).")
 
 
+def test_the_ends_of_a_narrow_column_are_told_apart():
+    assert advice(np.array([[99996.5], [100003.97]])).startswith(
+        "X is badly scaled: column 0 (from 99996.5 to 100004)."
+    )
+
+
 def test_columns_with_infinite_squares_come_first():
     X = np.array([[1e10, 1e200], [1.0, -1e200]])
     assert advice(X).startswith("X is badly scaled: columns 1 (from -1e+200 to 1e+200) and 0 (from 1 to 1e+10).")

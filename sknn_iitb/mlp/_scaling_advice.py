@@ -1,5 +1,7 @@
 """Advice on the most common reason why a network does not learn: columns of X or y far from unit scale."""
 
+import math
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
@@ -85,11 +87,18 @@ def _badly_scaled(X, names):
     if not len(bad):
         return ""
     worst = bad[np.argsort(-beyond[bad], kind="stable")][:_N_NAMED]
-    named = [f"{i if names is None else repr(str(names[i]))} (from {low[i]:.4g} to {high[i]:.4g})" for i in worst]
+    named = [f"{i if names is None else repr(str(names[i]))} {_interval(float(low[i]), float(high[i]))}" for i in worst]
     more = [f"{len(bad) - _N_NAMED} more"] if len(bad) > _N_NAMED else []
     *others, last = named + more
     listed = f"{', '.join(others)} and {last}" if others else last
     return f"{'columns' if others else 'column'} {listed}"
+
+
+def _interval(low, high):
+    """Both ends, with enough digits to tell them apart."""
+    size, spread = max(abs(low), abs(high)), high - low
+    digits = min(17, max(4, 2 + math.ceil(math.log10(size / spread)))) if 0 < spread < np.inf else 4
+    return f"(from {low:.{digits}g} to {high:.{digits}g})"
 
 
 def _sizes(X):
