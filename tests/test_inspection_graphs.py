@@ -64,6 +64,7 @@ def test_a_frame_and_labels_of_text_are_shown(pyplot):
     net = MLPClassifier((3,), max_iter=500, random_state=0).fit(frame, labels)
     display = DecisionRegionDisplay.from_estimator(net, frame, labels, grid_resolution=20)
     assert display.units.shape == (3, 20, 20)
+    assert (display.figure_.get_supxlabel(), display.figure_.get_supylabel()) == ("east", "north")
     assert len(pyplot.get_fignums()) == 1
 
 

@@ -5,6 +5,9 @@ Regions of a network
 A unit with a step activation is a linear classifier: its line cuts the plane into two.
 A sigmoid is a smoother step, and with larger weights it becomes one. The network puts
 the half-planes of its units together.
+
+Each panel is the plane of the two columns x0 and x1. Yellow is where a unit is close to
+1, dark blue where it is close to 0, and the white line is where its weighted sum is 0.
 """
 
 import matplotlib.pyplot as plt

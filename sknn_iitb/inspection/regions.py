@@ -152,6 +152,8 @@ class DecisionRegionDisplay:
                 ax.contour(self.network.xx0, self.network.xx1, sums, levels=[0], colors="white", linewidths=1.5)
             ax.set_title(f"unit {number}", fontsize="medium")
         self._plot_network(self.axes_[-1])
+        self.figure_.supxlabel(self.network.xlabel or "x0", fontsize="medium")
+        self.figure_.supylabel(self.network.ylabel or "x1", fontsize="medium")
         return self
 
     def _plot_network(self, ax):
