@@ -18,7 +18,9 @@ X = X / 16
 settings = {"max_iter": 40, "learning_rate": "cosine", "random_state": 0}
 for activation in ("logistic", "relu"):
     net = MLPClassifier([30] * 5, activation=activation, **settings)
-    flow = GradientFlowDisplay.from_estimator(net, X, y).flow
+    display = GradientFlowDisplay.from_estimator(net, X, y)
+    display.axes_[0].set_title(activation)
+    flow = display.flow
     first, last = (flow.gradients[f"coefs_[{k}]"][0] for k in (0, 5))
     print(f"{activation}: gradient of the first layer / last layer {first / last:.1e}")
 

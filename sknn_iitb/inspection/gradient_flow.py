@@ -200,7 +200,7 @@ class GradientFlowDisplay:
         axes[0].set(yscale="log", xlabel="epoch", ylabel="gradient (RMS)")
         axes[1].set(yscale="log", xlabel="epoch", ylabel="change per epoch,\nrelative to the weights")
         axes[2].set(xlabel="log10 of the absolute gradient of a weight, last epoch", ylabel="density")
-        axes[0].legend(fontsize="small", ncols=min(4, len(names)))
+        self.figure_.legend(loc="outside upper center", fontsize="small", ncols=min(6, len(names)))
         return self
 
 
