@@ -46,7 +46,8 @@ xor = network([[[1.0, 1.0], [1.0, 1.0]], [[1.0], [-1.0]]], [[-0.5, -1.5], [0.0]]
 print("XOR", xor.predict(X).round().astype(int))
 
 # %%
-# A neuron cuts the plane in two. The hidden neurons of XOR cut it twice.
+# A neuron cuts the plane in two. The hidden neurons of XOR cut it twice. The output is
+# 1 in the blue region and at the white points, and 0 elsewhere.
 
 axis = np.linspace(-0.5, 1.5, 201)
 plane = np.array([[a, b] for b in axis for a in axis])

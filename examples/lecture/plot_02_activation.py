@@ -52,7 +52,8 @@ ax.legend()
 
 # %%
 # The activations of the lecture. A sigmoid is a smoother step, and almost flat at both
-# ends, where a neuron hardly learns.
+# ends, where a neuron hardly learns. The slope of a step is 0; training uses that of a
+# straight line between the two levels instead.
 
 ActivationDisplay.from_activation(["step", "logistic", "tanh", "relu"], limits=(-5, 5))
 ActivationDisplay.from_activation("logistic")

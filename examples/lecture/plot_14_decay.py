@@ -20,9 +20,10 @@ schedules = {
     "0.3, linear": ("linear", 0.3),
     "0.3, cosine": ("cosine", 0.3),
 }
+styles = ["-", "-", "--", ":"]  # not only colors tell the lines apart
 ends = {}
 figure, ax = plt.subplots(layout="constrained")
-for label, (schedule, rate) in schedules.items():
+for style, (label, (schedule, rate)) in zip(styles, schedules.items(), strict=True):
     runs = [
         optimizer_paths(
             "bowl",
@@ -37,7 +38,7 @@ for label, (schedule, rate) in schedules.items():
     ]
     heights = np.mean([next(iter(run.heights.values())) for run in runs], axis=0)
     ends[label] = heights[-20:].mean()
-    ax.plot(heights, label=label)
+    ax.plot(heights, style, label=label)
     print(f"{label}: mean value {ends[label]:.1e} at the end")
 ax.set(xlabel="update", ylabel="value, mean of 20 runs", yscale="log")
 ax.legend()
