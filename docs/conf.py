@@ -9,7 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from sknn_iitb import __version__  # noqa: E402
+import sknn_iitb  # noqa: E402
+from sknn_iitb import __version__, inspection, tabular  # noqa: E402
 
 os.environ.setdefault("MPLBACKEND", "agg")
 
@@ -84,6 +85,26 @@ def _to_gallery(app, docname, source):
     source[0] = re.sub(r"\]\(((?:\.\./)*)\.\./examples/((?:\w+/)?\w+)\.py\)", r"](\1auto_examples/\2)", source[0])
 
 
+def _to_reference(app, docname, source):
+    """Let names of estimators and tools in the text, which GitHub shows as code, lead to the reference."""
+    # the last module is that of the page: the estimators are in both sknn_iitb and sknn_iitb.tabular
+    modules = {name: module.__name__ for module in (inspection, sknn_iitb, tabular) for name in module.__all__}
+
+    def role(match):
+        name, rest = match["name"], match["rest"] or ""
+        known = name in modules and hasattr(getattr(sys.modules[modules[name]], name), rest[1:] or "__doc__")
+        return f"{{py:obj}}`{name}{rest} <{modules[name]}.{name}{rest}>`" if known else match[0]
+
+    name = r"(?<![`{}\[])`(?P<name>[A-Za-z]\w*)(?P<rest>\.\w+)?`(?![`\]])"
+    if docname == "index" or Path(app.env.doc2path(docname)).suffix != ".md":
+        return  # the cards of the start page are links already
+    # every second part is a block of code or a heading
+    parts = re.split(r"(^```.*?^```$|^#+ .*?$)", source[0], flags=re.DOTALL | re.MULTILINE)
+    parts[::2] = [re.sub(name, role, part) for part in parts[::2]]
+    source[0] = "".join(parts)
+
+
 def setup(app):
     app.connect("source-read", _to_gallery)
+    app.connect("source-read", _to_reference)
     app.connect("autodoc-process-docstring", _plain_docstring)
