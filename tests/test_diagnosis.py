@@ -106,7 +106,9 @@ def test_the_advice_helps():
     assert "'auto'" in fix
     second = _fitted(MLPClassifier(learning_rate_init="auto", random_state=0), X, Y)
     assert second.score(X, Y) > 0.99
-    assert str(diagnose(second, X, Y)) == "Nothing was found: the network trains as it should."
+    healthy = "Nothing was found: the network trains as it should."
+    assert str(diagnose(second, X, Y)) == f"{healthy} Pass X_val and y_val to check for overfitting."
+    assert str(diagnose(second, X[:900], Y[:900], X[900:], Y[900:])) == healthy
 
 
 HEALTHY = {

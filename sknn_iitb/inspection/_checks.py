@@ -39,6 +39,13 @@ class Finding(NamedTuple):
     fix: str
 
 
+def _times(ratio):
+    """A ratio in words."""
+    if ratio >= 1000:
+        return "more than 1,000"
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}"
+
+
 def _scale(case):
     advice, worst = case.badly_scaled
     if not advice:
@@ -58,7 +65,8 @@ def _learning_rate_too_high(case):
         "learning rate too high",
         ratio,
         _RATE_FACTOR,
-        f"The learning rate {case.rate:.3g} is {ratio:.0f} times that of a range test, and the loss does not settle.",
+        f"The learning rate {case.rate:.3g} is {_times(ratio)} times that of a range test, and the loss does not "
+        "settle.",
         case.fix("learning rate"),
     )
 
@@ -73,7 +81,7 @@ def _learning_rate_too_low(case):
         "learning rate too low",
         ratio,
         _RATE_FACTOR,
-        f"The learning rate {case.rate:.3g} is {ratio:.0f} times lower than that of a range test, and "
+        f"The learning rate {case.rate:.3g} is {_times(ratio)} times lower than that of a range test, and "
         f"{case.late_fall:.0%} of the fall of the loss happened in the last fifth of the epochs.",
         case.fix("learning rate"),
     )
@@ -202,7 +210,7 @@ def _underfitting(case):
         "underfitting",
         ratio,
         limit,
-        f"The loss is {ratio:.2f} times that of the best constant prediction.",
+        f"The loss is {_times(ratio)} times that of the best constant prediction.",
         "If nothing above explains it, use more units or epochs, or X carries no information about y.",
     )
 

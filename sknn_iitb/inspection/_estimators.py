@@ -41,8 +41,8 @@ def last_step(estimator: Any, X: MatrixLike | None = None) -> tuple[Any, Any]:
     steps, last = steps_and_last(estimator)
     if not hasattr(last, "_exact_objective"):
         raise TypeError(
-            f"estimator must be one of sknn_iitb, or a pipeline that ends with one, got {estimator!r}."
-            + _advice(estimator)
+            f"estimator must be one of sknn_iitb, or a pipeline that ends with one, got {estimator!r} of "
+            f"{type(estimator).__module__.partition('.')[0]}." + _advice(estimator)
         )
     check_is_fitted(last)
     return last, X if X is None or steps is None else steps.transform(X)

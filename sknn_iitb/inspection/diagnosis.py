@@ -1,6 +1,7 @@
 """Why a network does not train: one check for each of the usual reasons."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,12 +17,19 @@ __all__ = ["Diagnosis", "Finding", "diagnose"]
 class Diagnosis(tuple):
     """Findings, the most likely cause first; ``str(diagnosis)`` is the report."""
 
-    __slots__ = ()
+    has_validation: bool
+
+    def __new__(cls, findings: Iterable[Finding] = (), has_validation: bool = False) -> Self:
+        """`has_validation` says whether overfitting was checked for, on validation samples."""
+        self = super().__new__(cls, findings)
+        self.has_validation = has_validation
+        return self
 
     def __str__(self) -> str:
         """The report: two lines for each finding."""
         if not self:
-            return "Nothing was found: the network trains as it should."
+            more = "" if self.has_validation else " Pass X_val and y_val to check for overfitting."
+            return f"Nothing was found: the network trains as it should.{more}"
         return "\n".join(f"{k}. {each.message}\n   {each.fix}" for k, each in enumerate(self, start=1))
 
 
@@ -87,4 +95,5 @@ def diagnose(
     if X_val is not None:
         _, X_val = last_step(estimator, X_val)
     case = (MemberCase if hasattr(net, "members_") else Case)(net, X, np.asarray(y), X_val, y_val, member)
-    return Diagnosis(found for check in CHECKS if (found := check(case)) is not None)
+    findings = (found for check in CHECKS if (found := check(case)) is not None)
+    return Diagnosis(findings, has_validation=X_val is not None)
