@@ -1,9 +1,10 @@
 """``python -m sknn_iitb.precompile``: compile ahead of time, for container images and clusters.
 
-Without it, functions are compiled on first use. Either way they are cached in ``NUMBA_CACHE_DIR`` if it is set, else in
-the package's directory or, if that is not writable, in Numba's cache directory for the user. The cache only serves
-processors of the same type, unless ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` are the same on both machines. Custom
-functions are left out, and so are integer X that is sparse or has input dropout, which few need.
+Without it, functions are compiled on first use and cached for the user: in ``NUMBA_CACHE_DIR`` if it is set, else in
+Numba's cache directory. This command stores them beside the package instead, if that is writable, for all users of the
+installation; ``pip uninstall`` then leaves this folder behind. The cache only serves processors of the same type,
+unless ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` are the same on both machines. Custom functions are left out, and
+so are integer X that is sparse or has input dropout, which few need.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from scipy import sparse
 
 from sknn_iitb._engine.constraints import CONSTRAINTS
 from sknn_iitb._engine.layers import NORMALIZATIONS
-from sknn_iitb._jit.cache import cache_directory
+from sknn_iitb._jit.cache import cache_directory, store_in_package
 from sknn_iitb._jit.store import failures
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES, Quantile
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     dtypes = parser.parse_args(arguments).dtypes or ["float32", "float64"]
     if unknown := set(dtypes) - {"float32", "float64"}:
         parser.error(f"dtype {', '.join(sorted(unknown))} is not one of float32, float64")
+    store_in_package()
     begin = perf_counter()
     jobs = [(dtype, *job) for dtype in dtypes for job in nets()]
     for k, (dtype, net, X, y) in enumerate(jobs, 1):

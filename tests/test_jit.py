@@ -336,6 +336,17 @@ def test_swapped_files_are_recompiled(package, reference, cache):
     assert report == reference["float64"]
 
 
+def test_an_installed_package_does_not_store_files_beside_itself(tmp_path):
+    """pip would not remove them, and the folder would remain as an empty package."""
+    site, home = copy_of_package(tmp_path / "site-packages"), tmp_path / "home"
+    body = f"from sknn_iitb._jit.cache import cache_directory\n{fits('float64')}\nreport['at'] = str(cache_directory())"
+    environment = {"NUMBA_CACHE_DIR": "", "HOME": str(home), "XDG_CACHE_HOME": str(home), "LOCALAPPDATA": str(home)}
+    first, second = (run(site, "", body, **environment)[0] for _ in range(2))
+    assert first["n_compiled"] > 0 == second["n_compiled"]
+    assert Path(first["at"]).is_relative_to(home) or sys.platform == "darwin"
+    assert not list(site.rglob("*.nbc"))
+
+
 def test_read_only_cache_is_used(package, reference, cache):
     # permissions do not bind an administrator, so an audit hook rejects every attempt to write
     body = f"""

@@ -8,13 +8,16 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+import warnings
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from sklearn.utils.fixes import parse_version
 
 import sknn_iitb
 from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb._engine.user_warnings import deprecated
 from sknn_iitb._jit.identity import name_in_package
 from sknn_iitb._registry import parameter_defaults
 from sknn_iitb.activations import ACTIVATIONS
@@ -344,3 +347,28 @@ def test_functions_of_a_family_have_unique_cache_names(registry):
     names = {name_in_package(function) for function in functions}
     assert None not in names
     assert len(names) == len(functions)
+
+
+def _calls_of_deprecated(text):
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "deprecated":
+            yield node.args[2].value
+
+
+def test_deprecations_end():
+    """What was to be removed in this version is gone."""
+    assert list(_calls_of_deprecated('deprecated("x", "y", "0.3.0")')) == ["0.3.0"]
+    now = parse_version(sknn_iitb.__version__)
+    versions = [each for path in SOURCES.values() for each in _calls_of_deprecated(path.read_text(encoding="utf-8"))]
+    assert all(now < parse_version(each) for each in versions)
+
+
+def test_a_deprecation_warns_once_at_the_users_line():
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            deprecated("The parameter x", "y", "0.3.0")
+    (warning,) = found
+    assert warning.category is FutureWarning
+    assert warning.filename == __file__
+    assert str(warning.message) == "The parameter x is deprecated and will be removed in version 0.3.0. Use y."

@@ -252,7 +252,7 @@ def test_a_member_that_pauses_continues_as_if_it_had_not(dropout):
     samples = Samples(net.encoder_.transform(X), np.eye(3, dtype=np.float32)[y], y, None, None)
     rows = np.random.default_rng(0).permutation(len(y))
     data = EnsembleData(samples, [1], [(rows[:120], rows[120:])])
-    runs = [MemberRun(0, data, PLAIN, goal, config) for _ in range(2)]
+    runs = [MemberRun(0, data, PLAIN, goal, config, "net") for _ in range(2)]
     whole = runs[0].advance(30, Progress(reporter(0, 30)))
     for n_epochs in (1, 9, 10, 30):
         part = runs[1].advance(n_epochs, Progress(reporter(0, 30)))

@@ -6,6 +6,7 @@ can be written, functions are compiled in memory.
 """
 
 import hashlib
+import os
 import pickle
 import platform
 import sys
@@ -23,7 +24,7 @@ from numba.misc.appdirs import AppDirs
 from sknn_iitb._jit.patience import clock
 from sknn_iitb._jit.store import IN_TREE, SOURCES, Stored
 
-__all__ = ["DiskCache", "cache_directory"]
+__all__ = ["DiskCache", "cache_directory", "store_in_package"]
 
 
 class DiskCache(caching._Cache):
@@ -87,9 +88,19 @@ def _directories():
     """Directories to search for compiled functions; the first writable one stores new ones."""
     if SOURCES is None:  # two versions of the package could not be told apart
         return []
-    bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else [IN_TREE, Path(AppDirs("numba", False).user_cache_dir)]
+    bases = [IN_TREE, Path(AppDirs("numba", False).user_cache_dir)]
+    if config.CACHE_DIR:
+        bases = [Path(config.CACHE_DIR)]
+    elif IN_TREE.parents[1].name in ("site-packages", "dist-packages"):
+        bases.reverse()  # pip would leave the files behind, and with them a folder that can be imported
     name = f"sknn_iitb-{SOURCES}-{_target_digest()}"
     return [base / name for base in bases]
+
+
+def store_in_package():
+    """Store compiled functions beside the package, if that is writable; call it before anything is compiled."""
+    if not config.CACHE_DIR and os.access(IN_TREE.parent, os.W_OK):
+        config.CACHE_DIR = str(IN_TREE)
 
 
 def cache_directory():
