@@ -77,6 +77,8 @@ def test_impossible_regions_have_clear_errors(pyplot):
         DecisionRegionDisplay.from_estimator(net.fit(wide / wide.max(axis=0), labels), wide)
     with pytest.raises(ValueError, match="layer=1 is not one of the 1 hidden layers"):
         DecisionRegionDisplay.from_estimator(moons(), X, layer=1)
+    with pytest.raises(ValueError, match="this network predicts several"):
+        DecisionRegionDisplay.from_estimator(net.fit(X, np.column_stack([y, 1 - y])), X)
     with pytest.raises(TypeError, match="one of sknn_iitb"):
         DecisionRegionDisplay.from_estimator(LogisticRegression().fit(X, y), X)
 
@@ -157,7 +159,11 @@ class _Balanced(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.mark.parametrize("net", [MLPClassifier(max_iter=300), TabularMLPClassifier(preset="fast", max_iter=2)], ids=str)
+@pytest.mark.parametrize(
+    "net",
+    [MLPClassifier(max_iter=300), MLPClassifier((), max_iter=300), TabularMLPClassifier(preset="fast", max_iter=2)],
+    ids=str,
+)
 def test_a_notebook_shows_layers_and_training(net):
     assert "Layers and training" not in net._repr_html_()
     html = net.fit(X, y)._repr_html_()

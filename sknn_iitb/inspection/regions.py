@@ -101,7 +101,8 @@ class DecisionRegionDisplay:
         TypeError
             If it is not an MLPClassifier or MLPRegressor.
         ValueError
-            If X does not have two columns, or the network has no such hidden layer.
+            If X does not have two columns, or the network has no such hidden layer or predicts several labels or
+            targets.
         """
         check_count("max_units", max_units, 1)
         check_count("grid_resolution", grid_resolution, 2)
@@ -112,6 +113,8 @@ class DecisionRegionDisplay:
                 "example those of PCA(2)."
             )
         net, _ = fitted_mlp(estimator, X)
+        if np.ndim(estimator.predict(X[:1])) > 1:
+            raise ValueError("The plane shows one label or target for each point, and this network predicts several.")
         layer = net._hidden_layer(layer)
         network = DecisionBoundaryDisplay.from_estimator(
             estimator, X, grid_resolution=grid_resolution, response_method="predict"

@@ -2,6 +2,7 @@
 
 from numbers import Integral
 
+from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -62,8 +63,31 @@ class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             raise ValueError("transform returns the values of the last hidden layer, but this network has none.")
         return self.hidden_activations(X)
 
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
+        """Names of the output of :meth:`transform`: the name of the class and the number of the neuron.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Ignored.
+
+        Returns
+        -------
+        names : ndarray of str of shape (n_neurons,)
+
+        Raises
+        ------
+        ValueError
+            If there is no hidden layer.
+        """
+        check_is_fitted(self)
+        if self.n_layers_ == 2:
+            raise ValueError("This network has no hidden layer, so transform has no output.")
+        return super().get_feature_names_out(input_features)
+
     @property
     def _n_features_out(self):
         if self.n_layers_ == 2:
-            raise ValueError("This network has no hidden layer, so transform has no output.")
+            # not a ValueError: dir() and the HTML of scikit-learn ask by hasattr
+            raise AttributeError("This network has no hidden layer.")
         return self._network.units[-2]
