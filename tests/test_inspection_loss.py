@@ -77,6 +77,16 @@ def test_eigenvalues_are_those_of_the_hessian(few_parameters, monkeypatch):
     assert found.gradient_norm == pytest.approx(np.linalg.norm(net.loss_and_gradient(X, y)[1]))
 
 
+def test_many_equal_eigenvalues_take_as_many_products_as_the_hessian(monkeypatch):
+    """The pixels of the digits that are always zero have the same curvature, that of the penalty."""
+    monkeypatch.setattr("sknn_iitb.inspection.hessian._TOLERANCE", 1e-12)
+    X, y = load_digits(return_X_y=True)
+    net = MLPClassifier((), learning_rate="cosine", max_iter=20, random_state=0).fit(X / 16, y)
+    found = curvature(net, X / 16, y, n_probes=1)
+    assert found.trace_error == 0
+    np.testing.assert_allclose(found.smallest[1:], 1e-4 / len(X), rtol=0.1)
+
+
 def test_curvature_of_linear_regression_is_the_covariance():
     X = StandardScaler().fit_transform(DIABETES[0])
     y = StandardScaler().fit_transform(DIABETES[1][:, None]).ravel()

@@ -5,7 +5,8 @@ The cost of the Hessian
 Newton's method needs the Hessian: n columns for n parameters, each as expensive as two
 gradients, and memory for n squared numbers. The product of the Hessian with one vector
 costs two gradients only. Lanczos iterations need a few dozen such products to find the
-largest eigenvalues: :func:`~sknn_iitb.inspection.curvature` never stores the Hessian.
+largest eigenvalues, so :func:`~sknn_iitb.inspection.curvature` does not store the
+Hessian of a large network.
 """
 
 import time

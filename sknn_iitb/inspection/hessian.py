@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from sklearn.utils import Bunch, check_random_state
 
 from sknn_iitb._typing import MatrixLike, RandomState
@@ -15,6 +15,9 @@ __all__ = ["curvature"]
 
 # up to this number of parameters, the whole Hessian takes no longer than Lanczos iterations
 _FEW_PARAMETERS = 300
+# Of many equal eigenvalues, such as zeros of inputs that are constant, Lanczos iterations find one after the other. Up
+# to this number of parameters, the whole Hessian takes their place after as many products as it needs.
+_MODERATELY_MANY = 3000
 # eigenvalues of this size relative to the largest are rounding errors of the products
 _NEGLIGIBLE = 1e-6
 # Lanczos iterations end at this error, relative to the largest eigenvalue, and keep this many vectors.
@@ -37,9 +40,10 @@ def curvature(
 ) -> Bunch:
     """Eigenvalues and trace of the Hessian of the loss, and the largest stable learning rate.
 
-    The Hessian is never stored for more than 300 parameters: the eigenvalues at both ends are found by Lanczos
+    The Hessian is not stored for more than 300 parameters: the eigenvalues at both ends are found by Lanczos
     iterations [1]_ and the trace by Hutchinson's estimator [2]_, which only need its products with vectors. A product
-    is a central difference of two gradients, in float64; `product_error` says how exact it is.
+    is a central difference of two gradients, in float64; `product_error` says how exact it is. Only if the iterations
+    do not converge, the Hessian of up to 3,000 parameters is stored after all.
 
     Parameters
     ----------
@@ -67,9 +71,9 @@ def curvature(
     result : Bunch
         - `largest`, ndarray of shape (n_eigenvalues,): the largest eigenvalues, the largest first.
         - `smallest`, ndarray of shape (n_eigenvalues,): the smallest, the smallest first.
-        - `n_negative`, int: how many eigenvalues are negative, among all up to 300 parameters and among those computed
-          for more, where it is a lower bound.
-        - `trace`, float: the sum of all eigenvalues; `trace_error`, its standard error, 0 up to 300 parameters.
+        - `n_negative`, int: how many eigenvalues are negative, among all if the Hessian is stored and among those
+          computed otherwise, where it is a lower bound.
+        - `trace`, float: the sum of all eigenvalues; `trace_error`, its standard error, 0 if the Hessian is stored.
         - `condition`, float: the largest eigenvalue divided by the smallest; inf if that is not positive.
         - `shape`, {'minimum', 'ravine', 'saddle point'}: the loss around the parameters. A saddle point has a negative
           eigenvalue, and a ravine a condition number above 1,000.
@@ -116,12 +120,12 @@ def curvature(
     if not isinstance(momentum, Real) or not 0 <= momentum < 1:
         raise ValueError(f"momentum must be a number in [0, 1), got {momentum!r}.")
     rng = check_random_state(random_state)
-    if n <= _FEW_PARAMETERS:
+    eigenvalues = None if n <= _FEW_PARAMETERS else _both_ends(loss, n_eigenvalues, rng)
+    if eigenvalues is None:
         hessian = np.array([loss.hessian_product(unit) for unit in np.eye(n)])
         eigenvalues = np.linalg.eigvalsh((hessian + hessian.T) / 2)
         trace, trace_error = eigenvalues.sum(), 0.0
     else:
-        eigenvalues = _both_ends(loss, n_eigenvalues, rng)
         probes = rng.choice([-1.0, 1.0], size=(n_probes, n))
         each = np.array([probe @ loss.hessian_product(probe) for probe in probes])
         trace, trace_error = each.mean(), each.std() / np.sqrt(n_probes)
@@ -148,14 +152,21 @@ def curvature(
 
 
 def _both_ends(loss, n_eigenvalues, rng):
-    """The smallest and the largest eigenvalues of the Hessian, in increasing order."""
+    """The smallest and the largest eigenvalues of the Hessian, in increasing order; None if they take too long."""
     n = len(loss.theta)
     hessian = LinearOperator((n, n), matvec=loss.hessian_product, dtype=np.float64)
-    start = rng.normal(size=n)
-    options = {"v0": start, "return_eigenvectors": False, "tol": _TOLERANCE, "ncv": min(n, _N_VECTORS + n_eigenvalues)}
-    largest = eigsh(hessian, n_eigenvalues, which="LA", **options)
-    # shifted by the largest, the smallest has the largest absolute value, which Lanczos iterations find first
-    shift = abs(largest).max()
-    shifted = LinearOperator((n, n), matvec=lambda v: loss.hessian_product(v) - shift * v.ravel(), dtype=np.float64)
-    smallest = eigsh(shifted, n_eigenvalues, which="SA", **options) + shift
+    start, n_vectors = rng.normal(size=n), min(n, _N_VECTORS + n_eigenvalues)
+    options = {"v0": start, "return_eigenvectors": False, "tol": _TOLERANCE, "ncv": n_vectors}
+    if n <= _MODERATELY_MANY:
+        options["maxiter"] = max(5, n // _N_VECTORS)  # each has up to n_vectors - n_eigenvalues products
+    try:
+        largest = eigsh(hessian, n_eigenvalues, which="LA", **options)
+        # shifted by the largest, the smallest has the largest absolute value, which Lanczos iterations find first
+        shift = abs(largest).max()
+        shifted = LinearOperator((n, n), matvec=lambda v: loss.hessian_product(v) - shift * v.ravel(), dtype=np.float64)
+        smallest = eigsh(shifted, n_eigenvalues, which="SA", **options) + shift
+    except ArpackNoConvergence:
+        if n > _MODERATELY_MANY:
+            raise
+        return None
     return np.sort(np.concatenate([smallest, largest]))
