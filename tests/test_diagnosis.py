@@ -98,6 +98,14 @@ def test_overfitting_needs_validation_samples():
     assert found.value == pytest.approx(net.score(x[:100], y[:100]) - net.score(x[100:], y[100:]))
 
 
+def test_units_that_are_dead_because_x_hardly_varies_need_no_lower_learning_rate():
+    x, y = load_diabetes(return_X_y=True)  # the standard deviation of each column is 0.05
+    net = _fitted(MLPRegressor(max_iter=30, random_state=0), x, scale(y))
+    fixes = {each.name: each.fix for each in diagnose(net, x, scale(y))}
+    assert "learning rate too low" in fixes
+    assert fixes["dead units"] == "Set activation='leaky_relu'."
+
+
 def test_the_advice_helps():
     """The second network has what the first was advised to have."""
     first = _fitted(MLPClassifier(learning_rate_init=3, random_state=0), X, Y)

@@ -122,12 +122,14 @@ def _dead_units(case):
     if not dead or max(dead) <= limit or case.learned:
         return None
     k = int(np.argmax(dead))
+    # units may also be dead from the beginning, as for inputs that hardly vary
+    is_high = case.rate is not None and (case.suggested is None or case.rate >= case.suggested)
     return Finding(
         "dead units",
         dead[k],
         limit,
         f"{dead[k]:.0%} of the units of hidden layer {k + 1} have a slope of 0 for all samples, so they do not learn.",
-        "Set activation='leaky_relu', or a lower learning_rate_init.",
+        "Set activation='leaky_relu'" + (", or a lower learning_rate_init." if is_high else "."),
     )
 
 
