@@ -164,6 +164,22 @@ def test_gradient_importance_of_a_pipeline_is_that_of_its_last_step(fitted):
     np.testing.assert_array_equal(gradient_importance(alone, Z), display.importances)
 
 
+@pytest.mark.parametrize("as_frame", [True, False])
+def test_a_pipeline_that_passes_the_columns_on_keeps_their_names(as_frame):
+    X, y = load_iris(return_X_y=True, as_frame=as_frame)
+    model = make_pipeline("passthrough", MLPClassifier(learning_rate="cosine", max_iter=5)).fit(X, y)
+    expected = list(X.columns) if as_frame else ["x0", "x1", "x2", "x3"]
+    assert list(ImportanceDisplay.from_estimator(model, X, y, n_repeats=1).names) == expected
+    assert list(ImportanceDisplay.from_estimator(model, X, kind="gradient").names) == expected
+
+
+def test_a_very_wide_x_raises_instead_of_taking_hours():
+    X = sparse.random(300, 100_000, 0.001, format="csr", random_state=0)
+    net = MLPClassifier((5,), learning_rate="cosine", max_iter=1).fit(X, np.arange(300) % 2)
+    with pytest.raises(ValueError, match=r"100000 columns, too many.*attributions"):
+        gradient_importance(net, X)
+
+
 def test_estimators_without_gradients_and_sparse_permutations_raise(fitted):
     net, X, y = fitted
     X = X[["much", "nothing"]]

@@ -4,6 +4,7 @@ from numbers import Integral
 from typing import Any
 
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -96,9 +97,10 @@ def column_names(estimator: Any) -> Any:
     if steps is None or hasattr(net, "feature_names_in_"):
         return names_of(net)
     try:
-        return steps.get_feature_names_out()
-    except AttributeError:  # a step does not name its output
-        return names_of(net)
+        names = steps.get_feature_names_out()
+    except (AttributeError, NotFittedError):  # a step does not name its output, or a pipeline has only "passthrough"
+        names = None
+    return names_of(net) if names is None else names
 
 
 def check_count(name: str, value: Any, least: int) -> None:

@@ -13,7 +13,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_iitb._typing import Array, MatrixLike, RandomState
-from sknn_iitb.inspection._estimators import column_names, names_of, steps_and_net
+from sknn_iitb.inspection._estimators import column_names, steps_and_net
 
 __all__ = ["ImportanceDisplay", "gradient_importance"]
 
@@ -22,6 +22,8 @@ _MAX_ROWS = 2000
 # Step of the finite differences, relative to the distance to the mean: long enough to pass several bins and knots,
 # whose slopes are noisy.
 _STEP = 0.25
+# numbers in all tables that are predicted, which take minutes
+_MOST_NUMBERS = 1e11
 
 
 def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState = None) -> Array:
@@ -55,7 +57,7 @@ def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState
     TypeError
         If the estimator is of another kind.
     ValueError
-        If X cannot be used.
+        If X cannot be used, or is too wide and has too many rows.
 
     References
     ----------
@@ -76,6 +78,11 @@ def gradient_importance(estimator: Any, X: MatrixLike, random_state: RandomState
     check_is_fitted(estimator)
     steps, net = steps_and_net(estimator)
     Z = net._matrix(X if steps is None else steps.transform(X))
+    if min(Z.shape[0], _MAX_ROWS) * net.n_features_in_ * Z.shape[1] > _MOST_NUMBERS:
+        raise ValueError(
+            f"X has {net.n_features_in_} columns, too many for two predictions each. Average the absolute values of "
+            "sknn_iitb.inspection.attributions instead, whose time grows more slowly, or pass fewer rows."
+        )
     mean = np.asarray(Z.mean(axis=0)).ravel()
     if Z.shape[0] > _MAX_ROWS:
         Z = Z[check_random_state(random_state).choice(Z.shape[0], _MAX_ROWS, replace=False)]
@@ -215,7 +222,10 @@ class ImportanceDisplay:
         score = check_scoring(estimator, scoring)(estimator, X, y)
         name = scoring.replace("_", " ") if isinstance(scoring, str) else "score"
         label = f"drop in {name} (from {score:.3g}) when the column is shuffled"
-        return cls(found.importances_mean, names_of(estimator), found.importances_std, label).plot(max_features, ax)
+        # a pipeline that begins with "passthrough" does not know its columns
+        names = getattr(X, "columns", [f"x{j}" for j in range(len(found.importances_mean))])
+        names = getattr(estimator, "feature_names_in_", names)
+        return cls(found.importances_mean, names, found.importances_std, label).plot(max_features, ax)
 
     def plot(self, max_features: int = 20, ax: Any = None) -> Self:
         """Plot the importances, the largest at the top.
