@@ -1,7 +1,7 @@
 """Activation functions, applied to the weighted sums of a layer's inputs.
 
 An activation is a scalar function: ``g(z)`` or ``g(z, parameter)`` returns the value and the derivative at z together,
-because they share the costly part. :mod:`sknn_iitb._loops` turns it into the compiled loop over a layer. Float literals
+because they share the costly part. ``sknn_iitb._loops`` turns it into the compiled loop over a layer. Float literals
 take the type of the data.
 
 A custom activation is a function ``g(z)`` of this form, passed as ``activation=g``.

@@ -1,7 +1,7 @@
 """Losses, which training minimizes as a weighted mean over the samples.
 
 A loss is a scalar function: ``f(value, target)`` or ``f(value, target, parameter)`` returns the loss and its derivative
-with respect to the value. :mod:`sknn_iitb._loops` turns it into the compiled loop over a batch, which sums over the
+with respect to the value. ``sknn_iitb._loops`` turns it into the compiled loop over a batch, which sums over the
 outputs of a row. Float literals take the type of the data.
 
 The value is the output g(z) of the last layer, which itself applies the derivative of g. If loss and output activation

@@ -1,7 +1,7 @@
 """Saved models: the types that a safe file may contain.
 
 ``TRUSTED_TYPES`` is the list of the names of our classes that a file of `skops <https://skops.readthedocs.io>`_ may
-contain: the estimators, the transformers of :mod:`sknn_iitb.tabular`, and the components. Pass it to ``skops.io.load``
+contain: the estimators, the transformers of ``sknn_iitb.tabular``, and the components. Pass it to ``skops.io.load``
 as `trusted`.
 """
 
