@@ -43,7 +43,7 @@ def _times(ratio):
     """A ratio in words."""
     if ratio >= 1000:
         return "more than 1,000"
-    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}"
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2f}"
 
 
 def _scale(case):

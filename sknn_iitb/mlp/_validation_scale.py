@@ -13,6 +13,9 @@ __all__ = ["warn_of_another_scale"]
 # except for the medians of the classes of iris. Between scaled and raw columns, one of them is beyond the limits unless
 # the raw columns are nearly of unit scale.
 _SHIFT, _RATIO = 5.0, 6.0
+# Limit of that difference for a single column, in the smaller of its two ranges: one column may be large among others
+# of unit scale.
+_LARGEST_SHIFT = 50.0
 
 # with fewer, quartiles are too uncertain; with more, they would take long
 _MIN_ROWS, _MAX_ROWS = 20, 1000
@@ -36,13 +39,15 @@ def warn_of_another_scale(X, X_val):
         varies = (spread > 0) & (spread_val > 0) & np.isfinite(spread) & np.isfinite(spread_val)
         if not varies.any():
             return
-        shift = np.median(abs(middle_val - middle)[varies] / spread[varies])
+        shifts = abs(middle_val - middle)[varies]
+        shift = np.median(shifts / spread[varies])
+        largest = np.max(shifts / np.minimum(spread, spread_val)[varies])
         ratio = np.exp(np.median(abs(np.log(spread_val[varies]) - np.log(spread[varies]))))
-    if shift > _SHIFT or ratio > _RATIO:
+    if shift > _SHIFT or ratio > _RATIO or largest > _LARGEST_SHIFT:
         warn(
             f"X_val is on another scale than X: the spread of its typical column differs by a factor of {ratio:.2g}, "
-            f"and its median by {shift:.2g} interquartile ranges of X. Transform X_val like X. A Pipeline does so "
-            "only with transform_input=['X_val']."
+            f"and its median by {shift:.2g} interquartile ranges of X; that of one column by {largest:.2g}. Transform "
+            "X_val like X. A Pipeline does so only with transform_input=['X_val']."
         )
 
 
