@@ -155,6 +155,8 @@ def check_before_conversion(X):
         _check_compressed(X)
     elif sparse.issparse(X) and X.format == "coo":
         _valid(lambda: type(X)((X.data, (X.row, X.col)), shape=X.shape))
+    elif sparse.issparse(X) and X.format == "lil" and [*map(len, X.rows)] != [*map(len, X.data)]:
+        raise ValueError("X is not a valid sparse matrix: the lengths of rows and data differ.")
 
 
 def check_csr(X):
@@ -166,6 +168,8 @@ def check_csr(X):
 def _check_compressed(X):
     if X.indices.dtype.kind != "i" or X.indptr.dtype.kind != "i":
         raise ValueError("X is not a valid sparse matrix: indices and indptr must be integers.")
+    if np.any(X.indptr[1:] < X.indptr[:-1]):  # SciPy does not check this if the last entry is 0
+        raise ValueError("X is not a valid sparse matrix: indptr must not decrease.")
     # a new object over the same arrays, which SciPy checks
     _valid(lambda: type(X)((X.data, X.indices, X.indptr), shape=X.shape).check_format(full_check=True))
 
