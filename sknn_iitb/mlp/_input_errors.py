@@ -51,7 +51,7 @@ def _remedy(estimator, X, message):
 
 def _text_columns(X):
     """Each column with text that is not a number, with an example."""
-    if hasattr(X, "dtypes"):
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
         columns = {name: np.asarray(X[name], dtype=object) for name in X.columns}
     else:
         matrix = np.array(X, dtype=object)
