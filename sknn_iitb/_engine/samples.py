@@ -2,11 +2,14 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from scipy import sparse
+from sklearn.utils.validation import _check_sample_weight
 
+from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.rows import Rows
 
-__all__ = ["Samples", "TrainingData", "ValidationData"]
+__all__ = ["Samples", "TrainingData", "ValidationData", "checked_weight"]
 
 # A validation set up to this size in bytes is copied out of X, which is faster than looking up its rows in each epoch.
 _COPIED = 2**26
@@ -43,7 +46,7 @@ class ValidationData(NamedTuple):
             raise ValueError("X_val needs y_val.")
         try:
             return encode(self.X_val, self.y_val, self.sample_weight_val)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
 
 
@@ -79,3 +82,15 @@ class Samples(NamedTuple):
         if sparse.issparse(self.X) or len(rows) * self.X[:1].nbytes < _COPIED:
             return self.take(rows)
         return self._replace(X=None).take(rows)._replace(X=Rows(self.X, rows))
+
+
+def checked_weight(sample_weight, X):
+    """The weights of the samples in X as float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is not one weight >= 0 per sample.
+    """
+    with naming("sample_weight"):
+        return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)

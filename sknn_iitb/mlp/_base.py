@@ -9,6 +9,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_iitb._engine.description import DescriptionMixin, network_entries
+from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.plain import DamagedError
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
@@ -91,11 +92,13 @@ class BaseMLP(
         if self._is_ready(X):
             return X
         check_is_fitted(self)
-        check_before_conversion(X)
-        dtype = [self._parameters.vector.dtype, *WHOLE_NUMBERS]
-        with explained(self, X):
-            X = validate_data(self, X, dtype=dtype, order="C", accept_sparse="csr", reset=False)
-        check_csr(X)
+        return self._validate(X, [self._parameters.vector.dtype, *WHOLE_NUMBERS], reset=False)
+
+    def _validate(self, X, types, reset):
+        with naming("X"), explained(self, X):
+            check_before_conversion(X)
+            X = validate_data(self, X, dtype=types, order="C", accept_sparse="csr", reset=reset)
+            check_csr(X)
         return X
 
     def _is_ready(self, X):

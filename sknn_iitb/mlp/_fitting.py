@@ -5,19 +5,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import check_consistent_length
 
 from sknn_iitb._engine.checkpoint import Origin, Writer, checkpoint_of, read, restore_run
 from sknn_iitb._engine.layers import NORMALIZATIONS
+from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.plain import from_plain, to_plain
 from sknn_iitb._engine.range_test import RATES, range_test, suggested_rate
 from sknn_iitb._engine.rollback import unchanged_on_error
-from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.run import History, Run, State, TrainingConfig
-from sknn_iitb._engine.samples import Samples, TrainingData
+from sknn_iitb._engine.samples import Samples, TrainingData, checked_weight
 from sknn_iitb._engine.targets import missing
 from sknn_iitb._engine.training import train
 from sknn_iitb._engine.user_warnings import warn
@@ -25,7 +25,6 @@ from sknn_iitb._engine.validation import Validation, hold_out
 from sknn_iitb._jit.patience import announced
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.mlp._callbacks import observers_of
-from sknn_iitb.mlp._input_errors import explained
 from sknn_iitb.mlp._scaling_advice import advice
 from sknn_iitb.mlp._validation_scale import warn_of_another_scale
 
@@ -72,7 +71,7 @@ class Task(NamedTuple):
 class FittingMixin:
     """Fitting: validate, encode, hold out, train, expose.
 
-    A subclass has ``_validate(X, y, reset)`` and ``_find_targets(y, loss, call)``.
+    A subclass has ``_validate(X, types, reset)``, ``_checked_targets(y)`` and ``_find_targets(y, loss, call)``.
     """
 
     def _fit(self, data, incremental=False, classes=None, observers=(), resume_from=None):
@@ -206,7 +205,7 @@ class FittingMixin:
         """The samples with nonzero weight, as a network learns from them; without `call`, for evaluation."""
         X, y, sample_weight, (*_, groups) = data
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            sample_weight = checked_weight(sample_weight, X)
         task.loss.check_target(y)
         Y = task.targets.encode(y, task.output.names[0], task.dtype)
         weight = self._weigh(task.targets, y, sample_weight, call)
@@ -233,10 +232,13 @@ class FittingMixin:
         return samples
 
     def _validate_all(self, X, y, reset):
-        check_before_conversion(X)
-        with explained(self, X):
-            X, y = self._validate(X, y, reset)
-        check_csr(X)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        X = self._validate(X, self._input_types(reset), reset)
+        with naming("y"):
+            y = self._checked_targets(y)
+        with naming("X and y"):
+            check_consistent_length(X, y)
         return X, y
 
     def _weigh(self, targets, y, sample_weight, call):

@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.targets import ClassTargets, SeveralClassTargets, label_weights, weigh
@@ -473,10 +473,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         validation = ValidationData(X_val, y_val, sample_weight_val)
         return self._fit(TrainingData(X, y, sample_weight, validation), incremental=True, classes=classes)
 
-    def _validate(self, X, y, reset):
-        types = self._input_types(reset)
-        X, y = validate_data(self, X, y, multi_output=True, accept_sparse="csr", dtype=types, order="C", reset=reset)
-        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    def _checked_targets(self, y):
+        y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y", estimator=self)
+        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _find_targets(self, y, loss, call):
         classes = call.classes

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, Literal, Self, overload
 
+import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.targets import NumberTargets
@@ -435,10 +437,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         validation = ValidationData(X_val, y_val, sample_weight_val)
         return self._fit(TrainingData(X, y, sample_weight, validation), incremental=True)
 
-    def _validate(self, X, y, reset):
-        checks = {"multi_output": True, "y_numeric": True, "accept_sparse": "csr", "order": "C", "reset": reset}
-        X, y = validate_data(self, X, y, dtype=self._input_types(reset), **checks)
-        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    def _checked_targets(self, y):
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
+        y = y.astype(np.float64) if y.dtype.kind == "O" else y
+        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _find_targets(self, y, loss, call):
         return NumberTargets.from_y(y, loss)

@@ -11,7 +11,6 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import (
-    _check_sample_weight,
     _num_samples,
     check_consistent_length,
     check_is_fitted,
@@ -19,11 +18,12 @@ from sklearn.utils.validation import (
 
 from sknn_iitb._engine.checkpoint import Origin, Writer, checkpoint_of, read
 from sknn_iitb._engine.description import DescriptionMixin, network_entries
+from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.plain import DamagedError, from_plain, to_plain
 from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.run import INTERRUPTED
-from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData
+from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData, checked_weight
 from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
@@ -279,18 +279,18 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
     def _read(self, data, classes):
         """Validate and encode the data."""
         X, y, weight, (*_, groups) = data
-        if weight is not None:
-            weight = _check_sample_weight(weight, X, ensure_non_negative=True)
         encoder = TableEncoder(self.categorical_features, view=View(limit=WIDEST, bins=False))
         Z = encoder.fit_transform(X, sample_weight=weight)
+        weight = None if weight is None else checked_weight(weight, Z)
         for name in ("n_features_in_", "feature_names_in_", "quantile_members_"):
             vars(self).pop(name, None)  # of an earlier fit
             if hasattr(encoder, name):
                 setattr(self, name, getattr(encoder, name))
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        y = self._checked_targets(y)
-        check_consistent_length(X, y, groups)
+        y = self._valid_targets(y, Z)
+        with naming("groups"):
+            check_consistent_length(Z, groups)
         if len(Z) < 2:
             raise ValueError(
                 f"At least two samples are needed, got n_samples=1: {type(self).__name__} holds some out for "
@@ -371,11 +371,16 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
 
     def _further_samples(self, X, y, sample_weight):
         """Samples for the fitted encoder and targets."""
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        Z, y = self.encoder_.transform(X), self._checked_targets(y)
-        check_consistent_length(Z, y)
-        return self._samples(Z, y, sample_weight)
+        Z = self.encoder_.transform(X)
+        sample_weight = None if sample_weight is None else checked_weight(sample_weight, Z)
+        return self._samples(Z, self._valid_targets(y, Z), sample_weight)
+
+    def _valid_targets(self, y, Z):
+        with naming("y"):
+            y = self._checked_targets(y)
+        with naming("X and y"):
+            check_consistent_length(Z, y)
+        return y
 
     def _member(self, member):
         """The network of a member, and its parameters."""
@@ -418,8 +423,9 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
     def _in_batches(self, X, function):
         """Apply a function to the encoded table in batches, so that it is never in memory as a whole."""
         check_is_fitted(self)
-        X = as_numpy(X)
-        dtype = np.float64 if _num_samples(X) <= _FEW_ROWS else np.float32
+        with naming("X"):
+            X = as_numpy(X)
+            dtype = np.float64 if _num_samples(X) <= _FEW_ROWS else np.float32
         return np.concatenate([function(Z.astype(dtype, copy=False)) for _, Z in self.encoder_.batches(X)])
 
     def _mean_score(self, Z, name="members_"):

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import _check_sample_weight
 
+from sknn_iitb._engine.samples import checked_weight
 from sknn_iitb._typing import Array
 
 __all__ = [
@@ -299,7 +299,7 @@ def rows_with_weight(n_samples: int, sample_weight: ArrayLike | None) -> tuple[A
     rows = np.arange(n_samples)
     if sample_weight is None:
         return rows, np.ones(n_samples)
-    weight = _check_sample_weight(as_numpy(sample_weight), rows, dtype=np.float64, ensure_non_negative=True)
+    weight = checked_weight(as_numpy(sample_weight), rows)
     if not weight.any():  # newer versions of scikit-learn have raised already
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return (rows, weight) if weight.all() else (rows[weight > 0], weight[weight > 0])

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
+from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import as_numpy, rows_with_weight
@@ -21,12 +22,14 @@ class FloatTransformer(SavedStateMixin, TransformerMixin, BaseEstimator):
 
     def _checked(self, X: MatrixLike, **options: Any) -> Array:
         """Validate X as a float matrix."""
-        X = as_numpy(X)
-        if isinstance(X, np.ndarray) and X.dtype.kind in "mM":  # NumPy converts times to numbers
-            raise ValueError(
-                "X contains dates or times. Convert them to numbers, such as days since a date or the hour of the day."
-            )
-        return validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", **options)
+        with naming("X"):
+            X = as_numpy(X)
+            if isinstance(X, np.ndarray) and X.dtype.kind in "mM":  # NumPy converts times to numbers
+                raise ValueError(
+                    "X contains dates or times. Convert them to numbers, such as days since a date or the hour of the "
+                    "day."
+                )
+            return validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", **options)
 
     def _known(self, X: MatrixLike, sample_weight: ArrayLike | None) -> Iterator[tuple[Array, Array]]:
         """The known numbers of each column, and their weights, which are not zero."""

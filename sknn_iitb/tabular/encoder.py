@@ -16,12 +16,21 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags, check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.network import CHUNK
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._typing import Array, MatrixLike
-from sknn_iitb.tabular._columns import as_numpy, columns_of, is_frame, names_of, row_chunks, rows_of, rows_with_weight
+from sknn_iitb.tabular._columns import (
+    as_numpy,
+    columns_of,
+    is_frame,
+    names_of,
+    row_chunks,
+    rows_of,
+    rows_with_weight,
+)
 from sknn_iitb.tabular.piecewise import check_n_bins
 from sknn_iitb.tabular.scaler import RobustSmoothScaler
 from sknn_iitb.tabular.views import WIDEST, View, dense, features_of, resolved
@@ -264,7 +273,10 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
 
     def _checked(self, X, reset):
         """Validate X and return it as a frame, ndarray or CSR matrix."""
-        X = as_numpy(X)
+        with naming("X"):
+            return self._validated(as_numpy(X), reset)
+
+    def _validated(self, X, reset):
         check_before_conversion(X)
         if hasattr(X, "collect") and not hasattr(X, "shape"):
             raise ValueError(f"X is a {type(X).__name__}, which is not evaluated yet. Call its collect method first.")
