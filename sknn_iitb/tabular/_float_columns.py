@@ -10,6 +10,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
 from sknn_iitb._engine.naming import naming
+from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import as_numpy, rows_with_weight
@@ -33,8 +34,9 @@ class FloatTransformer(SavedStateMixin, TransformerMixin, BaseEstimator):
 
     def _known(self, X: MatrixLike, sample_weight: ArrayLike | None) -> Iterator[tuple[Array, Array]]:
         """The known numbers of each column, and their weights, which are not zero."""
-        X = self._checked(X)
-        rows, weight = rows_with_weight(len(X), sample_weight)
+        with unchanged_on_error(self):
+            X = self._checked(X)
+            rows, weight = rows_with_weight(len(X), sample_weight)
         for x in X.T:
             known = ~np.isnan(x[rows])
             yield x[rows][known], weight[known]

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.network import CHUNK
+from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._engine.user_warnings import warn
@@ -132,7 +133,8 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
             If a parameter is invalid, a column cannot be used or a sparse matrix is too large. The message suggests a
             fix.
         """
-        self._fit_transform(X, sample_weight, all_rows=False)
+        with unchanged_on_error(self):
+            self._fit_transform(X, sample_weight, all_rows=False)
         return self
 
     def fit_transform(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Array:
@@ -148,7 +150,8 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         -------
         Z : ndarray of float32 of shape (n_samples, n_features_out)
         """
-        return self._fit_transform(X, sample_weight, all_rows=True)
+        with unchanged_on_error(self):
+            return self._fit_transform(X, sample_weight, all_rows=True)
 
     def _fit_transform(self, X, sample_weight, all_rows):
         view = resolved(self.view)

@@ -140,12 +140,13 @@ class PiecewiseLinearEncoder(_PiecewiseEncoder):
         """
         check_n_bins(self.n_bins)
         probabilities = np.arange(1, self.n_bins) / self.n_bins
-        self.edges_ = []
+        edges = []
         for x, weight in self._known(X, sample_weight):
             inner = quantiles(x, weight, probabilities) if x.size else x
             ends = [x.min(), x.max()] if x.size else []
-            edges = np.unique(np.concatenate([inner, ends]).astype(x.dtype))
-            self.edges_.append(edges if len(edges) > 1 else edges[:0])
+            distinct = np.unique(np.concatenate([inner, ends]).astype(x.dtype))
+            edges.append(distinct if len(distinct) > 1 else distinct[:0])
+        self.edges_ = edges
         return self
 
     def _points(self):
@@ -223,7 +224,7 @@ class SplineEncoder(_PiecewiseEncoder):
         """
         if not isinstance(self.n_knots, Integral) or not 2 <= self.n_knots <= MAX_BINS:
             raise ValueError(f"n_knots must be an integer from 2 to {MAX_BINS}, got {self.n_knots!r}.")
-        self.knots_ = []
+        knots = []
         for x, weight in self._known(X, sample_weight):
             values, index = np.unique(x, return_inverse=True)
             total = np.bincount(index, weight)
@@ -233,7 +234,8 @@ class SplineEncoder(_PiecewiseEncoder):
             elif len(values) > self.n_knots:
                 inner = quantiles(values, np.sqrt(total), np.arange(1, self.n_knots - 1) / (self.n_knots - 1))
                 values = np.unique(np.concatenate([values[:1], inner, values[-1:]]).astype(x.dtype))
-            self.knots_.append(values)
+            knots.append(values)
+        self.knots_ = knots
         return self
 
     def _points(self):
