@@ -26,6 +26,7 @@ __all__ = [
     "row_chunks",
     "rows_of",
     "rows_with_weight",
+    "with_nan",
 ]
 
 # number of matrix entries to process at a time, which keeps intermediate arrays small
@@ -271,6 +272,11 @@ def _text(value):
         number = float(value)
         return str(int(number)) if number.is_integer() else str(number)
     return {"True": "1", "False": "0"}.get(value, str(value))
+
+
+def with_nan(objects: Array) -> Array:
+    """Replace missing values of a matrix of objects, such as pandas.NA, with NaN, which can be converted to float."""
+    return np.where(np.vectorize(_is_missing, otypes=[bool])(objects), np.nan, objects)
 
 
 def row_chunks(matrix: Array) -> Iterator[slice]:

@@ -31,6 +31,7 @@ from sknn_iitb.tabular._columns import (
     row_chunks,
     rows_of,
     rows_with_weight,
+    with_nan,
 )
 from sknn_iitb.tabular.piecewise import check_n_bins
 from sknn_iitb.tabular.scaler import RobustSmoothScaler
@@ -300,6 +301,7 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         check_csr(X)
         if X.dtype.kind in "SU" and not hasattr(given, "dtype"):
             X = checked(np.array(given, dtype=object), dtype=None)  # numbers in a list with text stay numbers
+        X = with_nan(X) if X.dtype.kind == "O" else X
         if X.dtype.kind not in "biuf":
             columns_of(X)  # raises for times, which can be converted to numbers
             X = self._without_text(X, checked)
@@ -314,7 +316,7 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
             return X
         try:
             return checked(X, dtype="numeric")
-        except ValueError:
+        except (OverflowError, ValueError):
             return X
 
     def _mask(self, columns):
