@@ -149,36 +149,43 @@ class SparseRows:
         yield slice(None), np.empty((self._n_rows, 0), self._dtype), np.arange(self._n_rows)
 
 
-def check_before_conversion(X):
-    """Raise ValueError if a sparse X, not yet in CSR format, has invalid indices, which SciPy's conversion trusts."""
+def check_before_conversion(X, name="X"):
+    """Raise ValueError if a sparse X, not yet in CSR format, has invalid indices, which SciPy's conversion trusts.
+
+    Parameters
+    ----------
+    X : sparse matrix, or anything else, which is not checked
+    name : str
+        Name of the argument for the message.
+    """
     if sparse.issparse(X) and X.format in ("csc", "bsr"):
-        _check_compressed(X)
+        _check_compressed(X, name)
     elif sparse.issparse(X) and X.format == "coo":
-        _valid(lambda: type(X)((X.data, (X.row, X.col)), shape=X.shape))
+        _valid(lambda: type(X)((X.data, (X.row, X.col)), shape=X.shape), name)
     elif sparse.issparse(X) and X.format == "lil" and [*map(len, X.rows)] != [*map(len, X.data)]:
-        raise ValueError("X is not a valid sparse matrix: the lengths of rows and data differ.")
+        raise ValueError(f"{name} is not a valid sparse matrix: the lengths of rows and data differ.")
 
 
-def check_csr(X):
+def check_csr(X, name="X"):
     """Raise ValueError if a CSR matrix has invalid indices or inconsistent arrays, which the kernels trust."""
     if sparse.issparse(X):
-        _check_compressed(X)
+        _check_compressed(X, name)
 
 
-def _check_compressed(X):
+def _check_compressed(X, name):
     if X.indices.dtype.kind != "i" or X.indptr.dtype.kind != "i":
-        raise ValueError("X is not a valid sparse matrix: indices and indptr must be integers.")
+        raise ValueError(f"{name} is not a valid sparse matrix: indices and indptr must be integers.")
     if np.any(X.indptr[1:] < X.indptr[:-1]):  # SciPy does not check this if the last entry is 0
-        raise ValueError("X is not a valid sparse matrix: indptr must not decrease.")
+        raise ValueError(f"{name} is not a valid sparse matrix: indptr must not decrease.")
     # a new object over the same arrays, which SciPy checks
-    _valid(lambda: type(X)((X.data, X.indices, X.indptr), shape=X.shape).check_format(full_check=True))
+    _valid(lambda: type(X)((X.data, X.indices, X.indptr), shape=X.shape).check_format(full_check=True), name)
 
 
-def _valid(check):
+def _valid(check, name):
     try:
         check()
     except (TypeError, ValueError) as error:
-        raise ValueError(f"X is not a valid sparse matrix: {error}.") from None
+        raise ValueError(f"{name} is not a valid sparse matrix: {error}.") from None
 
 
 def as_rows(X, dtype):

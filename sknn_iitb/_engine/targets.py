@@ -5,12 +5,33 @@ from numbers import Real
 import numpy as np
 from scipy import sparse
 from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
+from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.plain import kind
+from sknn_iitb._engine.rows import check_before_conversion, check_csr
 
-__all__ = ["ClassTargets", "NumberTargets", "SeveralClassTargets", "label_weights", "missing", "weigh"]
+__all__ = [
+    "ClassTargets",
+    "NumberTargets",
+    "SeveralClassTargets",
+    "checked_labels",
+    "label_weights",
+    "missing",
+    "weigh",
+]
+
+
+def checked_labels(y, estimator):
+    """The labels of a classifier as an array, or a CSR matrix of binary labels."""
+    check_before_conversion(y, "y")
+    y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y", estimator=estimator)
+    check_csr(y, "y")
+    if sparse.issparse(y) and y.ndim == 1:
+        raise ValueError("A sparse y must have two dimensions.")
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 @kind("ClassTargets")
@@ -62,7 +83,10 @@ class ClassTargets:
             return SeveralClassTargets.from_y(y, classes)
         if kind not in ("binary", "multiclass"):
             check_classification_targets(y)  # raises
-        return cls(np.unique(y) if classes is None else unique_labels(classes), False)
+        if classes is None:
+            return cls(np.unique(y), False)
+        with naming("classes"):
+            return cls(unique_labels(classes), False)
 
     def n_outputs(self, output):
         """Number of outputs with the output activation of that name."""

@@ -195,7 +195,8 @@ class FittingMixin:
                 f"{self._parameters.vector.dtype}; call fit with warm_start=False."
             )
         X, y = self._validate_all(data.X, data.y, reset=not call.continues)
-        targets = self._find_targets(y, components.loss, call)
+        with naming("y", "classes"):
+            targets = self._find_targets(y, components.loss, call)
         components = self._choose_output(components, targets)
         dtype = self._parameters.vector.dtype if call.continues else self._network_dtype(X)
         task = Task(targets, components.loss, components.output, dtype)
@@ -206,8 +207,9 @@ class FittingMixin:
         X, y, sample_weight, (*_, groups) = data
         if sample_weight is not None:
             sample_weight = checked_weight(sample_weight, X)
-        task.loss.check_target(y)
-        Y = task.targets.encode(y, task.output.names[0], task.dtype)
+        with naming("y"):
+            task.loss.check_target(y)
+            Y = task.targets.encode(y, task.output.names[0], task.dtype)
         weight = self._weigh(task.targets, y, sample_weight, call)
         if weight is not None and not weight.max() < np.finfo(np.float64).max / len(weight):
             raise ValueError("sample_weight, times class_weight, is too large: the sum of the weights overflows.")

@@ -8,13 +8,13 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import Tags, check_array
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from sknn_iitb._engine.samples import TrainingData, ValidationData
-from sknn_iitb._engine.targets import ClassTargets, SeveralClassTargets, label_weights, weigh
+from sknn_iitb._engine.targets import ClassTargets, SeveralClassTargets, checked_labels, label_weights, weigh
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import Kernel, one_of
 from sknn_iitb._typing import Array, ArrayOrList, ClassWeight, MatrixLike, RandomState, Splitter
@@ -474,8 +474,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._fit(TrainingData(X, y, sample_weight, validation), incremental=True, classes=classes)
 
     def _checked_targets(self, y):
-        y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y", estimator=self)
-        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        return checked_labels(y, self)
 
     def _find_targets(self, y, loss, call):
         classes = call.classes

@@ -296,7 +296,8 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
                 f"At least two samples are needed, got n_samples=1: {type(self).__name__} holds some out for "
                 "validation."
             )
-        self.encoder_, self._targets = encoder, self._targets_of(y, classes)
+        with naming("y", "classes"):
+            self.encoder_, self._targets = encoder, self._targets_of(y, classes)
         return self._samples(Z, y, weight, groups, training=True)
 
     def _fit_further(self, data):
@@ -355,7 +356,8 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         return {view: resolved(view) for view in self.views}
 
     def _samples(self, Z, y, weight, groups=None, training=False):
-        Y = self._encoded_targets(y)  # raises if y does not match the targets of `fit`
+        with naming("y"):
+            Y = self._encoded_targets(y)  # raises if y does not match the targets of `fit`
         weight = self._weigh(y, weight, training)
         groups = None if groups is None else _group_labels(groups)
         samples = Samples(Z, Y, y, weight, groups)

@@ -10,10 +10,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, column_or_1d
 
 from sknn_iitb._engine.samples import TrainingData
-from sknn_iitb._engine.targets import ClassTargets, label_weights, weigh
+from sknn_iitb._engine.targets import ClassTargets, checked_labels, label_weights, weigh
 from sknn_iitb._registry import one_of
 from sknn_iitb._typing import Array, ClassWeight, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import ACTIVATIONS, Activation
@@ -241,9 +240,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         self.verbose = verbose
 
     def _checked_targets(self, y):
-        y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y", estimator=self)
+        y = checked_labels(y, self)
         check_classification_targets(y)
-        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        return y
 
     @with_callbacks
     def partial_fit(
