@@ -120,7 +120,12 @@ class ClassTargets:
         index = self._index(y)
         if self.n_outputs(output) == 1:
             return np.where(index == 1, 1, low).astype(dtype)[:, None]
-        matrix = np.full((len(index), len(self.classes)), low, dtype)
+        try:
+            matrix = np.full((len(index), len(self.classes)), low, dtype)
+        except MemoryError:
+            raise ValueError(
+                f"y has {len(self.classes)} classes: {len(index)} encoded samples do not fit into memory."
+            ) from None
         matrix[np.arange(len(index)), index] = 1
         return matrix
 
