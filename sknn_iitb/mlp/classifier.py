@@ -510,6 +510,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                     "sklearn.utils.class_weight.compute_class_weight."
                 )
             self._label_weights = label_weights(targets, y, self.class_weight, sample_weight)
+        elif not hasattr(self, "_label_weights"):
+            raise ValueError(f"class_weight={self.class_weight!r} was set after fit. Call fit again to use it.")
         return weigh(targets, y, self._label_weights, sample_weight)
 
     def _soften(self, targets, Y, loss, output):

@@ -319,6 +319,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
             return weight
         if training:
             self._label_weights = label_weights(self._targets, y, self.class_weight, weight)
+        elif not hasattr(self, "_label_weights"):
+            raise ValueError(f"class_weight={self.class_weight!r} was set after fit. Call fit again to use it.")
         return weigh(self._targets, y, self._label_weights, weight)
 
     def predict_proba(self, X: MatrixLike) -> Array:
