@@ -11,7 +11,7 @@ from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.rows import Rows
 from sknn_iitb._jit.compilation import compiled
 
-__all__ = ["Validation", "hold_out"]
+__all__ = ["Validation", "checked_split", "hold_out"]
 
 # calls after which it is an error if a scorer has returned nothing but NaN
 _CALLS_TO_JUDGE = 10
@@ -37,13 +37,9 @@ def hold_out(fraction, targets, samples, rng):
     if hasattr(fraction, "split"):
         try:
             *_, split = fraction.split(samples.X, samples.y, samples.groups)
-            rows, held_out = (_indices(side, n_samples) for side in split)
+            rows, held_out = checked_split(split, n_samples)
         except (IndexError, TypeError, ValueError) as error:
             raise ValueError(f"validation_fraction={fraction!r} gives no split of these samples: {error}") from error
-        if np.intersect1d(rows, held_out).size:
-            raise ValueError(
-                f"validation_fraction={fraction!r} has overlapping training and test indices in its last split."
-            )
         if len(rows) == 0 or len(held_out) < 2:
             raise ValueError(
                 f"validation_fraction={fraction!r} leaves {len(rows)} training samples (at least 1 is required) and "
@@ -59,6 +55,30 @@ def hold_out(fraction, targets, samples, rng):
         raise ValueError(f"validation_fraction={fraction!r}: {error}") from error
     if len(held_out) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+    return rows, held_out
+
+
+def checked_split(split, n_samples):
+    """The row indices of a split, which a user's splitter has made.
+
+    Parameters
+    ----------
+    split : pair of array-like
+        Indices or masks of the training samples and of the others.
+    n_samples : int
+
+    Returns
+    -------
+    rows, held_out : ndarray of int64
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are no row indices, or overlap.
+    """
+    rows, held_out = (_indices(side, n_samples) for side in split)
+    if np.intersect1d(rows, held_out).size:
+        raise ValueError("it has overlapping training and test indices")
     return rows, held_out
 
 

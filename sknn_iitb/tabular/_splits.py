@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from sknn_iitb._engine.samples import Samples
+from sknn_iitb._engine.validation import checked_split
 from sknn_iitb._typing import Array, Splitter
 
 __all__ = ["distinct", "merged", "splits"]
@@ -85,21 +86,26 @@ def _repeated(n_members, make_splits):
 
 
 def _splits_of(splitter, samples):
-    found = list(splitter.split(samples.X, samples.y, samples.groups))
-    if not found:
-        raise ValueError(f"validation_fraction={splitter!r} yields no split of these samples.")
+    try:
+        found = [checked_split(split, len(samples.Y)) for split in splitter.split(samples.X, samples.y, samples.groups)]
+    except (IndexError, TypeError, ValueError) as error:
+        raise ValueError(f"validation_fraction={splitter!r} gives no split of these samples: {error}") from error
+    if not found or not all(len(side) for split in found for side in split):
+        raise ValueError(
+            f"validation_fraction={splitter!r} yields no split of these samples, or one with an empty side."
+        )
     return found
 
 
 def _is_integer(number):
-    return number > 1.5 and abs(number - round(number)) < 1e-9 * number
+    return 1.5 < number < np.inf and abs(number - round(number)) < 1e-9 * number
 
 
 def _folds_of(fraction):
     """Express a fraction as a number of folds, and how many of them are held out."""
     if _is_integer(1 / fraction):
         return round(1 / fraction), 1
-    closest = Fraction(min(max(fraction, 1 / _MAX_FOLDS), 1 - 1 / _MAX_FOLDS)).limit_denominator(_MAX_FOLDS)
+    closest = Fraction(float(min(max(fraction, 1 / _MAX_FOLDS), 1 - 1 / _MAX_FOLDS))).limit_denominator(_MAX_FOLDS)
     return closest.denominator, closest.numerator
 
 
