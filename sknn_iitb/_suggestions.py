@@ -1,13 +1,14 @@
 """Suggestions in the errors of parameters: the name, or the parameter, that the user probably meant."""
 
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import chain
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import InvalidParameterError, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions, validate_parameter_constraints
 
 __all__ = ["SuggestionsMixin", "did_you_mean"]
 
@@ -45,10 +46,20 @@ class SuggestionsMixin(BaseEstimator):
     """Validation of parameters as in scikit-learn, with a suggestion in the error."""
 
     def _validate_params(self):
+        for name, value in self.get_params(deep=False).items():
+            if value is self:  # scikit-learn's message would represent it without end
+                raise InvalidParameterError(f"The {name!r} parameter of {type(self).__name__} is the estimator itself.")
+            if isinstance(value, Integral) and abs(value) > sys.float_info.max and self._is_real(name):
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} is too large for a float: {value!r}."
+                )
         try:
             super()._validate_params()
         except InvalidParameterError as error:
             raise InvalidParameterError(f"{error}{self._remedy()}") from None
+
+    def _is_real(self, name):
+        return any(isinstance(each, Interval) and each.type is Real for each in self._parameter_constraints[name])
 
     def _remedy(self):
         """What to append to the error of the first invalid parameter."""

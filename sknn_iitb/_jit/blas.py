@@ -14,6 +14,9 @@ from threadpoolctl import ThreadpoolController
 
 __all__ = ["BLASThreads"]
 
+# the libraries take the number as an int of C
+_MOST = 2**31 - 1
+
 # reentrant, because the garbage collector may call `_expire` while this thread holds it
 _lock = threading.RLock()
 _libraries = None
@@ -64,7 +67,7 @@ class BLASThreads:
     """
 
     def __init__(self, n_threads):
-        self._n_threads = n_threads
+        self._n_threads = min(n_threads, _MOST)
 
     def __enter__(self):
         try:

@@ -190,6 +190,7 @@ class BaseMLP(
 
 
 def is_first_order(estimator: Any) -> bool:
-    if estimator.solver == "lbfgs" or isinstance(estimator.solver, LBFGS):
+    solver = estimator.solver
+    if isinstance(solver, LBFGS) or (isinstance(solver, str) and solver == "lbfgs"):
         raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
     return True

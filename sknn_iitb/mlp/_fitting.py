@@ -298,7 +298,7 @@ class FittingMixin:
             learning_rate_init=self._initial_learning_rate(call.continues),
             batch_size=batch_size,
             shuffle=self.shuffle,
-            n_epochs=1 if call.incremental else self.max_iter,
+            n_epochs=1 if call.incremental else int(self.max_iter),
             complete=not call.incremental,
             stops_early=stops_early,
             tol=self.tol,

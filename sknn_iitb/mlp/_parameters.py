@@ -235,7 +235,7 @@ class ParametersMixin(SuggestionsMixin):
 
     def _hidden_sizes(self):
         given = self.hidden_layer_sizes
-        sizes = [given] if isinstance(given, Integral) else list(given)
+        sizes = list(given) if np.iterable(given) else [given]
         if not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in sizes):
             raise ValueError(f"hidden_layer_sizes must be integers > 0, got {given!r}.")
         return [int(n) for n in sizes]

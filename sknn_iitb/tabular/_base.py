@@ -98,7 +98,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         "max_iter": [_COUNT, None],
         "batch_size": [_COUNT],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), HasMethods("split")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), HasMethods(["split", "get_n_splits"])],
         "max_time": [_POSITIVE, None],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -322,7 +322,8 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
     def _config(self, n_samples):
         preset = self._presets[self.preset]
         n_epochs = preset["max_iter"] * min(1.0, _FEW_SAMPLES / n_samples) ** 0.5
-        sizes = np.ravel(self.hidden_layer_sizes)
+        with naming("hidden_layer_sizes"):
+            sizes = np.ravel(self.hidden_layer_sizes)
         if sizes.size == 0 or not all(isinstance(n, Integral) and n > 0 for n in sizes.tolist()):
             raise ValueError(
                 f"hidden_layer_sizes must be one or more numbers above 0, got {self.hidden_layer_sizes!r}."
@@ -332,7 +333,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         if isinstance(optimizer, LBFGS):
             raise ValueError(f"solver={self.solver!r} does not train in batches; use a first-order solver.")
         return EnsembleConfig(
-            n_estimators=self.n_estimators or preset["n_estimators"],
+            n_estimators=int(self.n_estimators or preset["n_estimators"]),
             hidden_layer_sizes=tuple(int(n) for n in sizes),
             activation=ACTIVATIONS.resolve(activation if self.activation is None else self.activation),
             dropout=float(self.dropout),
@@ -353,7 +354,8 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
             raise ValueError(
                 f"views must be None or a list of one or more of {[*VIEWS]} or View objects, got {self.views!r}."
             )
-        return {view: resolved(view) for view in self.views}
+        with naming("views"):
+            return {view: resolved(view) for view in self.views}
 
     def _samples(self, Z, y, weight, groups=None, training=False):
         with naming("y"):

@@ -328,7 +328,12 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
             if selected != "from_dtype":
                 raise ValueError(f"categorical_features must be 'from_dtype' or a list of columns, got {selected!r}.")
             return np.array([column.is_categorical for column in columns])
-        selected = np.asarray(selected)
+        with naming("categorical_features"):
+            selected = np.asarray(selected)
+        if selected.ndim != 1:
+            raise ValueError(
+                f"categorical_features must be 'from_dtype' or a list of columns, got {self.categorical_features!r}."
+            )
         if selected.dtype == bool:
             if selected.shape != (len(columns),):
                 raise ValueError(

@@ -224,6 +224,8 @@ class SplineEncoder(_PiecewiseEncoder):
         """
         if not isinstance(self.n_knots, Integral) or not 2 <= self.n_knots <= MAX_BINS:
             raise ValueError(f"n_knots must be an integer from 2 to {MAX_BINS}, got {self.n_knots!r}.")
+        if not isinstance(self.discrete_only, (bool, np.bool_)):
+            raise ValueError(f"discrete_only must be True or False, got {self.discrete_only!r}.")
         knots = []
         for x, weight in self._known(X, sample_weight):
             values, index = np.unique(x, return_inverse=True)

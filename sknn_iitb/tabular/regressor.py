@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
+from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._engine.targets import NumberTargets
 from sknn_iitb._registry import one_of
@@ -273,7 +274,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         return self
 
     def _quantile_list(self):
-        return None if self.quantiles is None else np.ravel(self.quantiles).tolist()
+        with naming("quantiles"):
+            return None if self.quantiles is None else np.ravel(self.quantiles).tolist()
 
     def _check_quantiles(self):
         if self._quantile_list() != self._fitted_quantiles:
@@ -284,8 +286,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     def _goals(self):
         goals = super()._goals()
         if self.quantiles is not None:
-            loss = Quantile(self._quantile_list())
-            loss.validate()
+            with naming("quantiles"):
+                loss = Quantile(self._quantile_list())
+                loss.validate()
             goals["quantile_members_"] = goals["members_"]._replace(loss=loss, metric=pinball(loss))
         return goals
 

@@ -129,4 +129,5 @@ class RobustSmoothScaler(OneToOneFeatureMixin, FloatTransformer):
             X -= (self.center_ / 2).astype(X.dtype)
             X /= halves
             np.clip(X, -1e6, 1e6, out=X)  # larger squares may overflow, and the result is the same
-            X /= np.sqrt(1 + (X / X.dtype.type(self.limit)) ** 2)
+            limit = min(max(self.limit, np.finfo(X.dtype).tiny), np.finfo(X.dtype).max)  # in the type of X
+            X /= np.sqrt(1 + (X / X.dtype.type(limit)) ** 2)
