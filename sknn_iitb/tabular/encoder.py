@@ -329,7 +329,11 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
                 raise ValueError(f"categorical_features must be 'from_dtype' or a list of columns, got {selected!r}.")
             return np.array([column.is_categorical for column in columns])
         with naming("categorical_features"):
-            selected = np.asarray(selected)
+            return self._mask_of(selected, columns)
+
+    def _mask_of(self, selected, columns):
+        """Whether each column is among those selected by name, index or mask."""
+        selected = np.asarray(selected)
         if selected.ndim != 1:
             raise ValueError(
                 f"categorical_features must be 'from_dtype' or a list of columns, got {self.categorical_features!r}."
