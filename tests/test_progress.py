@@ -286,7 +286,7 @@ def _interrupted(step, n_steps):
         ({"max_iter": 3}, ["Epoch 3/3", "Stochastic Optimizer: Maximum"]),
         ({"solver": "lbfgs", "max_iter": 3}, ["Iteration 3/3", "lbfgs failed to converge after 3"]),
         (
-            {"solver": "sgd", "learning_rate_init": 1e30, "early_stopping": True, "validation_fraction": 0.2},
+            {"solver": "sgd", "learning_rate_init": 1e3, "early_stopping": True, "validation_fraction": 0.2},
             ["Epoch", "Training diverged"],
         ),
         ({"tol": 10, "n_iter_no_change": 2}, ["Training loss did not improve", "Epoch 4/200"]),
@@ -316,7 +316,7 @@ def test_error_ends_the_live_line(cancer, monkeypatch):
         with pytest.raises(ValueError, match="diverged"):
             net.fit(*cancer)
 
-    net = _net(MLPRegressor, solver="sgd", learning_rate_init=1e3, verbose=1, max_iter=50)
+    net = _net(MLPRegressor, solver="sgd", learning_rate_init=2, verbose=1, max_iter=50)
     written = _printed(monkeypatch, Terminal(), fit)
     line, after = screen(written)
     assert line.startswith("Epoch ")
