@@ -24,7 +24,10 @@ from sklearn.preprocessing import StandardScaler, scale
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.inspection import diagnose
+from sknn_iitb.inspection._training import begin
 from sknn_iitb.inspection._units import hidden_layers, values_and_slopes
+from sknn_iitb.inspection.hessian import largest_stable_rate
+from sknn_iitb.optimizers import SGD
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 X, Y = load_digits(return_X_y=True)
@@ -85,6 +88,27 @@ def test_a_planted_fault_comes_first(fault):
     assert found[0].message.endswith(".")
     assert found[0].fix.endswith(".")
     assert str(found).startswith(f"1. {found[0].message}\n   {found[0].fix}")
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_the_stable_rate_is_that_of_gradient_descent(momentum, nesterov):
+    """On a quadratic, training converges just below it and diverges just above."""
+    x, y = map(scale, DIABETES)
+    sgd = {"solver": "sgd", "momentum": momentum, "nesterovs_momentum": nesterov, "batch_size": "full"}
+    net = MLPRegressor(hidden_layer_sizes=(), alpha=0, **sgd, tol=0, n_iter_no_change=5000, random_state=0)
+    limit = largest_stable_rate(begin(net, x, y).loss, SGD(momentum, nesterov))
+    below = _fitted(net.set_params(learning_rate_init=0.97 * limit, max_iter=5000), x, y).loss_
+    assert below < 0.26  # that of least squares is .2411
+    with pytest.raises(ValueError, match="diverged"):
+        _fitted(net.set_params(learning_rate_init=1.03 * limit), x, y)
+
+
+def test_a_high_rate_of_sgd_is_compared_with_the_curvature():
+    net = _fitted(MLPClassifier(solver="sgd", learning_rate_init=8, random_state=0), X, Y)
+    first = diagnose(net, X, Y)[0].message
+    times = 8 / largest_stable_rate(begin(net, X, Y).loss, SGD())
+    assert f" and {times:.0f} times the largest stable rate of gradient descent by the curvature" in first
 
 
 def test_overfitting_needs_validation_samples():

@@ -8,8 +8,10 @@ from scipy.optimize import minimize
 from sknn_iitb.inspection._loss_function import LossFunction
 from sknn_iitb.inspection._training import begin
 from sknn_iitb.inspection._units import hidden_layers
+from sknn_iitb.inspection.hessian import largest_stable_rate
 from sknn_iitb.inspection.learning_rate import learning_rate_range_test
 from sknn_iitb.mlp._scaling_advice import excess
+from sknn_iitb.optimizers import SGD
 
 __all__ = ["Case", "MemberCase"]
 
@@ -93,6 +95,12 @@ class Case:
         return learning_rate_range_test(self.net, self.X, self.y, member=self.member).suggested
 
     @cached_property
+    def stable_rate(self):
+        """The largest stable learning rate of gradient descent at the initial parameters; None for other solvers."""
+        optimizer = self.net._resolve_components().optimizer
+        return largest_stable_rate(self.initial, optimizer) if isinstance(optimizer, SGD) else None
+
+    @cached_property
     def late_fall(self):
         """The share of its range by which the loss fell in the last fifth of the epochs."""
         n, fall = len(self.curve), self.curve[0] - self.curve.min() if len(self.curve) else 0.0
@@ -111,6 +119,7 @@ class MemberCase(Case):
         "overfitting": "Set dropout=0.2, or use more samples.",
     }
     badly_scaled = ("", 0.0)
+    stable_rate = None  # layers have learning rates of their own
 
     def _training(self):
         config = self.net._member_config(self.member, len(self.y))

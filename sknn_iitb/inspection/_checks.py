@@ -15,6 +15,9 @@ _STILL_FALLING = 0.1
 _RATE_FACTOR = 5.0
 
 
+_STABLE = "the largest stable rate of gradient descent by the curvature before training"
+
+
 class Finding(NamedTuple):
     """A reason why a network does not train well.
 
@@ -65,8 +68,9 @@ def _learning_rate_too_high(case):
         "learning rate too high",
         ratio,
         _RATE_FACTOR,
-        f"The learning rate {case.rate:.3g} is {_times(ratio)} times that of a range test, and the loss does not "
-        "settle.",
+        f"The learning rate {case.rate:.3g} is {_times(ratio)} times that of a range test"
+        + ("" if case.stable_rate is None else f" and {_times(case.rate / case.stable_rate)} times {_STABLE}")
+        + ", and the loss does not settle.",
         case.fix("learning rate"),
     )
 

@@ -10,8 +10,9 @@ from sklearn.utils import Bunch, check_random_state
 
 from sknn_iitb._typing import MatrixLike, RandomState
 from sknn_iitb.inspection._loss_function import LossFunction
+from sknn_iitb.optimizers import SGD
 
-__all__ = ["curvature"]
+__all__ = ["curvature", "largest_stable_rate"]
 
 # up to this number of parameters, the whole Hessian takes no longer than Lanczos iterations
 _FEW_PARAMETERS = 300
@@ -149,6 +150,24 @@ def curvature(
         loss=value,
         product_error=float(np.linalg.norm(with_other_step - product) / max(np.linalg.norm(product), 1e-300)),
     )
+
+
+def largest_stable_rate(loss: LossFunction, optimizer: SGD) -> float:
+    """The largest learning rate at which gradient descent on this loss is stable, by the curvature where it is.
+
+    It is ``2 (1 + m) / lambda_max`` with a momentum m, divided by ``1 + 2 m`` if it is Nesterov's, and inf where the
+    loss is not convex in any direction.
+    """
+    n, m = len(loss.theta), optimizer.momentum
+    if n <= _N_VECTORS:
+        hessian = np.array([loss.hessian_product(unit) for unit in np.eye(n)])
+        largest = np.linalg.eigvalsh((hessian + hessian.T) / 2)[-1]
+    else:
+        operator = LinearOperator((n, n), matvec=loss.hessian_product, dtype=np.float64)
+        start = check_random_state(0).normal(size=n)
+        (largest,) = eigsh(operator, 1, which="LA", v0=start, tol=1e-3, return_eigenvectors=False)
+    limit = 2 * (1 + m) / (1 + 2 * m if optimizer.nesterovs_momentum else 1)
+    return float(limit / largest) if largest > 0 else np.inf
 
 
 def _both_ends(loss, n_eigenvalues, rng):
