@@ -21,6 +21,8 @@ from sknn_iitb.persistence import TRUSTED_TYPES
 from sknn_iitb.tabular import TabularMLPClassifier, View
 from sknn_iitb.tabular.encoder import TableEncoder
 
+# of the scaler in the files
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
 X, Y = golden.IRIS
 SCHEMAS = sorted(golden.FOLDER.glob("schema_*"))
 FILES = [pytest.param(path, id=f"{path.parent.name}-{path.stem}") for path in golden.FOLDER.glob("*/*.pickle")]

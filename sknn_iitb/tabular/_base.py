@@ -366,7 +366,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         if weight is not None:
             counts = weight > 0
             if not counts.any():  # newer versions of scikit-learn raise above
-                raise ValueError("Sample weights must contain at least one non-zero number.")
+                raise ValueError("sample_weight: Sample weights must contain at least one non-zero number.")
             samples = samples if counts.all() else samples.take(np.flatnonzero(counts))
         # a splitter gets the samples as the user passed them
         if training and not hasattr(self.validation_fraction, "split"):

@@ -307,5 +307,5 @@ def rows_with_weight(n_samples: int, sample_weight: ArrayLike | None) -> tuple[A
         return rows, np.ones(n_samples)
     weight = checked_weight(as_numpy(sample_weight), rows)
     if not weight.any():  # newer versions of scikit-learn have raised already
-        raise ValueError("Sample weights must contain at least one non-zero number.")
+        raise ValueError("sample_weight: Sample weights must contain at least one non-zero number.")
     return (rows, weight) if weight.all() else (rows[weight > 0], weight[weight > 0])
