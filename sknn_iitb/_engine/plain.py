@@ -17,14 +17,14 @@ from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import OPTIMIZERS
 from sknn_iitb.schedules import SCHEDULES
 
-__all__ = ["DamagedError", "from_plain", "kind", "to_plain"]
+__all__ = ["REGISTRIES", "DamagedError", "from_plain", "kind", "to_plain"]
 
 _Class = TypeVar("_Class", bound=type)
 
 _KIND = "__kind__"
 _CLASSES: dict[str, Any] = {}
 _NAMES: dict[type, str] = {}
-_REGISTRIES = {registry.parameter: registry for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS)}
+REGISTRIES = {registry.parameter: registry for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS)}
 
 
 class DamagedError(ValueError):
@@ -94,7 +94,7 @@ def _fields_of(value):
 
 
 def _plain_component(component):
-    for family, registry in _REGISTRIES.items():
+    for family, registry in REGISTRIES.items():
         if isinstance(component, registry.base):
             if isinstance(component, Custom):
                 return {_KIND: "custom", "family": family, "function": component.function}
@@ -111,13 +111,13 @@ def _constructor(name):
 
 
 def _component(family, name, parameters):
-    component = _REGISTRIES[family][name](**parameters)
+    component = REGISTRIES[family][name](**parameters)
     component.validate()
     return component
 
 
 def _custom(family, function):
-    return _REGISTRIES[family].resolve(function)
+    return REGISTRIES[family].resolve(function)
 
 
 def _random_state(state):

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 
 from sknn_iitb._engine.constraints import CONSTRAINTS
 from sknn_iitb._engine.layers import NORMALIZATIONS
+from sknn_iitb._engine.plain import REGISTRIES
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._registry import one_of, parameter_defaults
 from sknn_iitb._suggestions import SuggestionsMixin, did_you_mean
@@ -26,7 +27,6 @@ Components.__doc__ = (
     """The components that the parameters select; `constraints` are pairs of a constraint and its bound."""
 )
 
-_REGISTRIES = {registry.parameter: registry for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS)}
 
 # The estimator's flat parameters, by the component name of scikit-learn that they belong to. Objects, and components
 # that scikit-learn does not have, have their own parameters.
@@ -45,7 +45,7 @@ _FIRST_ORDER_ONLY = ("dropout", "l1", *CONSTRAINTS.names())
 
 def _example(parameter, chosen, name, value):
     """An example that sets the parameter of a component, given by name or as an object, if it has this parameter."""
-    cls = type(_REGISTRIES[parameter].resolve(chosen))
+    cls = type(REGISTRIES[parameter].resolve(chosen))
     return f", such as {cls.__name__}({name}={value!r})" if name in parameter_defaults(cls) else ""
 
 
@@ -105,7 +105,7 @@ class ParametersMixin(SuggestionsMixin):
         for key in params:
             name, _, inner = key.partition("__")
             value = params.get(name, getattr(self, name, None))
-            if not inner or name not in _REGISTRIES:
+            if not inner or name not in REGISTRIES:
                 continue
             if not isinstance(value, str) and not hasattr(value, "set_params"):
                 kind = type(value).__name__
@@ -114,7 +114,7 @@ class ParametersMixin(SuggestionsMixin):
                     f"another {name}."
                 )
             if isinstance(value, str):
-                have_it = [f"{name}={c.__name__}()" for c in _REGISTRIES[name] if inner in parameter_defaults(c)]
+                have_it = [f"{name}={c.__name__}()" for c in REGISTRIES[name] if inner in parameter_defaults(c)]
                 advice = (
                     f"pass an object: {' or '.join(have_it)}" if have_it else f"no {name} has a parameter {inner!r}"
                 )
