@@ -16,7 +16,7 @@ from sknn_iitb.mlp._base import BaseMLP, is_first_order
 __all__ = ["Beginning", "TrainingPath", "begin", "check_has_epochs", "training_path"]
 
 
-class Beginning(NamedTuple):
+class Beginning:
     """A run that has not begun.
 
     Attributes
@@ -24,13 +24,15 @@ class Beginning(NamedTuple):
     run : Run
     theta : ndarray
         The initial parameters, which training changes.
-    loss : LossFunction
-        The loss on all samples, at the initial parameters.
     """
 
-    run: Any
-    theta: Array
-    loss: LossFunction
+    def __init__(self, run: Any, theta: Array, *estimator_and_data: Any) -> None:
+        self.run, self.theta, self._estimator_and_data = run, theta, estimator_and_data
+
+    @property
+    def loss(self) -> LossFunction:
+        """The loss on all samples, at the present parameters."""
+        return LossFunction.of(*self._estimator_and_data).at(self.theta)
 
 
 class TrainingPath(NamedTuple):
@@ -122,7 +124,7 @@ def begin(
         if steps is not None:
             X = clone(steps).fit_transform(X, y)
         run, theta = last._new_run(X, y, sample_weight, member)
-    return Beginning(run, theta, LossFunction.of(last, X, y, sample_weight, member).at(theta))
+    return Beginning(run, theta, last, X, y, sample_weight, member)
 
 
 def check_has_epochs(estimator: Any) -> None:
@@ -139,9 +141,10 @@ def training_path(
 ) -> TrainingPath:
     """Train from the beginning and record the parameters after up to `n_points` epochs, evenly spaced."""
     check_has_epochs(estimator)
-    run, theta, loss = begin(estimator, X, y, sample_weight, member)
-    recorder = _Recorder(theta[: len(loss.theta)], n_points)
+    beginning = begin(estimator, X, y, sample_weight, member)
+    run, theta = beginning.run, beginning.theta
+    recorder = _Recorder(theta[: run.objective.network.layout.n_trained], n_points)
     run.observers = (recorder,)
     with announced():
         train(run, theta)
-    return TrainingPath(loss.at(theta), np.array(recorder.epochs), np.array(recorder.thetas))
+    return TrainingPath(beginning.loss, np.array(recorder.epochs), np.array(recorder.thetas))

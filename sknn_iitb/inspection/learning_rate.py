@@ -90,9 +90,9 @@ def learning_rate_range_test(
     check_count("n_rates", n_rates, 30)
     check_has_epochs(estimator)
     changes = {"learning_rate_init": start, "early_stopping": False}
-    run, theta, _ = begin(estimator, X, y, sample_weight, member, **changes)
+    beginning = begin(estimator, X, y, sample_weight, member, **changes)
     rates = np.geomspace(start, stop, int(n_rates))
-    losses = range_test(run, theta, rates)
+    losses = range_test(beginning.run, beginning.theta, rates)
     finite = np.isfinite(losses)
     return Bunch(
         learning_rates=rates[finite],
