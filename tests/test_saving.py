@@ -192,7 +192,7 @@ def _damage(model, change):
     state = copy.deepcopy(model.__getstate__())
     change(state)
     loaded = type(model).__new__(type(model))
-    with pytest.raises(ValueError, match=f"This file of a {type(model).__name__} is damaged"):
+    with pytest.raises(ValueError, match=f"This saved {type(model).__name__} is damaged"):
         loaded.__setstate__(state)
     assert vars(loaded) == {}
 

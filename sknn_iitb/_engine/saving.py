@@ -64,7 +64,7 @@ class SavedStateMixin:
             self._restored()
         except DamagedError as error:
             vars(self).clear()
-            raise ValueError(f"This file of a {name} is damaged: {error}.") from error
+            raise ValueError(f"This saved {name} is damaged: {error}.") from error
 
     def _saved(self):
         """The attributes to save."""
