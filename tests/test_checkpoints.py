@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb.callbacks import Checkpoint
 from sknn_iitb.losses import Quantile
+from sknn_iitb.optimizers import LBFGS
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _training
 
 X, Y = load_iris(return_X_y=True)
@@ -290,7 +291,8 @@ REFUSED = {
     "weights": (_changed("alpha", 0.0001), (X, Y, np.arange(1, 151)), "while training on other data"),
     "class": (MLPRegressor(**SHORT), (X, Y), "is a checkpoint of MLPClassifier, not MLPRegressor"),
     "tabular": (TabularMLPClassifier(**SMALL), (X, Y), "is a checkpoint of MLPClassifier, not TabularMLPClassifier"),
-    "lbfgs": (_changed("solver", "lbfgs"), (X, Y), "a new fit by a first-order solver; solver='lbfgs' has none"),
+    "lbfgs": (_changed("solver", "lbfgs"), (X, Y), "require a new fit with a first-order solver, got solver='lbfgs'"),
+    "lbfgs as an object": (_changed("solver", LBFGS()), (X, Y), r"first-order solver, got solver=LBFGS\(\)"),
 }
 
 
@@ -352,8 +354,12 @@ def test_invalid_checkpoints_are_refused(tmp_path):
     two = MLPClassifier(**SHORT).set_callbacks(Checkpoint(tmp_path / "a"), Checkpoint(tmp_path / "b"))
     with pytest.raises(ValueError, match="Only one Checkpoint can be set"):
         _fit(two, (X, Y))
+    for solver in ("lbfgs", LBFGS()):
+        net = MLPClassifier(**SHORT, solver=solver).set_callbacks(Checkpoint(tmp_path / "a"))
+        with pytest.raises(ValueError, match="Checkpoints require a new fit with a first-order solver"):
+            _fit(net, (X, Y))
     warm = _fit(MLPClassifier(**SHORT, warm_start=True), (X, Y)).set_callbacks(Checkpoint(tmp_path / "a"))
-    with pytest.raises(ValueError, match="warm_start=True has none"):
+    with pytest.raises(ValueError, match="first-order solver, got warm_start=True"):
         _fit(warm, (X, Y))
     assert repr(Checkpoint("a", every=2)) == "Checkpoint('a', every=2)"
 

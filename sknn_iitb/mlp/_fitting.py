@@ -116,9 +116,9 @@ class FittingMixin:
 
     def _begin_with_checkpoints(self, data, call, checkpoint, resume_from):
         """A run that continues from a checkpoint, or writes others."""
-        if self.solver == "lbfgs" or call.continues:
-            why = "warm_start=True" if call.continues else "solver='lbfgs'"
-            raise ValueError(f"Checkpoints are those of a new fit by a first-order solver; {why} has none.")
+        if call.continues or self._resolve_components().optimizer.kernel is None:
+            got = "warm_start=True" if call.continues else f"solver={self.solver!r}"
+            raise ValueError(f"Checkpoints require a new fit with a first-order solver, got {got}.")
         saved = None if resume_from is None else read(resume_from)
         rng = self._random_state(call) if saved is None else from_plain(saved["rng"])
         rng_state = to_plain(rng)
@@ -389,8 +389,8 @@ class FittingMixin:
         if len(held_out) < _FEW_HELD_OUT and not call.continues:
             warn(
                 f"early_stopping=True holds out only {len(held_out)} samples; with fewer than {_FEW_HELD_OUT}, the "
-                "best epoch depends on chance, and training may stop too early. On small data, early_stopping=False is "
-                "usually better, or a larger validation_fraction.",
+                "best epoch depends on chance, and training may stop too early. On small data, prefer "
+                "early_stopping=False, or a larger validation_fraction.",
                 RuntimeWarning,  # code for scikit-learn may treat a UserWarning as an error, as its own tests do
             )
         return rows, self._validation_on(samples.left(held_out))
