@@ -364,6 +364,20 @@ def test_invalid_checkpoints_are_refused(tmp_path):
     assert repr(Checkpoint("a", every=2)) == "Checkpoint('a', every=2)"
 
 
+def test_a_nested_function_may_be_a_parameter(tmp_path):
+    def square(z):
+        return z * z, 2 * z
+
+    path = tmp_path / "file"
+    for activation in (square, lambda z: (z * z, 2 * z)):
+        net = MLPClassifier(**SHORT, activation=activation)
+        whole = _fit(clone(net).set_callbacks(Checkpoint(path, every=5)), (X, Y))
+        resumed = _fit(clone(net), (X, Y), resume_from=path)
+        np.testing.assert_array_equal(resumed.parameters_, whole.parameters_)
+    with pytest.raises(ValueError, match=r"other values of the parameters \['activation'\]"):
+        _fit(MLPClassifier(**SHORT), (X, Y), resume_from=path)
+
+
 def test_a_pipeline_passes_the_file_on(tmp_path):
     path = tmp_path / "file"
     net = MLPClassifier(**SHORT).set_callbacks(Checkpoint(path, every=3))

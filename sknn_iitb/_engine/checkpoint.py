@@ -41,7 +41,7 @@ class Origin(dict):
     def of(cls, estimator, rng_state, samples):
         """That of a fit."""
         parameters = {
-            name: _digest(pickle.dumps(to_plain(value)))
+            name: _digest(_content(value))
             for name, value in estimator.get_params(deep=False).items()
             if name not in _FREE and not isinstance(value, np.random.RandomState)
         }
@@ -64,6 +64,14 @@ class Origin(dict):
             raise ValueError(f"resume_from={path!r} was saved with other values of the parameters {other}.")
         if saved["data"] != self["data"]:
             raise ValueError(f"resume_from={path!r} was saved while training on other data.")
+
+
+def _content(value):
+    """Bytes that tell a parameter from another, across processes."""
+    try:
+        return pickle.dumps(to_plain(value))
+    except (AttributeError, TypeError, pickle.PicklingError):  # a lambda or a nested function has only its name
+        return getattr(value, "__qualname__", type(value).__qualname__).encode()
 
 
 def _digest(content):
