@@ -20,9 +20,10 @@ from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.mlp import _sklearn
 from sknn_iitb.mlp._callbacks import CallbackSupport
 from sknn_iitb.mlp._features import FeaturesMixin
-from sknn_iitb.mlp._fitting import Call, FittingMixin
+from sknn_iitb.mlp._fitting import FittingMixin
 from sknn_iitb.mlp._input_errors import explained
 from sknn_iitb.mlp._parameters import ParametersMixin
+from sknn_iitb.mlp._reading import Call
 from sknn_iitb.mlp._weights import WeightsMixin
 from sknn_iitb.optimizers import LBFGS
 
