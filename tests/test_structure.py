@@ -45,7 +45,7 @@ GROUPS = [
     {"tabular", "inspection"},
     {"mlp"},
     {"_engine"},
-    {"activations", "losses", "optimizers", "schedules", "initializers", "callbacks"},
+    {"activations", "losses", "optimizers", "schedules", "initializers", "callbacks", "partitions"},
     {"_loops", "_rowwise"},
     {"_registry", "_suggestions", "_typing", "_version"},
     {"_jit"},
@@ -110,9 +110,9 @@ def test_only_jit_imports_numba():
 def test_package_imports_only_its_dependencies():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     optional = project["optional-dependencies"]
-    required, for_plots, for_export = (
+    required, for_plots, for_export, for_dask = (
         {re.match(r"[\w-]+", line)[0] for line in lines}
-        for lines in (project["dependencies"], optional["plot"] + optional["shap"], optional["onnx"])
+        for lines in (project["dependencies"], optional["plot"] + optional["shap"], optional["onnx"], optional["dask"])
     )
     # the second line installs nothing more: dependencies of scikit-learn and numba
     assert required == {
@@ -124,7 +124,8 @@ def test_package_imports_only_its_dependencies():
         "llvmlite",
         "threadpoolctl",
     }
-    importable = {"sklearn", *required, *for_plots, *for_export}
+    # pandas is that of the user, whose frames we return
+    importable = {"sklearn", "pandas", *required, *for_plots, *for_export, *for_dask}
     imported = set().union(*map(_top_level, SOURCES.values()))
     assert imported - sys.stdlib_module_names <= importable
 

@@ -7,10 +7,8 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from sknn_iitb._engine.plain import DamagedError, from_plain, to_plain
-from sknn_iitb._engine.rows import Rows
 from sknn_iitb._engine.run import History
 from sknn_iitb._version import __version__
 from sknn_iitb.callbacks import Checkpoint
@@ -22,8 +20,6 @@ _FORMAT = 1
 _SECONDS = 30.0
 # parameters that may differ, because they do not change the result
 _FREE = ("verbose", "n_jobs", "max_time")
-# rows that tell one data set from another
-_N_ROWS = 1000
 
 
 def checkpoint_of(estimator):
@@ -50,7 +46,7 @@ class Origin(dict):
             version=__version__,
             estimator=type(estimator).__name__,
             parameters=parameters,
-            data=_digest_of_samples(samples),
+            data=samples.digest(),
             rng=rng_state,
         )
 
@@ -76,17 +72,6 @@ def _content(value):
 
 def _digest(content):
     return blake2b(content, digest_size=16).hexdigest()
-
-
-def _digest_of_samples(samples):
-    n = len(samples.Y)
-    rows = np.unique(np.linspace(0, n - 1, min(n, _N_ROWS)).astype(np.int64))
-    X = samples.X.copied() if isinstance(samples.X, Rows) else samples.X
-    X = X[rows]
-    arrays = [X.data, X.indices, X.indptr] if sparse.issparse(X) else [X]
-    arrays += [samples.Y[rows]] + ([] if samples.weight is None else [samples.weight[rows]])
-    content = b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)
-    return _digest(repr((n, samples.X.shape, str(X.dtype), samples.Y.shape)).encode() + content)
 
 
 class Writer:

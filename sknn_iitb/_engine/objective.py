@@ -51,6 +51,8 @@ class Objective:
         Where each output group begins, and then the number of outputs; None for a single group.
     dropout : bool
         Whether dropout is active.
+    mean_weight : float or None
+        The mean weight to divide by; None for that of these samples.
     """
 
     def __init__(
@@ -67,12 +69,16 @@ class Objective:
         l1=0.0,
         output_groups=None,
         dropout=False,
+        mean_weight=None,
     ):
-        dtype = Y.dtype
+        dtype = self.dtype = Y.dtype
         self.network = network
         self.n_samples = len(Y) if rows is None else len(rows)
         self._rows, self._permuted = rows, None
-        mean_weight = 1.0 if weight is None else float(np.mean(weight if rows is None else weight[rows]))
+        if weight is None:
+            mean_weight = 1.0
+        elif mean_weight is None:
+            mean_weight = float(np.mean(weight if rows is None else weight[rows]))
         weight = np.ones(len(Y), dtype) if weight is None else (weight / mean_weight).astype(dtype)
         self._divisor = network.units[-1] if loss.mean_over_outputs else 1
 
@@ -203,6 +209,18 @@ class Objective:
             self.interrupt()
             raise
         done.result()
+
+    def first(self):
+        """An objective for a trial, in memory: self."""
+        return self
+
+    def parts(self, state, config):
+        """Yield the objectives that an epoch is trained on, and their rows in the order of training."""
+        yield self, self.order(state.next_order(self.n_samples) if config.shuffle else None)
+
+    def progress(self):
+        """Words for how much of an epoch is done."""
+        return []
 
     def order(self, permutation):
         """Row indices of the training samples, permuted."""

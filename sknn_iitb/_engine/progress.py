@@ -14,7 +14,7 @@ from time import perf_counter
 
 __all__ = ["reporter"]
 
-_SECONDS_BETWEEN_UPDATES = 0.1
+_SECONDS_BETWEEN_UPDATES, _SECONDS_BETWEEN_LINES = 0.1, 10.0
 
 
 def reporter(verbose, n_epochs, stream=None):
@@ -34,7 +34,8 @@ def reporter(verbose, n_epochs, stream=None):
     -------
     report : object
         Call ``report.epoch(history, score=None)`` after each epoch (each iteration of lbfgs), with the score on
-        held-out samples, if any, or ``report.update(n, words)`` after the n-th epoch, where ``words()`` returns a list
+        held-out samples, if any, ``report.within(history, n_done, objective)`` after some samples of an epoch, or
+        ``report.update(n, words)`` after the n-th epoch, where ``words()`` returns a list
         of what to say of it, the least important words last. Call ``report.say(text)`` for a message, and
         ``report.close()`` at the end and before anything else is printed; calling it twice is harmless.
 
@@ -64,6 +65,9 @@ class _Silence:
     def epoch(self, history, score=None):
         pass
 
+    def within(self, history, n_done, objective):
+        pass
+
     def update(self, n, words):
         pass
 
@@ -91,16 +95,26 @@ class _Pace:
         return [f"{_duration((now - then) / (n - n_first) * (self._n_epochs - n))} left"] if n > n_first else []
 
 
+def _words_within(history, n_done, objective):
+    """Words for how much of an epoch is done."""
+    return [f"{n_done:,} of {objective.n_samples:,} samples", *objective.progress()]
+
+
 class _Lines:
-    """A line for each epoch, in scikit-learn's format."""
+    """A line for each epoch, in scikit-learn's format, and every ten seconds within one."""
 
     def __init__(self, n_epochs, stream):
         self._pace, self._stream = _Pace(n_epochs), stream
+        self._said = perf_counter()
 
     def epoch(self, history, score=None):
         self.say(f"Iteration {history.n_iter}, loss = {history.loss:.8f}")
         if score is not None:
             self.say(f"Validation score: {score:f}")
+
+    def within(self, history, n_done, objective):
+        if n_done < objective.n_samples and perf_counter() - self._said >= _SECONDS_BETWEEN_LINES:
+            self.say(f"Iteration {history.n_iter + 1}: {', '.join(_words_within(history, n_done, objective))}")
 
     def update(self, n, words):
         now = perf_counter()
@@ -108,6 +122,7 @@ class _Lines:
         self.say(", ".join([*words(), *self._pace.left(n, now)]))
 
     def say(self, text):
+        self._said = perf_counter()
         print(text, file=self._stream)
 
     def close(self):
@@ -129,6 +144,12 @@ class _LiveLine:
         # the current numbers, because the history keeps changing
         numbers = history.n_iter, history.loss, score, history.learning_rate_curve[-1:]
         self.update(history.n_iter, partial(self._words_of, *numbers))
+
+    def within(self, history, n_done, objective):
+        if n_done < objective.n_samples and (now := perf_counter()) - self._updated >= _SECONDS_BETWEEN_UPDATES:
+            self._updated = now
+            epoch = f"Epoch {history.n_iter + 1}/{self._n_epochs}"
+            self._write(_as_line([epoch, *_words_within(history, n_done, objective)]))
 
     def update(self, n, words):
         now = perf_counter()
@@ -152,17 +173,21 @@ class _LiveLine:
         return words + [f"lr {value:.4g}" for value in learning_rate]
 
     def _state(self, time):
-        """The last epoch as text, the least important words last, as far as they fit on the line."""
-        words = self._words() + time
-        while len(words) > 1 and len(", ".join(words)) > _width():
-            words.pop()
-        return ", ".join(words)[: _width()]
+        """The last epoch as text."""
+        return _as_line(self._words() + time)
 
     def _write(self, text, end=""):
         # spaces erase the rest of a longer line: not every notebook supports the terminal's escape sequence for it
         self._stream.write(f"\r{text:<{min(self._length, _width())}}{end}")
         self._stream.flush()
         self._length = 0 if end else len(text)
+
+
+def _as_line(words):
+    """Words as text, the least important ones last, as far as they fit on the line."""
+    while len(words) > 1 and len(", ".join(words)) > _width():
+        words.pop()
+    return ", ".join(words)[: _width()]
 
 
 def _width():

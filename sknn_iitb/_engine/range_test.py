@@ -36,7 +36,7 @@ def range_test(run, theta, rates=RATES):
     losses : ndarray of shape (n_rates,)
         The loss of each batch before its step; NaN for rates beyond the first where it is not finite.
     """
-    objective, state, theta = run.objective, run.state.copy(), theta.copy()
+    objective, state, theta = run.objective.first(), run.state.copy(), theta.copy()
     objective.begin(state, run.config)
     losses, batches = np.full(len(rates), np.nan), _batches(objective, run.config.batch_size, state.rng)
     with BLASThreads(run.config.n_threads):

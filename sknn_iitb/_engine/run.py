@@ -19,14 +19,15 @@ NON_FINITE = (
 TrainingConfig = namedtuple(
     "TrainingConfig",
     "optimizer schedule constraints learning_rate_init batch_size shuffle n_epochs complete stops_early tol "
-    "n_iter_no_change verbose advise warns n_threads max_fun",
-    defaults=[True, 1, None],
+    "n_iter_no_change verbose advise ends warns n_threads max_fun",
+    defaults=[False, True, 1, None],
 )
 TrainingConfig.__doc__ = """The configuration of a run.
 
 `complete` is False for a single epoch by partial_fit; `advise` returns a sentence on what may be wrong with the data if
-training fails; `warns` says whether to warn of an interrupt, and if training has not converged by the last epoch;
-`n_threads` is the number of BLAS threads; `max_fun` limits the evaluations of lbfgs.
+training fails; `ends` says whether the last epoch is where training should end; `warns` says whether to warn of an
+interrupt, and if training has not converged by the last epoch; `n_threads` is the number of BLAS threads; `max_fun`
+limits the evaluations of lbfgs.
 """
 
 
@@ -58,12 +59,19 @@ class State:
             rng=rng,
             optimizer=config.optimizer.identity,
             optimizer_state=np.zeros(
-                config.optimizer.n_state_vectors * objective.network.layout.n_trained, objective.gradient.dtype
+                config.optimizer.n_state_vectors * objective.network.layout.n_trained, objective.dtype
             ),
             n_steps=planned_steps(max_iter, steps_per_epoch),
             steps_per_epoch=steps_per_epoch,
             learning_rate=config.learning_rate_init,
         )
+
+    def next_order(self, n):
+        """Shuffle the order of the last epoch, with the draws of scikit-learn and so into the same order."""
+        if self.order is None or len(self.order) != n:
+            self.order = np.arange(n, dtype=np.int64)
+        self.rng.shuffle(self.order)
+        return self.order
 
     def writable(self):
         """Self, or a copy if its arrays are read-only, as after joblib has memory-mapped them."""

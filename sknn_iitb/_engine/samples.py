@@ -1,5 +1,6 @@
 """Samples: as the user passes them to `fit`, and as a network learns from them."""
 
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,11 +9,14 @@ from sklearn.utils.validation import _check_sample_weight
 
 from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.rows import Rows
+from sknn_iitb._engine.validation import hold_out
 
 __all__ = ["Samples", "TrainingData", "ValidationData", "checked_weight"]
 
 # A validation set up to this size in bytes is copied out of X, which is faster than looking up its rows in each epoch.
 _COPIED = 2**26
+# rows that tell one data set from another
+_N_ROWS = 1000
 
 
 class ValidationData(NamedTuple):
@@ -73,6 +77,11 @@ class Samples(NamedTuple):
     weight: Any
     groups: Any
 
+    @property
+    def n_samples(self):
+        """The number of samples."""
+        return len(self.Y)
+
     def take(self, rows):
         """The samples with these indices."""
         return Samples(*(None if array is None else array[rows] for array in self))
@@ -82,6 +91,27 @@ class Samples(NamedTuple):
         if sparse.issparse(self.X) or len(rows) * self.X[:1].nbytes < _COPIED:
             return self.take(rows)
         return self._replace(X=None).take(rows)._replace(X=Rows(self.X, rows))
+
+    def hold_out(self, fraction, targets, rng):
+        """Choose the samples that are held out; return the row indices of the others, and these samples."""
+        rows, held_out = hold_out(fraction, targets, self, rng)
+        return rows, self.left(held_out)
+
+    def objective(self, network, build, rows):
+        """The objective of a network on the rows that are not held out, None for all."""
+        return build(self, rows=rows)
+
+    def digest(self, salt=b""):
+        """A number that tells these samples from others, as text; `salt` is something else to tell apart."""
+        n = len(self.Y)
+        rows = np.unique(np.linspace(0, n - 1, min(n, _N_ROWS)).astype(np.int64))
+        X = self.X.copied() if isinstance(self.X, Rows) else self.X
+        X = X[rows]
+        arrays = [X.data, X.indices, X.indptr] if sparse.issparse(X) else [X]
+        arrays += [self.Y[rows]] + ([] if self.weight is None else [self.weight[rows]])
+        content = b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)
+        shapes = repr((n, self.X.shape, str(X.dtype), self.Y.shape)).encode()
+        return blake2b(salt + shapes + content, digest_size=16).hexdigest()
 
 
 def checked_weight(sample_weight, X):

@@ -18,6 +18,7 @@ __all__ = [
     "NumberTargets",
     "SeveralClassTargets",
     "checked_labels",
+    "distinct_labels",
     "label_weights",
     "missing",
     "weigh",
@@ -32,6 +33,25 @@ def checked_labels(y, estimator):
     if sparse.issparse(y) and y.ndim == 1:
         raise ValueError("A sparse y must have two dimensions.")
     return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def distinct_labels(y):
+    """Find the distinct labels, or combinations of labels in several columns.
+
+    Parameters
+    ----------
+    y : ndarray or sparse matrix
+        As returned by :func:`checked_labels`.
+
+    Returns
+    -------
+    first, inverse : ndarray of int
+        Where each is first, and which one each sample has.
+    """
+    columns = (y.toarray() if sparse.issparse(y) else y).reshape(y.shape[0], -1).T
+    codes = np.column_stack([np.unique(column, return_inverse=True)[1] for column in columns])
+    _, first, inverse = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+    return first, inverse.ravel()
 
 
 @kind("ClassTargets")

@@ -68,7 +68,7 @@ def _descend(run, theta):
             for _ in range(n_left):
                 run.begin_epoch()
                 learning_rates = config.learning_rate_init / state.divisor * next(factors)
-                _run_epoch(run, theta, learning_rates)
+                _run_epoch(run, theta, learning_rates, report)
                 score, loss = (None, None) if run.validate is None else run.validate(theta)
                 cause = _divergence(history, theta)
                 if cause:
@@ -119,38 +119,32 @@ def _factors(n_samples, state, config):
         yield from config.schedule.factors(steps, state.n_steps, state.steps_per_epoch).reshape(n_ahead, n_batches)
 
 
-def _run_epoch(run, theta, learning_rates):
+def _run_epoch(run, theta, learning_rates, report):
     """Use every sample once, about 100 ms of batches at a time; record the loss."""
     objective, state, history, batch_size = run.objective, run.state, run.history, run.config.batch_size
-    n, stride = objective.n_samples, objective.batches_per_call(batch_size)
-    order = objective.order(_next_order(state, n) if run.config.shuffle else None)
     loss = penalty = 0.0
-    n_done = 0
+    n_done = n_steps = 0
     try:
-        for first in range(0, len(learning_rates), stride):
-            rows = order[first * batch_size : (first + stride) * batch_size]
-            now = learning_rates[first : first + stride]
-            sums = objective.train(theta, rows, now, state.step)
-            loss, penalty = loss + sums[0], penalty + sums[1]
-            n_done += len(rows)
-            state.step += len(now)
+        with closing(objective.parts(state, run.config)) as parts:
+            for part, order in parts:
+                n_at_once = part.batches_per_call(batch_size) * batch_size
+                for first in range(0, len(order), n_at_once):
+                    rows = order[first : first + n_at_once]
+                    now = learning_rates[n_steps : n_steps - (-len(rows) // batch_size)]
+                    sums = part.train(theta, rows, now, state.step)
+                    loss, penalty = loss + sums[0], penalty + sums[1]
+                    n_done, n_steps = n_done + len(rows), n_steps + len(now)
+                    state.step += len(now)
+                report.within(history, n_done, objective)
     finally:
         if n_done:
-            history.loss = objective.reported(loss / n_done, penalty / n_done)
+            history.loss = part.reported(loss / n_done, penalty / n_done)
     history.n_iter += 1
-    history.n_samples += n
+    history.n_samples += objective.n_samples
     if history.first_loss is None:
         history.first_loss = history.loss
     history.loss_curve.append(history.loss)
     history.learning_rate_curve.append(float(learning_rates[0]))
-
-
-def _next_order(state, n):
-    """Shuffle the order of the last epoch, with the draws of scikit-learn and so into the same order."""
-    if state.order is None or len(state.order) != n:
-        state.order = np.arange(n, dtype=np.int64)
-    state.rng.shuffle(state.order)
-    return state.order
 
 
 def _judge(history, score, loss, config):
@@ -208,7 +202,7 @@ def _warn_if_risen(history, config, what):
 
 def _warn_at_the_end(history, config):
     """Warn after the last epoch if the loss has risen, or if the schedule would have gone on."""
-    if _warn_if_risen(history, config, f"Training ended after {config.n_epochs} epochs") or config.schedule.ends:
+    if _warn_if_risen(history, config, f"Training ended after {config.n_epochs} epochs") or config.ends:
         return
     warn(
         f"Stochastic Optimizer: Maximum iterations ({config.n_epochs}) "

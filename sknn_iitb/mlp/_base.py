@@ -1,11 +1,15 @@
 """Base class of the MLP estimators: fitted attributes, and the use of a fitted network."""
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from numbers import Integral
+from os import PathLike
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_iitb._engine.description import DescriptionMixin, network_entries
@@ -13,8 +17,9 @@ from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.plain import DamagedError
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
-from sknn_iitb._engine.samples import TrainingData
+from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.saving import SavedStateMixin
+from sknn_iitb._engine.source import PartitionReader
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.mlp import _sklearn
@@ -29,8 +34,18 @@ from sknn_iitb.optimizers import LBFGS
 
 __all__ = ["WHOLE_NUMBERS", "BaseMLP", "is_first_order"]
 
+# partitions (X, y) or (X, y, sample_weight), or a function that returns an iterator over them
+Source = Iterable[tuple[Any, ...]] | Callable[[], Iterable[tuple[Any, ...]]]
+
 # types of X that are converted to the network's a batch at a time
 WHOLE_NUMBERS = [np.bool_, *(np.dtype(f"{u}int{bits}").type for u in ("", "u") for bits in (8, 16, 32, 64))]
+
+
+def is_first_order(estimator: Any) -> bool:
+    solver = estimator.solver
+    if isinstance(solver, LBFGS) or (isinstance(solver, str) and solver == "lbfgs"):
+        raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
+    return True
 
 
 class BaseMLP(
@@ -67,6 +82,77 @@ class BaseMLP(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+    @available_if(is_first_order)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_batches(
+        self,
+        source: Source,
+        *,
+        epochs: int | None = None,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        resume_from: str | PathLike[str] | None = None,
+    ) -> Self:
+        """Train on samples in partitions, which need not fit in memory together.
+
+        `source` is read once before training, to check it and to find the classes and the number of samples, and then
+        once per epoch. A thread reads the next partition during training on the last one, so about three are in memory.
+        With a single partition, the result is that of :meth:`fit`.
+
+        Parameters
+        ----------
+        source : sequence, callable or iterable of tuples
+            Partitions ``(X, y)`` or ``(X, y, sample_weight)``, each as for :meth:`fit`: a sequence of them, a function
+            without parameters that returns an iterator over them, such as a generator function, or another object that
+            can be iterated over repeatedly. :mod:`sknn_iitb.partitions` has sequences for Parquet files and other
+            data. The numbers of rows must be the same in each epoch; the values may vary, as for augmentation.
+        epochs : int, default=None
+            The maximum number of epochs; None for `max_iter`. If it is set, there is no warning that training has not
+            converged.
+        X_val : {array-like, sparse matrix} of shape (n_val_samples, n_features), default=None
+            Validation set, scored after each epoch. With `early_stopping` and no `X_val`, `validation_fraction` of each
+            partition is held out and kept in memory.
+        y_val : array-like, default=None
+            Targets of the validation set.
+        sample_weight_val : array-like of shape (n_val_samples,), default=None
+            Sample weights of the validation set, not negative, for its score and loss.
+        resume_from : str or path-like, default=None
+            File of a :class:`~sknn_iitb.callbacks.Checkpoint`. Training continues from it; the data and the parameters
+            must be the same.
+
+        Returns
+        -------
+        self : estimator instance
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`fit`, and if `source` can be read only once or changes. The estimator is then unchanged.
+
+        Notes
+        -----
+        With ``shuffle=True``, the rows of a partition are shuffled, and also the partitions if they are a sequence. If
+        samples are sorted, by class for example, each partition should have some of all kinds.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sknn_iitb import MLPRegressor
+        >>> def partitions():
+        ...     for seed in range(10):
+        ...         X = np.random.default_rng(seed).normal(size=(1000, 3))
+        ...         yield X, X[:, 0] * X[:, 1]
+        >>> net = MLPRegressor(random_state=0).fit_batches(partitions, epochs=20)
+        >>> bool(net.score(*next(partitions())) > 0.9)
+        True
+        """
+        if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, Integral) or epochs < 1):
+            raise ValueError(f"epochs must be an integer of at least 1 or None, got {epochs!r}.")
+        validation = ValidationData(X_val, y_val, sample_weight_val)
+        data = TrainingData(PartitionReader(source), None, None, validation)
+        return self._fit(data, resume_from=resume_from, epochs=epochs)
 
     def _saved(self):
         attributes = dict(vars(self))
@@ -167,7 +253,7 @@ class BaseMLP(
 
     def _new_run(self, X, y, sample_weight, member):
         """The run that `fit` would begin, and the initial parameters, which the estimator receives."""
-        run = self._begin(TrainingData(X, y, sample_weight), Call(continues=False, incremental=False, classes=None))
+        run = self._begin(TrainingData(X, y, sample_weight), Call(False, False, None, int(self.max_iter)))
         return run, self._member(member)[1]
 
     def _described_networks(self):
@@ -185,13 +271,6 @@ class BaseMLP(
         """Dtypes accepted for X; others are converted to the first."""
         return [*self._float_types(reset), *WHOLE_NUMBERS]
 
-    def _network_dtype(self, X):
+    def _network_dtype(self, dtype):
         types = self._float_types(reset=True)
-        return np.dtype(X.dtype if X.dtype in types else types[0])
-
-
-def is_first_order(estimator: Any) -> bool:
-    solver = estimator.solver
-    if isinstance(solver, LBFGS) or (isinstance(solver, str) and solver == "lbfgs"):
-        raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
-    return True
+        return np.dtype(dtype if dtype in types else types[0])

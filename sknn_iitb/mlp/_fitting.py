@@ -17,7 +17,7 @@ from sknn_iitb._engine.run import History, Run, State, TrainingConfig
 from sknn_iitb._engine.targets import missing
 from sknn_iitb._engine.training import train
 from sknn_iitb._engine.user_warnings import warn
-from sknn_iitb._engine.validation import Validation, hold_out
+from sknn_iitb._engine.validation import Validation
 from sknn_iitb._jit.patience import announced
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.mlp._callbacks import observers_of
@@ -51,10 +51,12 @@ _MANY_SAMPLES = 10_000
 class FittingMixin(ReadingMixin):
     """Fitting: read, hold out, train, expose."""
 
-    def _fit(self, data, incremental=False, classes=None, observers=(), resume_from=None):
+    def _fit(self, data, incremental=False, classes=None, observers=(), resume_from=None, epochs=None):
+        n_epochs = 1 if incremental else int(self.max_iter if epochs is None else epochs)
         # first, because the callbacks' context must survive an error; in partial_fit the caller runs the loop
-        observers = observers if incremental else (*observers, *observers_of(self, *data[:3], self.max_iter))
-        call = Call("_parameters" in vars(self) and (incremental or self.warm_start), incremental, classes)
+        observers = observers if incremental else (*observers, *observers_of(self, *data[:3], n_epochs))
+        continues = "_parameters" in vars(self) and (incremental or self.warm_start)
+        call = Call(continues, incremental, classes, n_epochs, ends=epochs is not None)
         arrays, copies = [], {}
         if call.continues:  # these are changed in place
             arrays = [self._parameters.writable().vector]
@@ -122,12 +124,13 @@ class FittingMixin(ReadingMixin):
         components, task, samples = self._read(data, call, components)
         rng = self._random_state(call) if rng is None else rng
         self._set_network(samples, components, task, call, rng)
-        stops_early = self._stops_early(len(samples.Y), data.validation, call)
+        stops_early = self._stops_early(samples.n_samples, data.validation, call)
         rows, validation = self._hold_out(samples, data.validation, components.optimizer, rng, stops_early, call)
         if data.validation.X_val is not None and not call.continues:
             warn_of_another_scale(samples.X, validation.samples.X)
         config = self._training_config(components, samples, rows, stops_early, call)
-        objective = self._objective(samples, config.batch_size, rows, dropout=self._network.drops)
+        build = partial(self._objective, max_rows=config.batch_size, dropout=self._network.drops)
+        objective = samples.objective(self._network, build, rows)
         run = Run(objective, config, self._begin_history(config, call), validate=validation, samples=samples)
         if components.optimizer.kernel is not None:
             run.state = self._begin_state(rng, run, call)
@@ -199,7 +202,8 @@ class FittingMixin(ReadingMixin):
         )
 
     def _training_config(self, components, samples, rows, stops_early, call):
-        batch_size = self._batch_size(len(samples.Y if rows is None else rows), components.optimizer)
+        n_samples = samples.n_samples if rows is None else len(rows)
+        batch_size = self._batch_size(n_samples, components.optimizer)
         if batch_size < (smallest := max(layer.min_rows for layer in self._network.layers)):
             raise ValueError(
                 f"{self._normalization()}=True needs batches of at least {smallest} samples; set another batch_size."
@@ -211,7 +215,8 @@ class FittingMixin(ReadingMixin):
             learning_rate_init=self._initial_learning_rate(call.continues),
             batch_size=batch_size,
             shuffle=self.shuffle,
-            n_epochs=1 if call.incremental else int(self.max_iter),
+            n_epochs=call.n_epochs,
+            ends=call.ends or components.schedule.ends,
             complete=not call.incremental,
             stops_early=stops_early,
             tol=self.tol,
@@ -234,7 +239,7 @@ class FittingMixin(ReadingMixin):
         scalable = self._targets.uses_values and self.out_activation_ == "identity"
         return samples.y.reshape(len(samples.y), -1) if scalable else None
 
-    def _objective(self, samples, max_rows, rows=None, dropout=False):
+    def _objective(self, samples, max_rows, rows=None, dropout=False, mean_weight=None):
         """What is minimized, on the samples with the indices `rows`, None for all."""
         Y = self._soften(self._targets, samples.Y, self._loss, self._network.output)
         return Objective(
@@ -249,6 +254,7 @@ class FittingMixin(ReadingMixin):
             rows=rows,
             output_groups=self._targets.output_groups,
             dropout=dropout,
+            mean_weight=mean_weight,
         )
 
     def _initialize(self, network, components, rng, dtype):
@@ -298,15 +304,15 @@ class FittingMixin(ReadingMixin):
             return None, self._validation_on(validation_set)
         if not stops_early:
             return None, None
-        rows, held_out = hold_out(self.validation_fraction, self._targets, samples, rng)
-        if len(held_out) < _FEW_HELD_OUT and not call.continues:
+        rows, held_out = samples.hold_out(self.validation_fraction, self._targets, rng)
+        if held_out.n_samples < _FEW_HELD_OUT and not call.continues:
             warn(
-                f"early_stopping=True holds out only {len(held_out)} samples; with fewer than {_FEW_HELD_OUT}, the "
-                "best epoch depends on chance, and training may stop too early. On small data, prefer "
+                f"early_stopping=True holds out only {held_out.n_samples} samples; with fewer than {_FEW_HELD_OUT}, "
+                "the best epoch depends on chance, and training may stop too early. On small data, prefer "
                 "early_stopping=False, or a larger validation_fraction.",
                 RuntimeWarning,  # code for scikit-learn may treat a UserWarning as an error, as its own tests do
             )
-        return rows, self._validation_on(samples.left(held_out))
+        return rows, self._validation_on(held_out)
 
     def _validation_on(self, samples):
         """The Validation on these samples."""
@@ -353,7 +359,8 @@ class FittingMixin(ReadingMixin):
         if continues and self._optimizer.optimizer == run.config.optimizer.identity:
             state = self._optimizer.writable()
         else:
-            state = State.before(run.config, run.objective, rng, self.max_iter)
+            n_planned = self.max_iter if call.incremental else call.n_epochs
+            state = State.before(run.config, run.objective, rng, n_planned)
             state.averages_moments = not call.continues
         # drawn only if needed, because scikit-learn does not draw one
         if self._network.drops and not state.seed:

@@ -14,7 +14,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_iitb._engine.samples import TrainingData, ValidationData
-from sknn_iitb._engine.targets import ClassTargets, SeveralClassTargets, checked_labels, label_weights, weigh
+from sknn_iitb._engine.targets import (
+    ClassTargets,
+    SeveralClassTargets,
+    checked_labels,
+    distinct_labels,
+    label_weights,
+    weigh,
+)
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import Kernel, one_of
 from sknn_iitb._typing import Array, ArrayOrList, ClassWeight, MatrixLike, RandomState, Splitter
@@ -499,6 +506,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"Previously got {self.classes_}, `y` has {found}"
             )
         return self._targets
+
+    def _distinct(self, y):
+        return distinct_labels(y)
 
     def _weigh(self, targets, y, sample_weight, call):
         if self.class_weight is None:

@@ -445,6 +445,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _find_targets(self, y, loss, call):
         return NumberTargets.from_y(y, loss)
 
+    def _distinct(self, y):
+        return np.zeros(1, np.int64), np.zeros(len(y), np.int64)  # which numbers there are does not matter
+
     def _default_loss(self, output):
         raise AssertionError("a regressor's loss has no 'auto'")
 
