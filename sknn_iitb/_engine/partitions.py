@@ -90,6 +90,16 @@ class PartitionedSamples:
             )
         return split, held_out
 
+    def widened(self, loss):
+        """With a column of Y for each output that the loss needs."""
+
+        def encode(X, y, sample_weight):
+            samples = self._encode(X, y, sample_weight)
+            return samples._replace(Y=loss.widen(samples.Y))
+
+        head = self._head._replace(Y=loss.widen(self._head.Y))
+        return PartitionedSamples(self._source, encode, self._n_rows, self.n_samples, self.mean_weight, head)
+
     def objective(self, network, build, split):
         """The objective of a network on the samples that are not held out."""
         return _PartitionedObjective(self, network, build, split)
@@ -138,7 +148,7 @@ class _PartitionedObjective:
         self.network, self.dtype = network, samples.Y.dtype
         self._samples, self._build, self._split = samples, build, split
         self.n_samples = samples.n_samples if split is None else len(split)
-        self._position = 0
+        self._position, self._current, self._is_interrupted = 0, None, False
         # a single partition is trained on as by fit, with its own mean
         self._weighting = {"mean_weight": samples.mean_weight} if samples.n_partitions > 1 else {}
 
@@ -148,6 +158,12 @@ class _PartitionedObjective:
     def progress(self):
         """Words for how much of the epoch is done."""
         return [f"partition {self._position} of {self._samples.n_partitions}"]
+
+    def interrupt(self):
+        """From any thread, make training raise KeyboardInterrupt before its next step."""
+        self._is_interrupted = True
+        if self._current is not None:
+            self._current.interrupt()
 
     def first(self):
         """The objective on the first partition, for a trial."""
@@ -191,8 +207,10 @@ class _PartitionedObjective:
         return (order if rows is None else rows[order]), rows
 
     def _begun(self, samples, rows, state, config):
-        objective = self._build(samples, rows=rows, **self._weighting)
+        self._current = objective = self._build(samples, rows=rows, **self._weighting)
         objective.begin(state, config)
+        if self._is_interrupted:
+            objective.interrupt()
         return objective
 
 

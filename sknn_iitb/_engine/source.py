@@ -1,13 +1,18 @@
 """A source of partitions: reading it, partition by partition, in a thread beside the training."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from numbers import Integral
+from typing import Any
 
 from sklearn import config_context, get_config
 from sklearn.utils.validation import _num_samples
 
-__all__ = ["PartitionReader", "ahead", "locating"]
+__all__ = ["PartitionReader", "Source", "ahead", "checked_epochs", "locating"]
+
+# partitions (X, y) or (X, y, sample_weight), or a function that returns an iterator over them
+Source = Iterable[tuple[Any, ...]] | Callable[[], Iterable[tuple[Any, ...]]]
 
 _END = object()
 
@@ -50,6 +55,19 @@ class PartitionReader:
         else:
             for number, partition in enumerate(self._source() if callable(self._source) else self._source):
                 yield number, *_unpacked(partition, number)
+
+
+def checked_epochs(epochs):
+    """The number of epochs, or None.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, Integral) or epochs < 1):
+        raise ValueError(f"epochs must be an integer of at least 1 or None, got {epochs!r}.")
+    return epochs
 
 
 def _unpacked(partition, number):

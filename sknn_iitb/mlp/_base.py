@@ -1,7 +1,5 @@
 """Base class of the MLP estimators: fitted attributes, and the use of a fitted network."""
 
-from collections.abc import Callable, Iterable
-from numbers import Integral
 from os import PathLike
 from typing import Any, Self
 
@@ -19,7 +17,7 @@ from sknn_iitb._engine.plain import DamagedError
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.saving import SavedStateMixin
-from sknn_iitb._engine.source import PartitionReader
+from sknn_iitb._engine.source import PartitionReader, Source, checked_epochs
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.mlp import _sklearn
@@ -33,9 +31,6 @@ from sknn_iitb.mlp._weights import WeightsMixin
 from sknn_iitb.optimizers import LBFGS
 
 __all__ = ["WHOLE_NUMBERS", "BaseMLP", "is_first_order"]
-
-# partitions (X, y) or (X, y, sample_weight), or a function that returns an iterator over them
-Source = Iterable[tuple[Any, ...]] | Callable[[], Iterable[tuple[Any, ...]]]
 
 # types of X that are converted to the network's a batch at a time
 WHOLE_NUMBERS = [np.bool_, *(np.dtype(f"{u}int{bits}").type for u in ("", "u") for bits in (8, 16, 32, 64))]
@@ -148,11 +143,9 @@ class BaseMLP(
         >>> bool(net.score(*next(partitions())) > 0.9)
         True
         """
-        if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, Integral) or epochs < 1):
-            raise ValueError(f"epochs must be an integer of at least 1 or None, got {epochs!r}.")
         validation = ValidationData(X_val, y_val, sample_weight_val)
         data = TrainingData(PartitionReader(source), None, None, validation)
-        return self._fit(data, resume_from=resume_from, epochs=epochs)
+        return self._fit(data, resume_from=resume_from, epochs=checked_epochs(epochs))
 
     def _saved(self):
         attributes = dict(vars(self))

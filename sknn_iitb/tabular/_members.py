@@ -47,18 +47,26 @@ class EnsembleData(NamedTuple):
         Row indices of each member's training and validation samples.
     validation_set : Samples, optional
         Replaces the validation samples of `splits`.
+    everything : PartitionedSamples, optional
+        What the members are trained on instead of `samples`, which are a part of it that fits in memory.
     """
 
     samples: Samples
     seeds: Any
     splits: Any = None
     validation_set: Samples | None = None
+    everything: Any = None
 
     def widened(self, loss):
         """With a column of Y for each output that the loss needs."""
         wide = (each and each._replace(Y=loss.widen(each.Y)) for each in (self.samples, self.validation_set))
         samples, validation_set = wide
-        return self._replace(samples=samples, validation_set=validation_set)
+        everything = self.everything and self.everything.widened(loss)
+        return self._replace(samples=samples, validation_set=validation_set, everything=everything)
+
+    def training(self, k):
+        """The training samples of a member."""
+        return self.everything or self.samples.take(self.splits[k][0])
 
     def held_out(self, k):
         """The validation samples of a member."""

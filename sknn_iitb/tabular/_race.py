@@ -85,12 +85,12 @@ class ViewRace:
         -------
         ensemble : Ensemble
         """
-        runs = {} if self.views else self._race(data, goal, progress)
+        runs = {} if self.views else self._race(data._replace(everything=None), goal, progress)
         if progress.interrupted and runs:  # keep those of the race
             counts = Counter(self.views)
             self._trained = self.views
             return Ensemble([runs[name].member for name in counts], [*counts.values()], self._temperature)
-        started = {0: runs[self.views[0]]} if runs else {}
+        started = {0: runs[self.views[0]]} if runs and data.everything is None else {}
         features = [self._features[name] for name in self.views]
         members = train(data, features, goal, self._config, progress, started)
         trained = [k for k, member in enumerate(members) if member is not None]

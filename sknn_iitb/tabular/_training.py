@@ -178,7 +178,7 @@ class MemberRun:
         if last <= self.n_iter or progress.records.restore(self, key, last):
             return self.member
         history, n_epochs = self._history, last - self.n_iter
-        samples, held_out = self._data.samples.take(self._data.splits[self._k][0]), self._data.held_out(self._k)
+        samples, held_out = self._data.training(self._k), self._data.held_out(self._k)
         changes = {"n_epochs": n_epochs, "complete": False, "stops_early": True}
         run = _begin(self._network, samples, goal, self._config, **changes)
         run.history = history
@@ -376,13 +376,13 @@ def _softened(Y, goal, config):
 
 def _begin(network, samples, goal, config, **changes):
     """A run on these samples; `changes` are those of its TrainingConfig."""
-    Y = _softened(samples.Y, goal, config)
+    batch_size = min(config.batch_size, samples.n_samples)
     settings = {
         "optimizer": config.optimizer,
         "schedule": config.schedule,
         "constraints": (),
         "learning_rate_init": config.learning_rate_init,
-        "batch_size": min(config.batch_size, len(Y)),
+        "batch_size": batch_size,
         "shuffle": True,
         "n_epochs": config.max_iter,
         "complete": True,
@@ -394,9 +394,12 @@ def _begin(network, samples, goal, config, **changes):
         "advise": lambda: "",
     }
     training = TrainingConfig(**settings | changes)
-    batch_size, drops = training.batch_size, network.drops
-    objective = Objective(network, goal.loss, samples.X, Y, samples.weight, max_rows=batch_size, dropout=drops)
-    return Run(objective, training, History())
+
+    def build(samples, rows=None, mean_weight=None):
+        options = {"max_rows": batch_size, "rows": rows, "dropout": network.drops, "mean_weight": mean_weight}
+        return Objective(network, goal.loss, samples.X, _softened(samples.Y, goal, config), samples.weight, **options)
+
+    return Run(samples.objective(network, build, None), training, History())
 
 
 def _state(rng, run, max_iter=1):

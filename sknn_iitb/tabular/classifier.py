@@ -284,6 +284,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
             )
         return self._unchanged_on_error(self._fit_further, TrainingData(X, y, sample_weight))
 
+    def _labels(self, y):
+        return np.unique(y) if y.ndim == 1 else None
+
     def _targets_of(self, y, classes):
         targets = ClassTargets.from_y(y, classes)
         if not isinstance(targets, ClassTargets):

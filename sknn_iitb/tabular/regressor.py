@@ -259,6 +259,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         self._check_quantiles()
         return self._unchanged_on_error(self._fit_further, TrainingData(X, y, sample_weight))
 
+    def _labels(self, y):
+        return None
+
     def _targets_of(self, y, classes):
         return NumberTargets.from_y(y, LOSSES.resolve("squared_error"))
 
