@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb.inspection import DecisionRegionDisplay, NetworkDisplay, describe
+from sknn_iitb.inspection._units import member_layers
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -68,6 +69,36 @@ def test_a_frame_and_labels_of_text_are_shown(pyplot):
     assert len(pyplot.get_fignums()) == 1
 
 
+@pytest.mark.parametrize("views", [["bins", "spline"], ["wide", "smooth"]], ids=str)
+def test_the_units_of_a_member_are_shown_over_the_raw_columns(pyplot, views):
+    frame = pd.DataFrame({"age": 1000 * X[:, 0], "height": X[:, 1]})
+    net = TabularMLPClassifier(
+        n_estimators=2, hidden_layer_sizes=(5, 4), activation="relu", max_iter=3, views=views, random_state=0
+    ).fit(frame, y)
+    display = DecisionRegionDisplay.from_estimator(net, frame, y, member=1, layer=-1, max_units=9, grid_resolution=10)
+    assert display.numbers == [0, 1, 2, 3]
+    xx, yy = display.network.xx0, display.network.xx1
+    grid = pd.DataFrame({"age": xx.ravel(), "height": yy.ravel()})
+    member = net.members_[1]
+    (*_, last), biases = member_layers(member)
+    scores = display.units.reshape(4, -1).T @ last + biases[-1]
+    np.testing.assert_allclose(scores, member.scores(net._matrix(grid).astype(float)) * member.temperature, atol=1e-5)
+    np.testing.assert_array_equal(display.network.response.ravel(), net.predict(grid))
+    assert (xx.min(), xx.max()) == pytest.approx((frame["age"].min() - 1, frame["age"].max() + 1), rel=0.1)
+    assert [ax.get_title() for ax in display.axes_[-2:]] == ["unit 3", "2 networks"]
+    assert (display.figure_.get_supxlabel(), display.figure_.get_supylabel()) == ("age", "height")
+    with pytest.raises(ValueError, match="member must be an integer from 0 to 1, got 2"):
+        DecisionRegionDisplay.from_estimator(net, frame, member=2)
+    with pytest.raises(ValueError, match="layer=2 is not one of the 2 hidden layers"):
+        DecisionRegionDisplay.from_estimator(net, frame, layer=2)
+    frame.loc[3, "age"] = np.nan
+    with pytest.raises(ValueError, match="two columns of numbers, without categories and missing values"):
+        DecisionRegionDisplay.from_estimator(net, frame)
+    kinds = frame.assign(age=np.where(X[:, 0] > 0, "old", "young"))
+    with pytest.raises(ValueError, match="two columns of numbers"):
+        DecisionRegionDisplay.from_estimator(net.fit(kinds, y), kinds)
+
+
 def test_impossible_regions_have_clear_errors(pyplot):
     net = MLPClassifier(max_iter=500, random_state=0)
     with pytest.raises(NotFittedError):
@@ -104,7 +135,7 @@ def test_large_layers_are_folded(pyplot):
     display = NetworkDisplay.from_estimator(net, max_units=8)
     assert [len(edges.get_segments()) for edges in display.edges_] == [4 * 7, 7 * 3, 9]
     texts = [text.get_text() for text in display.ax_.texts]
-    assert "⋮ 43 more" in texts
+    assert "43\nmore" in texts
     assert set(table.columns) < set(texts)
     assert {"0", "1", "2", "50 relu", "3 softmax"} < set(texts)
 

@@ -42,20 +42,20 @@ def _lines(ax):
 def test_loss_curves_are_those_of_the_estimator():
     net = MLPClassifier((8,), **SHORT, early_stopping=True).fit(X, Y)
     display = LossCurveDisplay.from_estimator(net, show=["score", "learning_rate"])
-    assert list(display.axes_) == ["loss", "score", "learning_rate"]
+    assert [ax.get_ylabel() for ax in display.axes_] == ["loss", "validation\nscore", "learning rate"]
     lines = _lines(display.ax_)
     np.testing.assert_array_equal(lines["training"], net.loss_curve_)
     np.testing.assert_array_equal(lines["validation"], net.validation_loss_curve_)
-    np.testing.assert_array_equal(_lines(display.axes_["score"])["training"], net.validation_scores_)
-    np.testing.assert_array_equal(_lines(display.axes_["learning_rate"])["training"], net.learning_rate_curve_)
-    assert display.axes_["learning_rate"].get_xlabel() == "epoch"
+    np.testing.assert_array_equal(_lines(display.axes_[1])["training"], net.validation_scores_)
+    np.testing.assert_array_equal(_lines(display.axes_[2])["training"], net.learning_rate_curve_)
+    assert display.axes_[2].get_xlabel() == "epoch"
 
 
 def test_several_estimators_are_told_apart_by_their_parameters():
     nets = [MLPClassifier((8,), **SHORT, solver=solver).fit(X, Y) for solver in ("adam", "sgd")]
     nets[1] = make_pipeline(StandardScaler(), MLPClassifier((8,), **SHORT, solver="sgd")).fit(X, Y)
     display = LossCurveDisplay.from_estimator(nets, show="score")
-    assert list(display.axes_) == ["loss"]  # there is no score
+    assert display.axes_ == [display.ax_]  # there is no score
     assert set(_lines(display.ax_)) == {"solver='adam'", "solver='sgd'"}
     named = LossCurveDisplay.from_estimator(nets, labels=["a", "b"])
     assert set(_lines(named.ax_)) == {"a", "b"}
@@ -74,14 +74,22 @@ def test_a_loss_that_falls_far_has_a_logarithmic_axis(pyplot):
 
 def test_a_tabular_estimator_has_a_curve_for_each_network():
     net = TabularMLPClassifier(n_estimators=2, max_iter=4, hidden_layer_sizes=(4,), random_state=0).fit(X, Y)
-    lines = _lines(LossCurveDisplay.from_estimator(net).ax_)
-    for label, losses in zip(("net 1", "net 2"), net.loss_curves_, strict=True):
-        np.testing.assert_array_equal(lines[label], losses)
+    display = LossCurveDisplay.from_estimator(net)
+    losses, scores = map(_lines, display.axes_)
+    for k, label in enumerate(("net 1", "net 2")):
+        np.testing.assert_array_equal(losses[label], net.loss_curves_[k])
+        np.testing.assert_array_equal(scores[label], 1 - np.array(net.validation_curves_[k]))
+    assert display.axes_[1].get_ylabel() == "validation\naccuracy"
+    assert len(LossCurveDisplay.from_estimator(net, show=()).axes_) == 1
+    regressor = TabularMLPRegressor(n_estimators=1, max_iter=2, hidden_layer_sizes=(4,), random_state=0).fit(X, Y)
+    display = LossCurveDisplay.from_estimator(regressor)
+    np.testing.assert_array_equal(_lines(display.axes_[1])["net 1"], regressor.validation_curves_[0])
+    assert display.axes_[1].get_ylabel() == "validation\nRMSE / std"
     with pytest.raises(ValueError, match="TabularMLPClassifier has a curve for each of its networks"):
         LossCurveDisplay.from_estimator([net, net])
 
 
-def test_what_has_no_curve_is_an_error(pyplot):
+def test_what_has_no_curve_is_an_error():
     with pytest.raises(NotFittedError):
         LossCurveDisplay.from_estimator(MLPClassifier())
     with pytest.raises(TypeError, match="LinearRegression"):
@@ -94,8 +102,6 @@ def test_what_has_no_curve_is_an_error(pyplot):
         LossCurveDisplay.from_estimator(net, show=["loss"])
     with pytest.raises(ValueError, match="labels must have an entry for each of the 1 estimators"):
         LossCurveDisplay.from_estimator(net, labels=["a", "b"])
-    with pytest.raises(ValueError, match="ax can only be given"):
-        LossCurveDisplay.from_estimator(net, show=["score"], ax=pyplot.gca())
 
 
 # --- the training path, and gradients along it -------------------------------------------------------------------

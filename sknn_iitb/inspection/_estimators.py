@@ -9,12 +9,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_iitb._typing import MatrixLike
-from sknn_iitb.mlp._base import BaseMLP
 
 __all__ = [
     "check_count",
     "column_names",
-    "fitted_mlp",
     "last_step",
     "names_of",
     "steps_and_last",
@@ -56,17 +54,6 @@ def _advice(estimator):
     if isinstance(estimator, TransformedTargetRegressor):
         return " Pass its regressor_, and the targets as its transformer_ returns them."
     return ""
-
-
-def fitted_mlp(estimator: Any, X: MatrixLike) -> tuple[Any, Any]:
-    """As :func:`last_step`, for an MLPClassifier or MLPRegressor; X is validated."""
-    net, X = last_step(estimator, X)
-    if not isinstance(net, BaseMLP):
-        raise TypeError(
-            "estimator must be an MLPClassifier or MLPRegressor of sknn_iitb, or a pipeline that ends with one, got "
-            f"{estimator!r}."
-        )
-    return net, net._checked(X)
 
 
 def steps_and_net(estimator: Any) -> tuple[Any, Any]:

@@ -3,11 +3,11 @@
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.inspection._estimators import last_step
+from sknn_iitb.inspection._figures import set_axes
 from sknn_iitb.inspection._units import FLAT, hidden_layers, values_and_slopes
 
 __all__ = ["ActivationDisplay"]
@@ -33,12 +33,15 @@ class ActivationDisplay:
 
     Attributes
     ----------
+    ax_ : matplotlib Axes
+        The first of `axes_`.
     axes_ : list of matplotlib Axes
-        Axes of the values and of the slopes; or of each hidden layer.
+        Those of the values and of the slopes; or of each hidden layer.
     figure_ : matplotlib Figure
         Figure of the axes.
     """
 
+    ax_: Any
     axes_: list[Any]
     figure_: Any
 
@@ -48,7 +51,7 @@ class ActivationDisplay:
         self.layers = layers
 
     @classmethod
-    def from_activation(cls, activation: Any, *, limits: tuple[float, float] = (-6.0, 6.0)) -> Self:
+    def from_activation(cls, activation: Any, *, limits: tuple[float, float] = (-6.0, 6.0), ax: Any = None) -> Self:
         """Plot one or several activations with their slopes, as training uses them.
 
         Parameters
@@ -57,6 +60,8 @@ class ActivationDisplay:
             Names, objects of :mod:`sknn_iitb.activations`, or functions ``g(z)`` of your own.
         limits : tuple of float, default=(-6, 6)
             Range of the weighted sums.
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
 
         Returns
         -------
@@ -79,10 +84,10 @@ class ActivationDisplay:
                 raise ValueError(f"{each!r} is not elementwise: its outputs depend on all weighted sums of a layer.")
             values, slopes = values_and_slopes(found, z[:, None])
             curves.append((found.label, values.ravel(), slopes.ravel()))
-        return cls(z, curves).plot()
+        return cls(z, curves).plot(ax)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: MatrixLike, *, member: int = 0) -> Self:
+    def from_estimator(cls, estimator: Any, X: MatrixLike, *, member: int = 0, ax: Any = None) -> Self:
         """Plot the weighted sums that the hidden layers of a network receive, over their activations.
 
         Parameters
@@ -93,6 +98,8 @@ class ActivationDisplay:
             Samples, of which at most 2,000 are used.
         member : int, default=0
             Which network of a tabular estimator.
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
 
         Returns
         -------
@@ -111,52 +118,50 @@ class ActivationDisplay:
         layers = hidden_layers(net, net._matrix(X), member)
         if not layers:
             raise ValueError("The network has no hidden layer.")
-        return cls(np.zeros(0), [], layers).plot()
+        return cls(np.zeros(0), [], layers).plot(ax)
 
-    def plot(self) -> Self:
+    def plot(self, ax: Any = None) -> Self:
         """Plot the activations, or the hidden layers if there are any.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
 
         Returns
         -------
         self : ActivationDisplay
         """
-        check_matplotlib_support("ActivationDisplay.plot")
-        (self._plot_layers if self.layers else self._plot_curves)()
+        (self._plot_layers if self.layers else self._plot_curves)(ax)
         return self
 
-    def _plot_curves(self):
-        from matplotlib import pyplot
-
-        self.figure_, axes = pyplot.subplots(2, 1, sharex=True, figsize=(6.4, 6), layout="constrained")
-        self.axes_ = list(axes)
+    def _plot_curves(self, ax):
+        axes = set_axes(self, ax, ["values", "slopes"], sharex=True)
         for k, (name, values, slopes) in enumerate(self.curves):
             axes[0].plot(self.z, values, color=f"C{k}", label=name)
             axes[1].plot(self.z, slopes, color=f"C{k}")
         if len(self.curves) == 1:
             slopes = abs(self.curves[0][2])
             flat = slopes < FLAT * slopes.max()
-            for ax in axes:
-                ax.fill_between(self.z, 0, 1, where=flat, transform=ax.get_xaxis_transform(), color="0.9", zorder=0)
+            for panel in axes:
+                where = {"where": flat, "transform": panel.get_xaxis_transform()}
+                panel.fill_between(self.z, 0, 1, **where, color="0.9", zorder=0)
             axes[1].annotate("grey: almost flat", (0.02, 0.9), xycoords="axes fraction", color="0.4")
         axes[0].set_ylabel("value")
         axes[1].set(xlabel="weighted sum z", ylabel="slope")
         axes[0].legend()
 
-    def _plot_layers(self):
-        from matplotlib import pyplot
-
-        n = len(self.layers)
-        size = 6.4, 0.8 + 1.7 * n
-        self.figure_, axes = pyplot.subplots(n, 1, squeeze=False, figsize=size, layout="constrained")
-        self.axes_ = list(axes.ravel())
-        for k, (ax, layer) in enumerate(zip(self.axes_, self.layers, strict=True), start=1):
+    def _plot_layers(self, ax):
+        names = [f"hidden layer {k}" for k in range(1, len(self.layers) + 1)]
+        axes = set_axes(self, ax, names)
+        for panel, name, layer in zip(axes, names, self.layers, strict=True):
             low, high = np.quantile(layer.sums, [0.001, 0.999])
-            ax.hist(layer.sums.ravel(), bins=np.linspace(low, high, 61), density=True, color="C0", alpha=0.6)
+            panel.hist(layer.sums.ravel(), bins=np.linspace(low, high, 61), density=True, color="C0", alpha=0.6)
             z = np.linspace(low, high, _N_POINTS)
-            curve = ax.twinx()
+            curve = panel.twinx()
             curve.plot(z, values_and_slopes(layer.activation, z[:, None])[0], color="C1")
             curve.tick_params(axis="y", colors="C1")
             shares = f"{layer.saturated:.0%} almost flat, {layer.dead:.0%} of the units dead"
-            ax.set_title(f"hidden layer {k}: {shares}", fontsize="medium")
-            ax.set_ylabel("density")
-        self.axes_[-1].set_xlabel("weighted sum z (bars), with the activation (line)")
+            panel.set_title(f"{name}: {shares}", fontsize="medium")
+            panel.set_ylabel("density")
+        axes[-1].set_xlabel("weighted sum z (bars), with the activation (line)")

@@ -5,10 +5,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.inspection._estimators import check_count
+from sknn_iitb.inspection._figures import set_axes
 from sknn_iitb.inspection._training import training_path
 
 __all__ = ["GradientFlowDisplay", "gradient_flow"]
@@ -120,8 +120,10 @@ class GradientFlowDisplay:
 
     Attributes
     ----------
+    ax_ : matplotlib Axes
+        The first of `axes_`.
     axes_ : list of matplotlib Axes
-        Axes of the gradients over the epochs, of the updates, and of the last gradient of the single weights.
+        Those of the gradients over the epochs, of the updates, and of the last gradient of the single weights.
     figure_ : matplotlib Figure
         Figure of the axes.
 
@@ -130,6 +132,7 @@ class GradientFlowDisplay:
     gradient_flow : The numbers.
     """
 
+    ax_: Any
     axes_: list[Any]
     figure_: Any
 
@@ -146,6 +149,7 @@ class GradientFlowDisplay:
         *,
         n_points: int = 50,
         member: int = 0,
+        ax: Any = None,
     ) -> Self:
         """Train from the beginning and plot the gradients.
 
@@ -163,6 +167,8 @@ class GradientFlowDisplay:
             Maximum number of epochs to record.
         member : int, default=0
             Which network of a tabular estimator.
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
 
         Returns
         -------
@@ -173,25 +179,28 @@ class GradientFlowDisplay:
         NotFittedError, TypeError, ValueError
             As :func:`gradient_flow`.
         """
-        return cls(gradient_flow(estimator, X, y, sample_weight, n_points=n_points, member=member)).plot()
+        return cls(gradient_flow(estimator, X, y, sample_weight, n_points=n_points, member=member)).plot(ax)
 
-    def plot(self) -> Self:
+    def plot(self, ax: Any = None) -> Self:
         """Plot the gradients, the updates and the distribution of the last gradient for each weight matrix.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
 
         Returns
         -------
         self : GradientFlowDisplay
         """
-        check_matplotlib_support("GradientFlowDisplay.plot")
-        from matplotlib import colormaps, pyplot
+        axes = set_axes(self, ax, ["gradients", "updates", "last gradient"])
+        from matplotlib import colormaps
 
         names = [name for name in self.flow.gradients if name.startswith("coefs_")]
         colors = colormaps["viridis"](np.linspace(0, 0.85, len(names)))
         logarithms = {name: np.log10(_positive(abs(self.flow.last_gradient[name]))) for name in names}
         largest = np.nanmax([np.nanmax(values, initial=-300.0) for values in logarithms.values()])
         bins = np.linspace(largest - _DECADES, largest, 81)
-        self.figure_, axes = pyplot.subplots(3, 1, figsize=(6.4, 8), layout="constrained")
-        self.axes_ = list(axes)
         for name, color in zip(names, colors, strict=True):
             label = f"layer {int(name[7:-1]) + 1}"
             axes[0].plot(self.flow.epochs, _positive(self.flow.gradients[name]), color=color, label=label)
@@ -200,7 +209,7 @@ class GradientFlowDisplay:
         axes[0].set(yscale="log", xlabel="epoch", ylabel="gradient (RMS)")
         axes[1].set(yscale="log", xlabel="epoch", ylabel="change per epoch,\nrelative to the weights")
         axes[2].set(xlabel="log10 of the absolute gradient of a weight, last epoch", ylabel="density")
-        self.figure_.legend(loc="outside upper center", fontsize="small", ncols=min(6, len(names)))
+        axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize="small", ncols=min(4, len(names)))
         return self
 
 

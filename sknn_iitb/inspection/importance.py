@@ -9,11 +9,11 @@ from scipy.sparse import issparse
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_iitb._typing import Array, MatrixLike, RandomState
 from sknn_iitb.inspection._estimators import column_names, steps_and_net
+from sknn_iitb.inspection._figures import WIDTH, set_axes
 
 __all__ = ["ImportanceDisplay", "gradient_importance"]
 
@@ -125,7 +125,9 @@ class ImportanceDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the plot.
+        The first of `axes_`.
+    axes_ : list of matplotlib Axes
+        Those of the bars.
     figure_ : matplotlib Figure
         Figure of the axes.
     bars_ : matplotlib BarContainer
@@ -137,6 +139,7 @@ class ImportanceDisplay:
     """
 
     ax_: Any
+    axes_: list[Any]
     figure_: Any
     bars_: Any
 
@@ -187,8 +190,8 @@ class ImportanceDisplay:
             Determines the permutations, or the rows for gradient importance.
         n_jobs : int or None, default=None
             Number of columns to shuffle in parallel.
-        ax : matplotlib Axes or None, default=None
-            Axes to plot on. None creates a new figure.
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
 
         Returns
         -------
@@ -209,7 +212,7 @@ class ImportanceDisplay:
         if kind == "gradient":
             importances = gradient_importance(estimator, X, random_state)
             label = "mean change in the prediction"
-            return cls(importances, column_names(estimator), None, label).plot(max_features, ax)
+            return cls(importances, column_names(estimator), None, label).plot(ax, max_features=max_features)
         if y is None:
             raise ValueError("kind='permutation' requires y, kind='gradient' does not.")
         if issparse(X):
@@ -225,31 +228,26 @@ class ImportanceDisplay:
         # a pipeline that begins with "passthrough" does not know its columns
         names = getattr(X, "columns", [f"x{j}" for j in range(len(found.importances_mean))])
         names = getattr(estimator, "feature_names_in_", names)
-        return cls(found.importances_mean, names, found.importances_std, label).plot(max_features, ax)
+        return cls(found.importances_mean, names, found.importances_std, label).plot(ax, max_features=max_features)
 
-    def plot(self, max_features: int = 20, ax: Any = None) -> Self:
+    def plot(self, ax: Any = None, *, max_features: int = 20) -> Self:
         """Plot the importances, the largest at the top.
 
         Parameters
         ----------
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
         max_features : int, default=20
             Maximum number of bars. The most important columns are shown.
-        ax : matplotlib Axes or None, default=None
-            Axes to plot on. None creates a new figure.
 
         Returns
         -------
         self : ImportanceDisplay
         """
-        check_matplotlib_support("ImportanceDisplay.plot")
-        from matplotlib import pyplot
-
         shown = np.argsort(self.importances)[-max_features:]
-        if ax is None:
-            _, ax = pyplot.subplots(figsize=(6.4, 1 + 0.28 * len(shown)), layout="constrained")
+        (ax,) = set_axes(self, ax, ["importances"], size=(WIDTH, 1 + 0.28 * len(shown)))
         spread = None if self.spread is None else self.spread[shown]
         self.bars_ = ax.barh([str(self.names[j]) for j in shown], self.importances[shown], xerr=spread, color="C0")
         ax.axvline(0, color="0.5", linewidth=0.8)
         ax.set_xlabel(self.label)
-        self.ax_, self.figure_ = ax, ax.figure
         return self

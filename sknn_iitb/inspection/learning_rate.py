@@ -6,11 +6,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb._engine.range_test import RATES, range_test, smoothed_losses, suggested_rate
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.inspection._estimators import check_count
+from sknn_iitb.inspection._figures import set_axes
 from sknn_iitb.inspection._training import begin, check_has_epochs
 
 __all__ = ["LearningRateRangeDisplay", "learning_rate_range_test"]
@@ -119,7 +119,9 @@ class LearningRateRangeDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the plot.
+        The first of `axes_`.
+    axes_ : list of matplotlib Axes
+        Those of the losses.
     figure_ : matplotlib Figure
         Figure of the axes.
     line_ : matplotlib Line2D
@@ -131,6 +133,7 @@ class LearningRateRangeDisplay:
     """
 
     ax_: Any
+    axes_: list[Any]
     figure_: Any
     line_: Any
 
@@ -163,8 +166,8 @@ class LearningRateRangeDisplay:
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Sample weights.
-        ax : matplotlib Axes or None, default=None
-            Axes to plot on. None creates a new figure.
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
         **options : dict
             `start`, `stop`, `n_rates` and `member` of :func:`learning_rate_range_test`.
 
@@ -184,18 +187,14 @@ class LearningRateRangeDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes or None, default=None
-            Axes to plot on. None creates a new figure.
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
 
         Returns
         -------
         self : LearningRateRangeDisplay
         """
-        check_matplotlib_support("LearningRateRangeDisplay.plot")
-        from matplotlib import pyplot
-
-        if ax is None:
-            _, ax = pyplot.subplots(figsize=(6.4, 4), layout="constrained")
+        (ax,) = set_axes(self, ax, ["losses"])
         n, smoothed = len(self.smoothed_losses), self.smoothed_losses
         ax.plot(self.learning_rates[:n], self.losses[:n], color="C0", alpha=0.3, linewidth=0.8, label="loss of a batch")
         (self.line_,) = ax.plot(self.learning_rates[:n], smoothed, color="C0", label="moving average")
@@ -207,5 +206,4 @@ class LearningRateRangeDisplay:
         ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
         ax.set_ylim(min(smoothed.min(), 0) - margin if smoothed.min() < 0 else 0, smoothed.max() + margin)
         ax.legend()
-        self.ax_, self.figure_ = ax, ax.figure
         return self

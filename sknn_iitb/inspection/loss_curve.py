@@ -4,17 +4,11 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb.inspection._estimators import last_step
+from sknn_iitb.inspection._figures import HEIGHT, ROW_HEIGHT, WIDTH, set_axes
 
 __all__ = ["LossCurveDisplay"]
-
-_PANELS = {
-    "loss": "loss",
-    "score": "validation score",
-    "learning_rate": "learning rate",
-}
 
 # a loss that has fallen by more than this factor is shown on a logarithmic scale
 _DECADES = 20
@@ -30,27 +24,30 @@ class LossCurveDisplay:
     curves : list of dict
         For each network its `label`, which may be empty, its `loss`, and where there are any its `validation_loss`,
         `score` and `learning_rate`: lists with a number for each epoch.
+    metric : str, default='score'
+        Name of the score.
 
     Attributes
     ----------
-    axes_ : dict of str to matplotlib Axes
-        The axes of 'loss', 'score' and 'learning_rate', as far as they are shown.
     ax_ : matplotlib Axes
-        Those of the loss.
+        The first of `axes_`.
+    axes_ : list of matplotlib Axes
+        Those of the loss, the score and the learning rate, as far as they are shown.
     figure_ : matplotlib Figure
         Figure of the axes.
     """
 
-    axes_: dict[str, Any]
     ax_: Any
+    axes_: list[Any]
     figure_: Any
 
-    def __init__(self, curves: list[dict[str, Any]]) -> None:
+    def __init__(self, curves: list[dict[str, Any]], metric: str = "score") -> None:
         self.curves = curves
+        self.metric = metric
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, *, labels: Sequence[str] | None = None, show: Sequence[str] = (), ax: Any = None
+        cls, estimator: Any, *, labels: Sequence[str] | None = None, show: Sequence[str] | None = None, ax: Any = None
     ) -> Self:
         """Plot the curves of one or several fitted estimators.
 
@@ -61,10 +58,12 @@ class LossCurveDisplay:
             ends with one. A tabular estimator has a curve for each of its networks.
         labels : list of str, default=None
             Names of the estimators for the legend. None uses the parameters in which they differ.
-        show : sequence of {'score', 'learning_rate'}, default=()
-            What to show below the loss. A network without validation has no score.
-        ax : matplotlib Axes or None, default=None
-            Axes for the loss, if nothing else is shown. None creates a new figure.
+        show : sequence of {'score', 'learning_rate'}, default=None
+            What to show below the loss, as far as there is any: a network without validation has no score. For a
+            tabular estimator, the score is its `metric`, and it has no learning rates. None shows the score of a
+            tabular estimator, and nothing of the others, whose validation loss is beside the loss.
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
 
         Returns
         -------
@@ -77,52 +76,47 @@ class LossCurveDisplay:
         ValueError
             If an estimator has no curve, as with the solver 'lbfgs', or an argument is invalid.
         """
-        show = (show,) if isinstance(show, str) else tuple(show)
-        if unknown := [name for name in show if name not in ("score", "learning_rate")]:
-            raise ValueError(f"show must have only 'score' and 'learning_rate', got {unknown[0]!r}.")
-        if ax is not None and show:
-            raise ValueError("ax can only be given if nothing but the loss is shown.")
         several = estimator if isinstance(estimator, (list, tuple)) else [estimator]
         estimators = [last_step(each)[0] for each in several]
         if len(estimators) == 1 and hasattr(estimators[0], "loss_curves_"):
-            curves = estimators[0].loss_curves_
-            return cls([{"label": f"net {k}", "loss": each} for k, each in enumerate(curves, start=1)]).plot((), ax)
+            curves, metric = _member_curves(estimators[0])
+            return cls(curves, metric).plot(ax, show=("score",) if show is None else show)
         if labels is None:
             labels = _differences(estimators)
         if len(labels) != len(estimators):
             raise ValueError(f"labels must have an entry for each of the {len(estimators)} estimators, got {labels!r}.")
-        return cls([_curves(each, label) for each, label in zip(estimators, labels, strict=True)]).plot(show, ax)
+        curves = [_curves(each, label) for each, label in zip(estimators, labels, strict=True)]
+        return cls(curves).plot(ax, show=() if show is None else show)
 
-    def plot(self, show: Sequence[str] = (), ax: Any = None) -> Self:
+    def plot(self, ax: Any = None, *, show: Sequence[str] = ()) -> Self:
         """Plot the curves.
 
         Parameters
         ----------
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
         show : sequence of {'score', 'learning_rate'}, default=()
-            What to show below the loss.
-        ax : matplotlib Axes or None, default=None
-            Axes for the loss, if nothing else is shown. None creates a new figure.
+            What to show below the loss, as far as there is any.
 
         Returns
         -------
         self : LossCurveDisplay
-        """
-        check_matplotlib_support("LossCurveDisplay.plot")
-        from matplotlib import pyplot
 
+        Raises
+        ------
+        ValueError
+            If there is nothing of this name.
+        """
+        show = (show,) if isinstance(show, str) else tuple(show)
+        if unknown := [name for name in show if name not in ("score", "learning_rate")]:
+            raise ValueError(f"show must have only 'score' and 'learning_rate', got {unknown[0]!r}.")
         names = ["loss", *(name for name in show if any(curves.get(name) for curves in self.curves))]
-        if ax is None:
-            heights = [2, *[1] * (len(names) - 1)]
-            size = 6.4, 2 + 1.5 * len(names)
-            figure, axes = pyplot.subplots(
-                len(names), 1, sharex=True, squeeze=False, figsize=size, height_ratios=heights, layout="constrained"
-            )
-            axes = axes.ravel()
-        else:
-            figure, axes = ax.figure, [ax]
-        self.axes_ = dict(zip(names, axes, strict=True))
+        size = WIDTH, HEIGHT + 0.7 * ROW_HEIGHT * (len(names) - 1)
+        heights = [2, *[1] * (len(names) - 1)]
+        axes = set_axes(self, ax, names, size=size, sharex=True, height_ratios=heights)
+        panels = dict(zip(names, axes, strict=True))
         for k, curves in enumerate(self.curves):
-            for name, panel in self.axes_.items():
+            for name, panel in panels.items():
                 if values := curves.get(name):
                     panel.plot(
                         np.arange(1, len(values) + 1), values, color=f"C{k}", label=curves["label"] or "training"
@@ -130,15 +124,22 @@ class LossCurveDisplay:
             if values := curves.get("validation_loss"):
                 label = f"{curves['label']}, validation" if curves["label"] else "validation"
                 axes[0].plot(np.arange(1, len(values) + 1), values, color=f"C{k}", linestyle="--", label=label)
-        for name, panel in self.axes_.items():
-            panel.set_ylabel(_PANELS[name])
+        for name, panel in panels.items():
+            panel.set_ylabel(f"validation\n{self.metric}" if name == "score" else name.replace("_", " "))
         losses = np.concatenate([curves["loss"] for curves in self.curves])
         if 0 < losses.min() < losses.max() / _DECADES:
             axes[0].set_yscale("log")
         axes[-1].set_xlabel("epoch")
         axes[0].legend()
-        self.ax_, self.figure_ = axes[0], figure
         return self
+
+
+def _member_curves(estimator):
+    """The curves of the networks of a tabular estimator, and the name of its metric."""
+    metric = estimator._metric()
+    errors = ([1 - error if metric.is_score else error for error in each] for each in estimator.validation_curves_)
+    both = enumerate(zip(estimator.loss_curves_, errors, strict=True), start=1)
+    return [{"label": f"net {k}", "loss": losses, "score": scores} for k, (losses, scores) in both], metric.name
 
 
 def _curves(estimator, label):

@@ -5,10 +5,10 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb._typing import Array
 from sknn_iitb.inspection._estimators import check_count, column_names, last_step
+from sknn_iitb.inspection._figures import WIDTH, set_axes
 
 __all__ = ["NetworkDisplay"]
 
@@ -35,7 +35,11 @@ class NetworkDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
+        The first of `axes_`.
+    axes_ : list of matplotlib Axes
+        Those of the graph.
     figure_ : matplotlib Figure
+        Figure of the axes.
     edges_ : list of matplotlib LineCollection
         The edges of each layer.
 
@@ -45,6 +49,7 @@ class NetworkDisplay:
     """
 
     ax_: Any
+    axes_: list[Any]
     figure_: Any
     edges_: list[Any]
 
@@ -69,8 +74,8 @@ class NetworkDisplay:
             its first layer computes, are not drawn.
         max_units : int, default=10
             Maximum number of nodes of a layer, at least 3.
-        ax : matplotlib Axes or None, default=None
-            Axes to draw on. None creates a new figure.
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
 
         Returns
         -------
@@ -96,31 +101,30 @@ class NetworkDisplay:
         of_layers = zip(network.units[1:], network.activations, strict=True)
         titles = [f"{network.units[0]} inputs", *(f"{n} {activation.label}" for n, activation in of_layers)]
         coefs = [np.array(each, dtype=float) for each in coefs]
-        return cls(coefs, titles, list(map(str, inputs)), _output_names(net, network.units[-1])).plot(max_units, ax)
+        return cls(coefs, titles, list(map(str, inputs)), _output_names(net, network.units[-1])).plot(
+            ax, max_units=max_units
+        )
 
-    def plot(self, max_units: int = 10, ax: Any = None) -> Self:
+    def plot(self, ax: Any = None, *, max_units: int = 10) -> Self:
         """Draw the network.
 
         Parameters
         ----------
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
         max_units : int, default=10
             Maximum number of nodes of a layer, at least 3.
-        ax : matplotlib Axes or None, default=None
-            Axes to draw on. None creates a new figure.
 
         Returns
         -------
         self : NetworkDisplay
         """
-        check_matplotlib_support("NetworkDisplay.plot")
-        from matplotlib import pyplot
-        from matplotlib.collections import LineCollection
-
         sizes = [len(self.coefs[0]), *(each.shape[1] for each in self.coefs)]
         layers = [_Nodes(n, max_units) for n in sizes]
-        if ax is None:
-            size = 1.6 * len(sizes) + 1.6, 0.8 + 0.36 * max(len(each.heights) for each in layers)
-            _, ax = pyplot.subplots(figsize=size, layout="constrained")
+        size = max(WIDTH, 0.65 * len(sizes) + 1.2), 0.8 + 0.36 * max(len(each.heights) for each in layers)
+        (ax,) = set_axes(self, ax, ["graph"], size=size)
+        from matplotlib.collections import LineCollection
+
         self.edges_ = []
         for k, (left, right, weights) in enumerate(zip(layers[:-1], layers[1:], self.coefs, strict=True)):
             shown = weights[np.ix_(left.units, right.units)]
@@ -133,7 +137,13 @@ class NetworkDisplay:
             ax.scatter(np.full(len(layer.heights), k), layer.heights, s=110, c="white", edgecolor="0.25", zorder=2)
             if layer.n_hidden:
                 ax.annotate(
-                    f"⋮ {layer.n_hidden} more", (k, layer.gap), ha="center", va="center", zorder=3, fontsize="small"
+                    f"{layer.n_hidden}\nmore",
+                    (k, layer.gap),
+                    ha="center",
+                    va="center",
+                    zorder=3,
+                    fontsize="small",
+                    bbox={"boxstyle": "round,pad=0.1", "color": "white", "alpha": 0.8},
                 )
             ax.annotate(self.titles[k], (k, _lowest(layers) - 0.8), ha="center", va="top", fontsize="small")
         for k, layer, names, side in ((0, layers[0], self.inputs, -1), (len(sizes) - 1, layers[-1], self.outputs, 1)):
@@ -145,7 +155,6 @@ class NetworkDisplay:
         tallest = max(abs(each.heights).max() for each in layers)
         ax.set(xlim=(-0.9, len(sizes) - 0.1), ylim=(-tallest - 1.5, tallest + 0.6))
         ax.axis("off")
-        self.ax_, self.figure_ = ax, ax.figure
         return self
 
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import rosen, rosen_der
 from sklearn.utils import Bunch
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sknn_iitb._jit.compilation import compiled
 from sknn_iitb._jit.signatures import Step
 from sknn_iitb._typing import Array
+from sknn_iitb.inspection._figures import WIDTH, set_axes
 from sknn_iitb.optimizers import LBFGS, OPTIMIZERS
 from sknn_iitb.schedules import SCHEDULES
 
@@ -188,7 +188,7 @@ def _descend(optimizer, surface, theta, rates, noises):
 
 
 class OptimizerPathDisplay:
-    """Plot of the paths of optimizers over the contours of a surface, and of the values along them.
+    """Plot of the paths of optimizers over a surface, and of the values along them.
 
     Create a display with :meth:`from_surface`.
 
@@ -203,8 +203,10 @@ class OptimizerPathDisplay:
 
     Attributes
     ----------
+    ax_ : matplotlib Axes
+        The first of `axes_`.
     axes_ : list of matplotlib Axes
-        Axes of the surface, and of the values.
+        Those of the surface, and of the values.
     figure_ : matplotlib Figure
         Figure of the axes.
 
@@ -213,6 +215,7 @@ class OptimizerPathDisplay:
     optimizer_paths : The numbers.
     """
 
+    ax_: Any
     axes_: list[Any]
     figure_: Any
 
@@ -222,7 +225,15 @@ class OptimizerPathDisplay:
         self.heights = heights
 
     @classmethod
-    def from_surface(cls, surface: str | Surface, solvers: Any = ("sgd", "rmsprop", "adam"), **options: Any) -> Self:
+    def from_surface(
+        cls,
+        surface: str | Surface,
+        solvers: Any = ("sgd", "rmsprop", "adam"),
+        *,
+        kind: Literal["contour", "surface"] = "contour",
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
         """Let optimizers descend on a surface and plot their paths.
 
         Parameters
@@ -231,6 +242,10 @@ class OptimizerPathDisplay:
             The surface.
         solvers : str, Optimizer or list of them, default=('sgd', 'rmsprop', 'adam')
             Names or objects of :mod:`sknn_iitb.optimizers`.
+        kind : {'contour', 'surface'}, default='contour'
+            Whether the surface is drawn as a map with contours or in three dimensions.
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
         **options : dict
             Other parameters of :func:`optimizer_paths`.
 
@@ -241,40 +256,74 @@ class OptimizerPathDisplay:
         Raises
         ------
         ValueError
-            As :func:`optimizer_paths`.
+            As :func:`optimizer_paths`, or if `kind` is unknown.
         """
-        return cls(**optimizer_paths(surface, solvers, **options)).plot()
+        _check_kind(kind)
+        return cls(**optimizer_paths(surface, solvers, **options)).plot(ax, kind=kind)
 
-    def plot(self) -> Self:
+    def plot(self, ax: Any = None, *, kind: Literal["contour", "surface"] = "contour") -> Self:
         """Plot the paths and the values.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, list of them or None, default=None
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
+        kind : {'contour', 'surface'}, default='contour'
+            Whether the surface is drawn as a map with contours or in three dimensions, for which axes of your own must
+            have the projection '3d'.
 
         Returns
         -------
         self : OptimizerPathDisplay
         """
-        check_matplotlib_support("OptimizerPathDisplay.plot")
-        from matplotlib import pyplot
-
-        size, ratios = (6.4, 7.2), [2, 1]
-        self.figure_, axes = pyplot.subplots(2, 1, figsize=size, height_ratios=ratios, layout="constrained")
-        self.axes_ = list(axes)
+        _check_kind(kind)
+        options = {"per_subplot_kw": {"surface": {"projection": "3d"}}} if kind == "surface" else {}
+        size, ratios = (WIDTH, 6.0), [2, 1]
+        axes = set_axes(self, ax, ["surface", "values"], size=size, height_ratios=ratios, **options)
+        if kind == "surface" and not hasattr(axes[0], "plot_surface"):
+            raise ValueError("kind='surface' needs axes with the projection '3d' for its first panel.")
         low, high = self.surface.limits
         grid = np.linspace(low, high, 121)
         surface = np.array([[self.surface.value(np.array([x, y])) for x in grid] for y in grid])
-        # levels are closer to each other near the minimum
-        levels = surface.min() + np.ptp(surface) * np.linspace(0, 1, 25) ** 2.5
-        axes[0].contour(grid, grid, surface, levels=levels, cmap="Greys", linewidths=0.7, alpha=0.8)
         lowest = min(surface.min(), *(np.nanmin(values) for values in self.heights.values()))
-        top = max(heights[0] for heights in self.heights.values()) - lowest
-        for k, (label, path) in enumerate(self.paths.items()):
-            axes[0].plot(*path.T, ".-", color=f"C{k}", markersize=3, linewidth=1, label=label)
-            last = path[np.isfinite(path[:, 0])][-1]
-            axes[0].plot(*last, "s", color=f"C{k}", markersize=6)
-            heights = self.heights[label] - lowest
-            axes[1].plot(np.where((heights > 0) & (heights < 10 * top), heights, np.nan), color=f"C{k}")
-        axes[0].plot(*next(iter(self.paths.values()))[0], "ko", markersize=5)
+        if kind == "surface":
+            self._plot_surface(axes[0], grid, surface)
+        else:
+            self._plot_contours(axes[0], grid, surface)
         axes[0].set(xlim=(low, high), ylim=(low, high), xlabel="first parameter", ylabel="second parameter")
-        axes[0].legend(fontsize="small")
+        top = max(heights[0] for heights in self.heights.values()) - lowest
+        for k, label in enumerate(self.paths):
+            heights = self.heights[label] - lowest
+            axes[1].plot(np.where((heights > 0) & (heights < 10 * top), heights, np.nan), color=f"C{k}", label=label)
+        axes[1].legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize="small", ncols=min(3, len(self.paths)))
         axes[1].set(yscale="log", xlabel="update", ylabel="height above\nthe minimum")
         axes[1].set_ylim(max(1e-12 * top, axes[1].get_ylim()[0]), 10 * top)
         return self
+
+    def _plot_contours(self, ax, grid, surface):
+        # levels are closer to each other near the minimum
+        levels = surface.min() + np.ptp(surface) * np.linspace(0, 1, 25) ** 2.5
+        ax.contour(grid, grid, surface, levels=levels, cmap="Greys", linewidths=0.7, alpha=0.8)
+        for k, (label, path) in enumerate(self.paths.items()):
+            ax.plot(*path.T, ".-", color=f"C{k}", markersize=3, linewidth=1, label=label)
+            ax.plot(*path[np.isfinite(path[:, 0])][-1], "s", color=f"C{k}", markersize=6)
+        ax.plot(*next(iter(self.paths.values()))[0], "ko", markersize=5)
+
+    def _plot_surface(self, ax, grid, surface):
+        ax.plot_surface(*np.meshgrid(grid, grid), surface, cmap="viridis", alpha=0.6, linewidth=0, rasterized=True)
+        low, high = self.surface.limits
+        for k, (label, path) in enumerate(self.paths.items()):
+            inside = np.all((path >= low) & (path <= high), axis=1)  # axes in three dimensions do not clip
+            points = np.where(inside, np.vstack([path.T, self.heights[label]]), np.nan)
+            # the paths are in front of the surface, which they touch
+            ax.plot(*points, ".-", color=f"C{k}", markersize=4, linewidth=1.5, label=label, zorder=5)
+            ax.plot(*points[:, inside][:, -1:], "s", color=f"C{k}", markersize=6, zorder=5)
+        first = points[:, :1]
+        ax.plot(*first, "ko", markersize=5, zorder=6)
+        ax.set_zlabel("value")
+        ax.set_box_aspect((4, 4, 3), zoom=0.95)
+
+
+def _check_kind(kind):
+    if kind not in ("contour", "surface"):
+        raise ValueError(f"kind must be 'contour' or 'surface', got {kind!r}.")

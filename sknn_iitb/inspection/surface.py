@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import _num_samples
 
 from sknn_iitb._typing import Array, MatrixLike, RandomState
 from sknn_iitb.inspection._estimators import check_count
+from sknn_iitb.inspection._figures import set_axes
 from sknn_iitb.inspection._loss_function import LossFunction
 from sknn_iitb.inspection._training import training_path
 
@@ -198,9 +198,9 @@ class LossSurfaceDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the loss of all samples.
+        The first of `axes_`.
     axes_ : list of matplotlib Axes
-        These axes, and those of the mini-batches.
+        Those of all samples, and of each mini-batch.
     figure_ : matplotlib Figure
         Figure of the axes.
 
@@ -253,8 +253,7 @@ class LossSurfaceDisplay:
         sample_weight : array-like of shape (n_samples,), default=None
             Sample weights.
         ax : matplotlib Axes, list of them or None, default=None
-            Axes to plot on. With mini-batches, a list of axes: for all samples and for each batch. None creates a new
-            figure.
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
         **options : dict
             `directions`, `extent` and other parameters of :func:`loss_surface`.
 
@@ -278,57 +277,31 @@ class LossSurfaceDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, list of them or None, default=None
-            Axes to plot on. With mini-batches, a list of axes: for all samples and for each batch. None creates a new
-            figure.
+            Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
 
         Returns
         -------
         self : LossSurfaceDisplay
-
-        Raises
-        ------
-        ValueError
-            If the number of axes is wrong.
         """
-        check_matplotlib_support("LossSurfaceDisplay.plot")
-        from matplotlib import pyplot
-
         batches = [] if self.batch_losses is None else list(self.batch_losses)
-        n = 1 + len(batches)
-        if ax is None:
-            n_columns = min(n, 2)
-            shape = -(-n // n_columns), n_columns
-            size = (6.4, 5) if n == 1 else (6.4, 0.6 + 2.9 * shape[0])
-            options = {"sharex": True, "sharey": True, "squeeze": False, "layout": "constrained"}
-            _, axes = pyplot.subplots(*shape, figsize=size, **options)
-            for spare in axes.ravel()[n:]:
-                spare.remove()
-            ax = axes.ravel()[:n]
-        self.axes_ = list(np.ravel(ax))
-        if len(self.axes_) != n:
-            raise ValueError(f"ax must have {n} axes, for all samples and {n - 1} mini-batches; got {len(self.axes_)}.")
+        names = ["all samples", *(f"mini-batch {k}" for k in range(1, len(batches) + 1))]
+        options = {"n_columns": min(len(names), 2), "sharex": True, "sharey": True}
+        set_axes(self, ax, names, labels=_LABELS[self.directions], **options)
         surfaces = [self.losses, *batches]
         lowest, highest = min(map(np.min, surfaces)), max(map(np.max, surfaces))
         # closer to each other near the lowest point
         levels = lowest + ((highest - lowest) or 1.0) * np.linspace(0, 1, 22) ** 2.5
-        for k, (each, losses) in enumerate(zip(self.axes_, surfaces, strict=True)):
+        for each, name, losses in zip(self.axes_, names, surfaces, strict=True):
             filled = each.contourf(self.first, self.second, losses, levels=levels, cmap="viridis")
             each.contour(self.first, self.second, losses, levels=levels, colors="white", linewidths=0.4, alpha=0.5)
             each.plot(0, 0, "*", color="white", markersize=11, markeredgecolor="black", markeredgewidth=0.6)
             if batches:
                 i, j = np.unravel_index(losses.argmin(), losses.shape)
                 each.plot(self.first[j], self.second[i], "x", color="C1", markersize=8, markeredgewidth=2)
-                each.set_title(f"mini-batch {k}" if k else "all samples", fontsize="medium")
-        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+                each.set_title(name, fontsize="medium")
         self.figure_.colorbar(filled, ax=self.axes_, label="loss", format="%.3g")
         if self.path is not None:
             self.ax_.plot(*self.path.T, ".-", color="C1", markersize=4, linewidth=1, label="training path")
             self.ax_.plot(*self.path[0], "o", color="white", markeredgecolor="C1", label="start")
             self.ax_.legend()
-        first, second = _LABELS[self.directions]
-        if n == 1:
-            self.ax_.set(xlabel=first, ylabel=second)
-        else:
-            self.figure_.supxlabel(first, fontsize="medium")
-            self.figure_.supylabel(second, fontsize="medium")
         return self

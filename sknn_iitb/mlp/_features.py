@@ -8,7 +8,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknn_iitb._typing import Array, MatrixLike
 
-__all__ = ["FeaturesMixin"]
+__all__ = ["FeaturesMixin", "hidden_layer_index"]
+
+
+def hidden_layer_index(layer: int, n_hidden: int) -> int:
+    """The index of a hidden layer, not negative.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer.
+    """
+    if not isinstance(layer, Integral) or isinstance(layer, bool) or not -n_hidden <= layer < n_hidden:
+        raise ValueError(f"layer={layer!r} is not one of the {n_hidden} hidden layers of this network.")
+    return int(layer % n_hidden)
 
 
 class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -32,15 +45,9 @@ class FeaturesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ValueError
             If there is no such layer.
         """
-        return self._outputs(X, activate_output=False, n_hidden=self._hidden_layer(layer) + 1)
-
-    def _hidden_layer(self, layer):
-        """The index of a hidden layer, not negative."""
         check_is_fitted(self)
-        n_hidden = self.n_layers_ - 2
-        if not isinstance(layer, Integral) or isinstance(layer, bool) or not -n_hidden <= layer < n_hidden:
-            raise ValueError(f"layer={layer!r} is not one of the {n_hidden} hidden layers of this network.")
-        return layer % n_hidden
+        n_hidden = hidden_layer_index(layer, self.n_layers_ - 2) + 1
+        return self._outputs(X, activate_output=False, n_hidden=n_hidden)
 
     def transform(self, X: MatrixLike) -> Array:
         """Values of the neurons of the last hidden layer: the features that the network has learned.
