@@ -8,12 +8,15 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_iris, make_moons
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb.inspection import DecisionRegionDisplay, NetworkDisplay, describe
 from sknn_iitb.inspection._units import member_layers
+from sknn_iitb.optimizers import RMSprop
+from sknn_iitb.schedules import StepDecay
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -197,14 +200,66 @@ class _Balanced(HTMLParser):
 )
 def test_a_notebook_shows_layers_and_training(net):
     assert "Layers and training" not in net._repr_html_()
-    html = net.fit(X, y)._repr_html_()
-    _, fold_out = html.split("<details><summary>Layers and training")
-    assert "multiply-adds" in fold_out
-    assert "<svg" in fold_out
-    parser = _Balanced()
-    parser.feed("<details><summary>" + fold_out)
-    assert parser.open == []
-    assert net._repr_mimebundle_()["text/html"].endswith("</details>")
+    net.fit(X, y)
+    search = GridSearchCV(make_pipeline(StandardScaler(), net), {}, cv=2).fit(X, y)
+    for shown in (net, make_pipeline(StandardScaler(), net), search):
+        html = shown._repr_html_()
+        assert html.count("<summary>Layers and training") == 1
+        _, fold_out = html.split('<div class="estimator-table"><details><summary>Layers and training')
+        fold_out, _ = fold_out.split("</details></div>", maxsplit=1)
+        assert "multiply-adds" in fold_out
+        assert "<svg" in fold_out
+        parser = _Balanced()
+        parser.feed(f"<details><summary>{fold_out}</details>")
+        assert parser.open == []
+        assert "Layers and training" in shown._repr_mimebundle_()["text/html"]
+    assert "Layers and training" not in net.set_params(solver="adm")._repr_html_()
+    with pytest.raises(ValueError, match="The 'solver' parameter of"):
+        describe(net)
+
+
+def _power(theta, gradient, optimizer_state, hyper, step):
+    theta -= step.learning_rate * gradient
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"solver": "lbfgs"}, ["lbfgs", None, "all samples"]),
+        ({}, ["adam", "0.001, constant", "at most 200"]),
+        ({"solver": "rprop"}, ["rprop", "0.001, constant", "all samples"]),
+        ({"solver": _power, "batch_size": 50}, ["_power", "0.001, constant", "50"]),
+        (
+            {"solver": "sgd", "momentum": 0.5, "learning_rate_init": 0.1, "learning_rate": StepDecay(every=3)},
+            ["SGD(momentum=0.5)", "0.1, StepDecay(every=3)", "at most 200"],
+        ),
+        ({"solver": RMSprop(rho=0.8), "batch_size": "full"}, ["RMSprop(rho=0.8)", "0.001, constant", "all samples"]),
+    ],
+    ids=str,
+)
+def test_the_description_says_how_the_network_was_trained(parameters, expected):
+    found = describe(MLPClassifier((3,), max_iter=20, random_state=0, **parameters).fit(X, y))
+    rows = dict(found._rows())
+    assert [rows.get(name) for name in ("solver", "learning rate", "batch size")] == expected
+    (network,) = found["networks"]
+    assert (network["learning_rate_init"] is None) == (expected[1] is None)
+
+
+def test_a_rate_that_fit_has_chosen_is_described():
+    net = MLPClassifier((5,), learning_rate_init="auto", max_iter=5, random_state=0).fit(X, y)
+    assert describe(net)["networks"][0]["learning_rate_init"] == net.learning_rate_init_
+
+
+def test_the_description_of_tabular_networks_has_their_own_settings():
+    net = TabularMLPRegressor(n_estimators=2, max_iter=2, random_state=0).fit(X, y)
+    rows = dict(describe(net)._rows())
+    assert rows["solver"] == "Adam(beta_2=0.95)"
+    assert rows["batch size"] == "256"
+    net.members_[1] = net.members_[1]._replace(settings={"learning_rate_init": 0.5, "batch_size": 128})
+    found = describe(net)["networks"]
+    assert [each["batch_size"] for each in found] == [256, 128]
+    assert found[1]["learning_rate_init"] == 0.5
+    assert dict(describe(net)._rows())["batch size"] == "256; 128"
 
 
 def test_a_network_that_is_not_fitted_has_no_description():

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknn_iitb._engine.layers import Kind
 
-__all__ = ["Description", "DescriptionMixin", "description", "network_entries"]
+__all__ = ["Description", "DescriptionMixin", "description", "network_entries", "training_entries"]
 
 _WIDTH, _HEIGHT = 180, 36
 
@@ -33,6 +33,9 @@ class Description(dict[str, Any]):
             yield "layers", " -> ".join([f"{layers[0]['n_inputs']:,}", *map(_layer_text, layers)])
         yield "parameters", f"{self['n_parameters']:,}"
         yield "multiply-adds", f"{self['n_multiply_adds']:,} per row"
+        for name, text in (("solver", _solver_text), ("learning rate", _rate_text), ("batch size", _batch_text)):
+            if shown := _different(filter(None, map(text, networks))):
+                yield name, "; ".join(shown)
         epochs = [each["n_epochs"] for each in networks]
         yield "epochs", ", ".join(f"{n:,}" for n in epochs)
         losses = [each["loss"] for each in networks if each["loss"] is not None]
@@ -63,6 +66,19 @@ def _layer_text(layer):
     return f"{layer['n_neurons']:,} {layer['activation']}"
 
 
+def _solver_text(network):
+    return network["solver"]
+
+
+def _rate_text(network):
+    rate, schedule = network["learning_rate_init"], network["learning_rate"]
+    return None if rate is None else f"{rate:.3g}, {schedule}"
+
+
+def _batch_text(network):
+    return {"auto": "at most 200", "full": "all samples"}.get(network["batch_size"], str(network["batch_size"]))
+
+
 def sparkline(curves: Any) -> str:
     """A small picture of curves, as SVG, on a logarithmic scale if they are positive."""
     curves = [np.asarray(curve, dtype=float) for curve in curves]
@@ -79,7 +95,28 @@ def sparkline(curves: Any) -> str:
     return f'<svg {size} role="img" aria-label="training loss per epoch">{"".join(lines)}</svg>'
 
 
-def network_entries(network: Any, n_epochs: int, loss: float | None, loss_curve: Any) -> dict[str, Any]:
+def component_text(component: Any) -> str:
+    """An optimizer or a schedule: its name, or the call that creates it if its parameters are not the defaults."""
+    if not component.names:
+        return getattr(component.function, "__name__", type(component).__name__)
+    call = repr(component)
+    return component.names[0] if call.endswith("()") else call
+
+
+def training_entries(optimizer: Any, schedule: Any, learning_rate_init: float, batch_size: Any) -> dict[str, Any]:
+    """How a network was trained; lbfgs has no learning rate."""
+    has_rate = optimizer.kernel is not None
+    return {
+        "solver": component_text(optimizer),
+        "learning_rate_init": float(learning_rate_init) if has_rate else None,
+        "learning_rate": component_text(schedule) if has_rate else None,
+        "batch_size": "full" if not has_rate or (batch_size == "auto" and optimizer.full_batch) else batch_size,
+    }
+
+
+def network_entries(
+    network: Any, training: dict[str, Any], n_epochs: int, loss: float | None, loss_curve: Any
+) -> dict[str, Any]:
     """The entry of a network."""
     layers = []
     for block, activation in zip(network.blocks, network.activations, strict=True):
@@ -99,11 +136,13 @@ def network_entries(network: Any, n_epochs: int, loss: float | None, loss_curve:
                 "n_multiply_adds": int(np.prod(coefs)),
             }
         )
-    return {"layers": layers, "n_epochs": int(n_epochs), "loss": loss, "loss_curve": list(loss_curve)}
+    results = {"n_epochs": int(n_epochs), "loss": loss, "loss_curve": list(loss_curve)}
+    return {"layers": layers, **training, **results}
 
 
 def description(estimator: Any) -> Description:
     """The description of a fitted estimator of this package."""
+    estimator._validate_params()  # they may have been set since
     networks = estimator._described_networks()
     layers = [layer for each in networks for layer in each["layers"]]
     return Description(
@@ -115,12 +154,19 @@ def description(estimator: Any) -> Description:
 
 
 class DescriptionMixin(BaseEstimator):
-    """Adds the description to the HTML with which a notebook shows an estimator."""
+    """Adds the description to the HTML with which a notebook shows an estimator, alone or inside another one."""
 
-    def _html_repr(self):
-        html = super()._html_repr()
+    def _get_params_html(self, *args, **options):
+        params = super()._get_params_html(*args, **options)
+        parameters = params._repr_html_inner
+        params._repr_html_inner = lambda: parameters() + self._description_html()
+        return params
+
+    def _description_html(self):
         try:
             check_is_fitted(self)
-        except NotFittedError:
-            return html
-        return f"{html}<details><summary>Layers and training</summary>{description(self)._repr_html_()}</details>"
+            table = description(self)._repr_html_()
+        except (NotFittedError, ValueError):  # parameters may have been set to invalid values since
+            return ""
+        summary = "<summary>Layers and training</summary>"
+        return f'<div class="estimator-table"><details>{summary}{table}</details></div>'

@@ -10,7 +10,7 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sknn_iitb._engine.description import DescriptionMixin, network_entries
+from sknn_iitb._engine.description import DescriptionMixin, network_entries, training_entries
 from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.plain import DamagedError
@@ -251,7 +251,9 @@ class BaseMLP(
 
     def _described_networks(self):
         loss, curve = getattr(self, "loss_", None), getattr(self, "loss_curve_", [])
-        return [network_entries(self._network, self.n_iter_, loss, curve)]
+        components, rate = self._resolve_components(), getattr(self, "learning_rate_init_", 0.0)
+        training = training_entries(components.optimizer, components.schedule, rate, self.batch_size)
+        return [network_entries(self._network, training, self.n_iter_, loss, curve)]
 
     # --- types ---
 

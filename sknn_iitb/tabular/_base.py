@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
 )
 
 from sknn_iitb._engine.checkpoint import Origin, Writer, checkpoint_of, read
-from sknn_iitb._engine.description import DescriptionMixin, network_entries
+from sknn_iitb._engine.description import DescriptionMixin, network_entries, training_entries
 from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.plain import DamagedError, from_plain, to_plain
 from sknn_iitb._engine.progress import reporter
@@ -472,11 +472,13 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         return self._config(n_samples)._replace(**self.members_[member].settings or {})
 
     def _described_networks(self):
-        curves = self.loss_curves_
-        return [
-            network_entries(member.network, member.n_iter, curve[-1] if curve else None, curve)
-            for member, curve in zip(self.members_, curves, strict=True)
-        ]
+        found = []
+        for k, (member, curve) in enumerate(zip(self.members_, self.loss_curves_, strict=True)):
+            config = self._member_config(k, n_samples=1)  # only the number of epochs depends on them
+            training = config.optimizer, config.schedule, config.learning_rate_init, config.batch_size
+            loss = curve[-1] if curve else None
+            found.append(network_entries(member.network, training_entries(*training), member.n_iter, loss, curve))
+        return found
 
     def _matrix(self, X):
         """The encoded table."""
