@@ -74,7 +74,7 @@ def main():
         sizes, rates = zip(
             *((value, rate) for (what, value), rate in found.items() if what == "batch_size"), strict=True
         )
-        _, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+        _, axes = plt.subplots(figsize=(5, 3.75), layout="constrained")
         axes.plot(sizes, rates, marker="o")
         axes.set(xscale="log", yscale="log", xlabel="batch_size", ylabel="rows per second")
         axes.set_xticks(sizes, sizes)

@@ -19,10 +19,10 @@ from sknn_iitb.activations import ACTIVATIONS
 z = np.linspace(-4, 4, 801)
 activations = [cls() for cls in ACTIVATIONS if cls.function is not None]
 
-n_columns = 3
+n_columns = 2
 n_rows = -(-(len(activations) + 1) // n_columns)  # one panel for the legend
 figure, axes = plt.subplots(
-    n_rows, n_columns, figsize=(9, 1.9 * n_rows), sharex=True, layout="constrained"
+    n_rows, n_columns, figsize=(5, 1.3 * n_rows), sharex=True, layout="constrained"
 )
 
 for ax, activation in zip(axes.flat, activations, strict=False):
@@ -42,6 +42,6 @@ for ax in axes.flat[len(activations) - n_columns : len(activations)]:
 axes.flat[len(activations)].legend(
     [value_line, slope_line], ["value g(z)", "slope"], loc="center", frameon=False
 )
-figure.supxlabel("weighted sum z")
+figure.supxlabel("weighted sum z", fontsize="medium")
 
 plt.show()

@@ -95,29 +95,28 @@ weighted = probabilities['class_weight="balanced"']
 taken_back = weighted / (weighted + ratio * (1 - weighted))
 
 figure, axes = plt.subplots(
-    2, 4, figsize=(11, 5.4), sharey="row", height_ratios=[3, 1.3], layout="constrained"
+    4, 2, figsize=(5, 8.5), sharex="col", width_ratios=[1, 0.8], layout="constrained"
 )
-for (above, below), name in zip(axes.T, probabilities, strict=True):
-    above.plot([0, 1], [0, 1], ":", color="0.3")
-    above.axvline(thresholds[name], color="C2", linewidth=1)
+for (left, right), name in zip(axes, probabilities, strict=True):
+    left.plot([0, 1], [0, 1], ":", color="0.3")
+    left.axvline(thresholds[name], color="C2", linewidth=1)
     for p in probabilities.values():
-        above.plot(*calibration(p), color="0.8", linewidth=1)
-    above.plot(
+        left.plot(*calibration(p), color="0.8", linewidth=1)
+    left.plot(
         *calibration(probabilities[name]), "o-", color="C0", markersize=4, linewidth=2
     )
-    above.set_title(
+    left.set_title(
         f"{name}\nmean probability {probabilities[name].mean():.2f}", fontsize="medium"
     )
-    above.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="predicted probability")
-    bars = below.barh(list(metrics), scores[name], color=["C0", "C0", "C1"])
-    below.bar_label(bars, fmt="%.2f", padding=3, fontsize="small")
-    below.set(xlim=(0, 1.18), xticks=[0, 0.5, 1])
-axes[0, 1].plot(
-    *calibration(taken_back), "--", color="C1", label="class weights undone"
-)
-axes[0, 1].legend(loc="upper left", fontsize="small")
-axes[0, 0].set_ylabel("fraction of 8s")
-axes[1, 0].invert_yaxis()  # the whole row shares this axis
+    left.set(xlim=(0, 1), ylim=(0, 1), ylabel="fraction of 8s")
+    bars = right.barh(list(metrics), scores[name], color=["C0", "C0", "C1"])
+    right.bar_label(bars, fmt="%.2f", padding=3, fontsize="small")
+    right.set(xlim=(0, 1.3), xticks=[0, 0.5, 1])
+    right.invert_yaxis()
+axes[1, 0].plot(*calibration(taken_back), "--", color="C1", label="weights undone")
+axes[1, 0].legend(loc="upper left", fontsize="small")
+axes[-1, 0].set_xlabel("predicted probability")
+axes[-1, 1].set_xlabel("score")
 
 plt.show()
 

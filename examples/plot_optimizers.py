@@ -42,12 +42,12 @@ for cls in OPTIMIZERS:
         )
         curves[name] = net.fit(X, y).loss_curve_
 
-n_columns = 3
+n_columns = 2
 n_rows = -(-len(curves) // n_columns)
 figure, axes = plt.subplots(
     n_rows,
     n_columns,
-    figsize=(9, 2 * n_rows),
+    figsize=(5, 1.5 * n_rows),
     sharex=True,
     sharey=True,
     layout="constrained",
@@ -56,9 +56,8 @@ for ax, name in zip(axes.flat, curves, strict=False):
     for other in curves.values():
         ax.semilogy(other, color="0.85", linewidth=1)
     ax.semilogy(curves[name], color="C0", linewidth=2)
-    ax.set_title(
-        f"{name}, learning rate {LEARNING_RATES.get(name, 0.001):g}", fontsize="medium"
-    )
+    rate = LEARNING_RATES.get(name, 0.001)
+    ax.set_title(f"{name}, learning rate {rate:g}", fontsize="medium")
 for ax in axes.flat[len(curves) :]:
     ax.axis("off")
 for ax in axes.flat[len(curves) - n_columns : len(curves)]:

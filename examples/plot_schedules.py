@@ -37,12 +37,12 @@ def curve(schedule):
 curves = {cls.names[0]: curve(cls()) for cls in SCHEDULES}
 curves["cosine with warm-up"] = curve(WarmUp("cosine", duration=0.1))
 
-n_columns = 3
+n_columns = 2
 n_rows = -(-len(curves) // n_columns)
 figure, axes = plt.subplots(
     n_rows,
     n_columns,
-    figsize=(9, 1.7 * n_rows),
+    figsize=(5, 1.3 * n_rows),
     sharex=True,
     sharey=True,
     layout="constrained",

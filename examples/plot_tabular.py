@@ -7,8 +7,8 @@ numbers, categories, and missing values in a fifth of the ages and three quarter
 decks. :class:`~sknn_iitb.tabular.TabularMLPClassifier` accepts the table without any
 preprocessing, like scikit-learn's gradient boosting.
 
-The left panel shows ROC curves from 5-fold cross-validation. The right panel shows how
-much the area under the curve drops when a column is shuffled. Sex and class are the
+The first panel shows ROC curves from 5-fold cross-validation. The second panel shows
+how much the area under the curve drops when a column is shuffled. Sex and class are the
 most important columns, followed by age.
 """
 
@@ -49,7 +49,7 @@ models = {
     ),
 }
 folds = StratifiedKFold(5, shuffle=True, random_state=0)
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+figure, (above, below) = plt.subplots(2, 1, figsize=(5, 7), layout="constrained")
 
 scores = {}
 for k, (name, model) in enumerate(models.items()):
@@ -58,19 +58,19 @@ for k, (name, model) in enumerate(models.items()):
     scores[name] = accuracy, log_loss(y, probabilities)
     print(f"{name:32} accuracy {accuracy:.3f}, log loss {scores[name][1]:.3f}")
     curve = RocCurveDisplay.from_predictions(
-        y == "survived", probabilities[:, 1], ax=left
+        y == "survived", probabilities[:, 1], ax=above
     ).line_
     curve.set(
         label=f"{name}\naccuracy {accuracy:.3f}, log loss {scores[name][1]:.3f}",
         color=f"C{k}",
     )
-left.legend(loc="lower right", fontsize="small")
-left.set(xlabel="false positive rate", ylabel="true positive rate (survivors)")
+above.legend(loc="lower right", fontsize="small")
+above.set(xlabel="false positive rate", ylabel="true positive rate (survivors)")
 
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=y)
 net = models["TabularMLPClassifier"].fit(X_train, y_train)
 ImportanceDisplay.from_estimator(
-    net, X_test, y_test, scoring="roc_auc", n_repeats=10, random_state=0, ax=right
+    net, X_test, y_test, scoring="roc_auc", n_repeats=10, random_state=0, ax=below
 )
 
 plt.show()

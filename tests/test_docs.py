@@ -18,6 +18,7 @@ import sknn_iitb
 from benchmarks.figures import figure, save
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.initializers import INITIALIZERS
+from sknn_iitb.inspection._figures import WIDTH
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import OPTIMIZERS
 from sknn_iitb.schedules import SCHEDULES
@@ -227,6 +228,7 @@ def test_examples_draw_one_figure(name):
     namespace, n_figures = run_plot(name)
     assert n_figures == 1
     figure = namespace["figure"]
+    assert figure.get_figwidth() == WIDTH
     figure.canvas.draw()
     for ax in figure.axes:
         assert ax.has_data() == ax.axison  # each panel has data or is hidden

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sknn_iitb.inspection._figures import WIDTH
+
 LECTURE = Path(__file__).parents[1] / "examples" / "lecture"
 
 
@@ -26,12 +28,22 @@ CLAIMS = {
     ),
     "plot_04_logistic_regression": lambda run, out: run["apart"] < 1e-4,
     "plot_09_step_size": lambda run, out: (
-        run["net"].loss_ > 1e3  # just above the largest stable rate
+        run["mountain"].ax_.name == "3d"
+        and 0.5 < run["mountain"].heights["sgd"][-1] < run["mountain"].heights["SGD(momentum=0)"][-1] - 0.5
+        and run["net"].loss_ > 1e3  # just above the largest stable rate
         and all(_small(*map(float, pair[::-1])) for pair in _heights(out, "step 0.19"))
         and not _small(*map(float, _heights(out, "eigenvalue 10, step 0.21")[0][::-1]))
     ),
     "plot_10_learning_rate": lambda run, out: run["nets"][1].loss_ < 0.1 * run["nets"][0].loss_,
-    "plot_16_momentum": lambda run, out: _small(*(run["display"].heights[s][-1] for s in ("sgd", "SGD(momentum=0)"))),
+    "plot_16_momentum": lambda run, out: (
+        _small(*(run["display"].heights[s][-1] for s in ("sgd", "SGD(momentum=0)")))
+        and all(
+            0.9 * limit < run["rates"][np.isfinite(run["updates"][name])].max() < limit
+            for name, (_, limit) in run["variants"].items()
+        )
+        and np.nanmin(run["updates"]["Nesterov"]) < 0.6 * np.nanmin(run["updates"]["momentum"])
+        and np.nanmax(run["updates"]["momentum"][-40:]) < 1.3 * np.nanmin(run["updates"]["momentum"])
+    ),
     "plot_17_saddle_point": lambda run, out: (
         run["found"].shape == "saddle point"
         and run["display"].heights["SGD(momentum=0)"][-1] > -0.05
@@ -76,7 +88,11 @@ CLAIMS = {
         np.mean(run["losses"][1] < 0.1) > 0.9 > np.mean(run["losses"][8] < 0.1) > 0.6
     ),
     "plot_03_decision_regions": lambda run, out: (
-        run["same"] > 0.9
+        0 < len(run["mistakes"]) <= run["bound"]
+        and (run["sign"] * (run["inputs"] @ run["weights"]) > 0).all()
+        and np.allclose(run["weights"], run["learned"], rtol=1e-12)
+        and np.allclose(run["weights"], np.append(run["theirs"].coef_, run["theirs"].intercept_))
+        and run["same"] > 0.9
         and run["between"] < 0.1
         and np.mean((run["smooth"].units > 0.05) & (run["smooth"].units < 0.95)) > 2 * run["between"]
     ),
@@ -95,8 +111,10 @@ def test_every_script_has_a_claim():
 @pytest.mark.parametrize("name", CLAIMS)
 def test_the_claim_holds(name, capsys, monkeypatch):
     pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.close("all")  # leftovers of other tests
     pyplot.switch_backend("agg")
     monkeypatch.setattr(pyplot, "show", lambda: None)
     run = runpy.run_path(str(LECTURE / f"{name}.py"))
     assert CLAIMS[name](run, capsys.readouterr().out)
+    assert {pyplot.figure(k).get_figwidth() for k in pyplot.get_fignums()} == {WIDTH}
     pyplot.close("all")

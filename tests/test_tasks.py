@@ -6,16 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sknn_iitb.inspection._figures import WIDTH
+
 TASKS = Path(__file__).parents[1] / "examples" / "tasks"
 
 CLAIMS = {
-    "plot_threshold": lambda run, out: (
+    "plot_simulated_churn": lambda run, out: (
         run["costs"]["formula"] < 0.5 * run["costs"]["default"]
         and abs(run["costs"]["tuned"] - run["costs"]["formula"]) < 0.5
         and run["costs"]["formula"] < 0.8 * run["NEEDLESS_CALL"] * np.mean(~run["y_test"])  # calling everyone
         and abs(run["probability"].mean() - run["y_test"].mean()) < 0.02
     ),
-    "plot_intervals": lambda run, out: (
+    "plot_diabetes_intervals": lambda run, out: (
         np.allclose(run["coverages"]["TabularMLPRegressor"][1], run["LEVELS"], atol=0.05)
         and np.allclose(run["coverages"]["MLPRegressor"][0], run["LEVELS"], atol=0.05)
         and (run["coverages"]["MLPRegressor"][1] < run["LEVELS"] - 0.02).all()
@@ -46,5 +48,5 @@ def test_the_claim_holds(name, capsys, monkeypatch):
     monkeypatch.setattr(pyplot, "show", lambda: None)
     run = runpy.run_path(str(TASKS / f"{name}.py"))
     assert CLAIMS[name](run, capsys.readouterr().out)
-    assert len(pyplot.get_fignums()) == 1
+    assert [pyplot.figure(k).get_figwidth() for k in pyplot.get_fignums()] == [WIDTH]
     pyplot.close("all")

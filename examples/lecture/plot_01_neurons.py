@@ -51,12 +51,16 @@ print("XOR", xor.predict(X).round().astype(int))
 
 axis = np.linspace(-0.5, 1.5, 201)
 plane = np.array([[a, b] for b in axis for a in axis])
-figure, axes = plt.subplots(1, 3, figsize=(8, 3), layout="constrained")
+figure, axes = plt.subplots(
+    1, 3, figsize=(5, 2.3), sharex=True, sharey=True, layout="constrained"
+)
 for ax, (name, net) in zip(axes, {**nets, "XOR": xor}.items(), strict=True):
     fires = net.predict(plane).reshape(201, 201)
     ax.contourf(axis, axis, fires, levels=[-0.5, 0.5, 1.5], colors=["0.92", "C0"])
     ax.scatter(*X.T, c=net.predict(X) > 0.5, cmap="Greys_r", edgecolors="k", zorder=3)
-    ax.set(title=name, aspect="equal", xlabel="first input", ylabel="second input")
+    ax.set(title=name, aspect="equal")
+figure.supxlabel("first input", fontsize="medium")
+figure.supylabel("second input", fontsize="medium")
 
 # %%
 # No single neuron can do it: the best linear function of the inputs is constant.

@@ -42,13 +42,13 @@ print(f"largest difference of the predictions: {apart:.1e}")
 # %%
 # With tanh the same network follows the curve.
 
-figure, ax = plt.subplots(layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 3.75), layout="constrained")
 ax.plot(x, y, color="0.7", linewidth=4, label="target")
 for activation, net in nets.items():
     label = f"{activation}, R2 {net.score(x, y):.3f}"
     ax.plot(x, net.predict(x), label=label)
 ax.set(xlabel="x", ylabel="y")
-ax.legend()
+figure.legend(loc="outside upper center", ncols=3, fontsize="small")
 
 # %%
 # The activations of the lecture. A sigmoid is a smoother step, and almost flat at both

@@ -22,7 +22,7 @@ apart = abs(neuron.coefs_[0].ravel() - regression.coef_.ravel()).max()
 print(f"largest difference of the 30 weights: {apart:.1e}")
 print(f"accuracy: {neuron.score(X, y):.4f} and {regression.score(X, y):.4f}")
 
-figure, ax = plt.subplots(figsize=(5, 4), layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 3.75), layout="constrained")
 ax.axline((0, 0), slope=1, color="0.7", linewidth=1)
 ax.plot(regression.coef_.ravel(), neuron.coefs_[0].ravel(), "o", markersize=4)
 ax.set(xlabel="weight of logistic regression", ylabel="weight of the neuron")

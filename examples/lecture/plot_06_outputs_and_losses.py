@@ -45,7 +45,7 @@ z = np.linspace(-8, 8, 321)
 p = 1 / (1 + np.exp(-z))
 losses = {"squared error": (p - 1) ** 2 / 2, "cross-entropy": -np.log(p)}
 slopes = {"squared error": (p - 1) * p * (1 - p), "cross-entropy": p - 1}
-figure, axes = plt.subplots(2, 1, figsize=(6.4, 6), sharex=True, layout="constrained")
+figure, axes = plt.subplots(2, 1, figsize=(5, 4.5), sharex=True, layout="constrained")
 for name in losses:
     axes[0].plot(z, losses[name], label=name)
     axes[1].plot(z, slopes[name])

@@ -38,7 +38,7 @@ for name, accuracy in zip(names, probes, strict=True):
 # The two directions of each layer along which the classes are furthest apart and the
 # outputs vary most.
 
-figure, axes = plt.subplots(2, 2, figsize=(6.4, 6.4), layout="constrained")
+figure, axes = plt.subplots(2, 2, figsize=(5, 5), layout="constrained")
 for ax, name, Z, accuracy in zip(axes.flat, names, layers, probes, strict=True):
     normal = LogisticRegression(max_iter=5000).fit(Z, side).coef_[0]
     normal /= np.linalg.norm(normal)
@@ -49,5 +49,6 @@ for ax, name, Z, accuracy in zip(axes.flat, names, layers, probes, strict=True):
         own = centred[side == k]
         ax.plot(own @ normal, own @ along, ".", color=color, markersize=3)
     ax.set_title(f"{name}: probe {accuracy:.1%}", fontsize="medium")
-    ax.set(xlabel="normal of the probe", ylabel="widest other direction")
+figure.supxlabel("normal of the probe", fontsize="medium")
+figure.supylabel("widest other direction", fontsize="medium")
 plt.show()

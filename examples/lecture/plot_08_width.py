@@ -40,7 +40,7 @@ for width in widths:
     errors.append(min(rms))
     print(f"{width:2} units: root mean squared error {errors[-1]:.1e}")
 
-figure, (above, below) = plt.subplots(2, 1, figsize=(6.4, 7), layout="constrained")
+figure, (above, below) = plt.subplots(2, 1, figsize=(5, 6), layout="constrained")
 above.plot(x, y, color="0.3", linewidth=4, alpha=0.4, label="function")
 for width in (1, 2, 8):
     above.plot(x, best[width].predict(4 * x), label=f"{width} hidden")

@@ -63,7 +63,7 @@ for _ in range(20):
 differences = 2 * net.parameters_.size * (perf_counter() - began) / 20
 print(f"one gradient {1000 * backward:.1f} ms, finite differences {differences:.0f} s")
 
-figure, ax = plt.subplots(figsize=(6.4, 2), layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 1.75), layout="constrained")
 ax.barh(["finite differences", "backpropagation"], [differences, backward])
 ax.set(xscale="log", xlabel="seconds for one gradient of 7,510 parameters")
 plt.show()

@@ -28,7 +28,7 @@ X = X / 16
 settings = {"solver": "sgd", "momentum": 0, "max_iter": 15, "random_state": 0}
 rates = [0.02, 0.05, 0.3, 1]
 losses, seconds = {}, {}
-figure, ax = plt.subplots(layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 3.75), layout="constrained")
 for batch_size, label in ((1, "1 sample"), (32, "32 samples"), ("full", "all samples")):
     start = time.perf_counter()
     nets = [
@@ -47,5 +47,5 @@ for batch_size, label in ((1, "1 sample"), (32, "32 samples"), ("full", "all sam
         f"{rate}, {seconds[batch_size]:.2f} s"
     )
 ax.set(xlabel="epoch", ylabel="training loss", yscale="log")
-ax.legend()
+figure.legend(loc="outside upper center")
 plt.show()

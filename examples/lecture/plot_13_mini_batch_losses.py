@@ -37,7 +37,7 @@ def along_the_line(rows):
 
 rng = np.random.default_rng(0)
 spread = {}
-figure, axes = plt.subplots(2, 1, figsize=(6.4, 7), sharex=True, layout="constrained")
+figure, axes = plt.subplots(2, 1, figsize=(5, 5.5), sharex=True, layout="constrained")
 whole = along_the_line(slice(None))
 for ax, size in zip(axes, (16, 128), strict=True):
     found = [along_the_line(rng.choice(len(X), size, replace=False)) for _ in range(8)]

@@ -52,7 +52,7 @@ for batch_size in (1, 2, 4, 8):
 # single samples are too noisy: about one start in ten gets there. Batch size and rate
 # go together.
 
-figure, ax = plt.subplots(layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 3.75), layout="constrained")
 for batch_size, of_starts in losses.items():
     share = np.mean(of_starts < 0.1)
     label = f"batches of {batch_size}: {share:.0%} below 0.1"

@@ -22,7 +22,7 @@ schedules = {
 }
 styles = ["-", "-", "--", ":"]  # not only colors tell the lines apart
 ends = {}
-figure, ax = plt.subplots(layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 3.75), layout="constrained")
 for style, (label, (schedule, rate)) in zip(styles, schedules.items(), strict=True):
     runs = [
         optimizer_paths(

@@ -57,9 +57,9 @@ for width in (5, 10, 20, 40):
             f"{asymmetry:.0e}"
         )
 
-figure, ax = plt.subplots(layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 3.75), layout="constrained")
 ax.plot(sizes[:3], of_hessian, "o-", label="whole Hessian")
 ax.plot(sizes, of_product, "s-", label="one product")
 ax.set(xlabel="parameters", ylabel="seconds", xscale="log", yscale="log")
-ax.legend()
+ax.legend(loc="center right")
 plt.show()

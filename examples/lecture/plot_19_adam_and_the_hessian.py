@@ -35,7 +35,7 @@ def root_mean_square(parameters):
 far = minimum.copy()
 far[:30] += 3 * rng.choice([-1, 1], 30)
 exponents = {}
-figure, ax = plt.subplots(layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 3.75), layout="constrained")
 for name, place in {"far from the minimum": far, "at the minimum": minimum}.items():
     root = root_mean_square(place)
     ax.plot(diagonal, root, "o", label=name)

@@ -74,7 +74,7 @@ print(f"200 candidates with scikit-learn: about {200 * per_candidate[1]:.0f} s")
 # the speed buys is the other 190 candidates. The best score of a search is optimistic,
 # because it is the luckiest of 200: the score on held-out patients is not.
 
-figure, ax = plt.subplots(figsize=(5, 4.4), layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 3.75), layout="constrained")
 for (name, (result, seconds)), color, marker in zip(
     runs.items(), ["C0", "C1"], "os", strict=True
 ):

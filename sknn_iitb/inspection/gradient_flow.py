@@ -209,7 +209,8 @@ class GradientFlowDisplay:
         axes[0].set(yscale="log", xlabel="epoch", ylabel="gradient (RMS)")
         axes[1].set(yscale="log", xlabel="epoch", ylabel="change per epoch,\nrelative to the weights")
         axes[2].set(xlabel="log10 of the absolute gradient of a weight, last epoch", ylabel="density")
-        axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize="small", ncols=min(4, len(names)))
+        owner, place = (self.figure_, "outside upper center") if ax is None else (axes[0], "best")
+        owner.legend(loc=place, fontsize="small", ncols=min(4, len(names)))
         return self
 
 

@@ -1,6 +1,6 @@
 """
-Prediction intervals that hold
-==============================
+Prediction intervals that hold, on diabetes data
+================================================
 
 How far will diabetes progress within a year, and how certain is that? An interval of
 80 % is right if it covers 80 % of *new* patients. Networks of two kinds predict the

@@ -1,15 +1,17 @@
 """
-A decision with costs
-=====================
+A decision with costs, on simulated customers
+=============================================
 
 Which customers should get a call before they leave? A needless call costs 10, and a
 customer who leaves without a call costs 100. The right threshold for the predicted
 probability is then not 1/2 but 10 / (10 + 100) = 0.09, the probability at which both
 errors cost the same on average.
 
-The 8,000 customers are simulated. The log-odds of leaving are a sum of effects of the
-contract, the way of payment, the months as a customer, the monthly price, which matters
-only without a fixed term, and the number of complaints. One price in ten is missing.
+The 8,000 customers are simulated, because scikit-learn and the packages that this
+documentation needs ship no table of real ones. The log-odds of leaving are a sum of
+effects of the contract, the way of payment, the months as a customer, the monthly
+price, which matters only without a fixed term, and the number of complaints. One price
+in ten is missing.
 """
 
 import matplotlib.pyplot as plt
@@ -93,7 +95,7 @@ print(f"calling no one costs {cost(y_test, np.full(len(y_test), False)):.2f}")
 # equally good. The formula needs probabilities that are calibrated; tuning does not.
 
 grid = np.linspace(0, 0.7, 141)
-figure, ax = plt.subplots(figsize=(5, 4), layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 3.75), layout="constrained")
 ax.plot(grid, [cost(y_test, probability > t) for t in grid], color="0.4")
 for (name, threshold), marker, color in zip(
     thresholds.items(), "sov", ["C1", "C0", "k"], strict=True
