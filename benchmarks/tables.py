@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.tables --out results.jsonl`` measures the presets on tables that scikit-learn ships, one line per
 table and seed; lines that are in the file already are not measured again. ``--print results.jsonl`` shows the means of
-each configuration, and ``--save NAME`` writes them to docs/accuracy.json. ``--figure FILE`` draws error against time
-from that file, which also holds other models.
+each configuration, and ``--save NAME`` writes them to docs/accuracy.json. ``--figures docs/images``
+draws error against time from that file, which also holds other models.
 
 ``--data MODULE`` uses another collection: a module with ``load(name)``, which returns a data frame, targets and
 ``'binary'``, ``'multiclass'`` or ``'regression'``, and the names as ``--tables a,b,c``.
@@ -27,6 +27,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelEncoder
 
+from sknn_iitb.inspection._figures import HEIGHT, WIDTH
 from sknn_iitb.tabular import TableEncoder, TabularMLPClassifier, TabularMLPRegressor
 from sknn_iitb.tabular.views import VIEWS
 
@@ -53,8 +54,10 @@ SHIPPED = {
 FILE = Path(__file__).parents[1] / "docs" / "accuracy.json"
 # where names stand, in points from their dots, so that they do not overlap; the others stand centred above or below
 LABELS = {
+    LINEAR: ("right", (10, 6)),
     "LightGBM": ("right", (-6, -3)),
-    "HistGB": ("left", (6, -3)),
+    "CatBoost": ("center", (-3, 6)),
+    "HistGB": ("left", (-2, 6)),
     "RealMLP TD-S": ("left", (6, -3)),
     "RealMLP TD": ("left", (6, -3)),
     "default": ("right", (10, -15)),
@@ -63,6 +66,7 @@ LABELS = {
 
 # rare classes cannot be split; more rows take long
 _RAREST, _MOST_ROWS = 20, 4000
+SECONDS = "s / 1,000 rows"
 
 
 def load(name):
@@ -136,7 +140,7 @@ def means(path):
                 if part[score].notna().any():
                     means = part.groupby("table")[score].mean()
                     row[kind + score] = np.exp(np.log(means + shift).mean()) - shift
-        row["s / 1,000 rows"] = (each["seconds"] / each["rows"] * 1000).mean()
+        row[SECONDS] = (each["seconds"] / each["rows"] * 1000).mean()
     print(f"{lines['table'].nunique()} tables, seeds {sorted(lines['seed'].unique().tolist())}")
     print(pd.DataFrame(rows).T.to_string(float_format=lambda x: f"{x:.4f}"))
     return rows
@@ -150,34 +154,50 @@ def save(rows, collection):
     FILE.write_text(json.dumps(text, indent=1) + "\n")
 
 
-def draw(path):
-    """Draw error against time for each collection in the file of figures."""
+def draw(folder):
+    """Draw the figures of the documentation: error against time, for each collection and for all together."""
     from matplotlib import pyplot as plt
 
     collections = json.loads(FILE.read_text())
-    panels = {"class. error": "classification error", "nRMSE error": "RMSE / standard deviation of y"}
-    figure, axes = plt.subplots(len(collections), 2, figsize=(9, 3.6 * len(collections)), squeeze=False)
-    for row, (collection, models) in zip(axes, collections.items(), strict=True):
-        for ax, (score, label) in zip(row, panels.items(), strict=True):
-            ours = [name for name in ("fast", "default", "best", "tuned") if name in models]
-            for name, each in models.items():
-                if score not in each or name in set(CONFIGURATIONS) - set(ours):
-                    continue
-                color = "C0" if name in ours else "0.4"
-                ax.plot(each["s / 1,000 rows"], each[score], "o", color=color)
-                text, where = (f'"{name}"', (0, -15)) if name in ours else (name, (0, 6))
-                side, where = LABELS.get(name, ("center", where))
-                style = {"textcoords": "offset points", "color": color, "fontsize": 9, "ha": side}
-                ax.annotate(text, (each["s / 1,000 rows"], each[score]), where, **style)
-            points = [(models[name]["s / 1,000 rows"], models[name][score]) for name in ours]
-            ax.plot(*zip(*points, strict=True), color="C0")
-            ax.set(xscale="log", xlim=(0.008, 300), xlabel="seconds for 1,000 rows, one core")
-            ax.set_ylabel(label, fontsize="large")
-            ax.xaxis.label.set_size("large")
-            ax.margins(y=0.15)
-            ax.set_title(f"{collection} collection", fontsize="large")
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    scores = {"class. error": "classification error", "nRMSE error": "RMSE / standard deviation of y"}
+    panels = [(name, score) for name in collections for score in scores]
+    size = (WIDTH, 2.7 * len(panels))
+    figure, axes = plt.subplots(len(panels), figsize=size, sharex=True, layout="constrained")
+    for ax, (collection, score) in zip(axes, panels, strict=True):
+        models = {name: each[score] for name, each in collections[collection].items() if score in each}
+        _plot_models(ax, models, {name: collections[collection][name][SECONDS] for name in models})
+        ax.set(title=f"{collection} collection", ylabel=scores[score])
+    axes[-1].set_xlabel("seconds for 1,000 rows, one core")
+    figure.savefig(folder / "tabular.png", dpi=150)
+
+    figure, ax = plt.subplots(figsize=(WIDTH, HEIGHT), layout="constrained")
+    shared = set.intersection(*map(set, collections.values()))
+    errors = {
+        name: np.exp(np.mean([np.log(collections[c][name][s] / collections[c]["HistGB"][s]) for c, s in panels]))
+        for name in next(iter(collections.values()))
+        if name in shared
+    }
+    seconds = {name: np.mean([each[name][SECONDS] for each in collections.values()]) for name in errors}
+    _plot_models(ax, errors, seconds, {"CatBoost": ("center", (0, -15)), "RealMLP TD-S": ("center", (0, 7))})
+    ax.set(xlabel="seconds for 1,000 rows, one core", ylabel="error relative to HistGB")
+    figure.savefig(folder / "accuracy.png", dpi=150)
+
+
+def _plot_models(ax, errors, seconds, labels=None):
+    """A dot for each model, ours in blue, joined by a line; `labels` differ from those of LABELS."""
+    labels = LABELS | (labels or {})
+    ours = [name for name in ("fast", "default", "best", "tuned") if name in errors]
+    for name, error in errors.items():
+        if name in set(CONFIGURATIONS) - {*ours, LINEAR}:
+            continue
+        color = "C0" if name in ours else "0.4"
+        ax.plot(seconds[name], error, "o", color=color)
+        text, where = (f'"{name}"', (0, -15)) if name in ours else (name, (0, 6))
+        side, where = labels.get(name, ("center", where))
+        ax.annotate(text, (seconds[name], error), where, textcoords="offset points", color=color, ha=side)
+    ax.plot([seconds[name] for name in ours], [errors[name] for name in ours], color="C0")
+    ax.set(xscale="log", xlim=(0.01, 200))
+    ax.margins(y=0.15)
 
 
 def main():
@@ -190,10 +210,10 @@ def main():
     parser.add_argument("--rows", type=int, default=_MOST_ROWS, help="maximum number of training rows")
     parser.add_argument("--print", type=Path, help="show results instead")
     parser.add_argument("--save", metavar="NAME", help="with --print: the collection's name in docs/accuracy.json")
-    parser.add_argument("--figure", type=Path, help="draw docs/accuracy.json instead")
+    parser.add_argument("--figures", type=Path, metavar="FOLDER", help="draw docs/accuracy.json instead")
     arguments = parser.parse_args()
-    if arguments.figure:
-        draw(arguments.figure)
+    if arguments.figures:
+        draw(arguments.figures)
         return
     if arguments.print:
         rows = means(arguments.print)

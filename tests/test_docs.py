@@ -234,6 +234,18 @@ def test_examples_draw_one_figure(name):
         assert ax.has_data() == ax.axison  # each panel has data or is hidden
 
 
+def test_every_image_is_drawn_by_a_script_and_shown():
+    drawn = runpy.run_path(str(ROOT / "docs" / "images.py"))
+    files = {path.stem: path for path in (ROOT / "docs" / "images").glob("*.png")}
+    assert files.keys() == {*drawn["IMAGES"], "accuracy", "growth", "tabular"}  # the others are those of benchmarks
+    for name, path in files.items():
+        assert any(f"images/{name}.png" in text for text in TEXTS.values())
+        width = int.from_bytes(path.read_bytes()[16:20], "big")
+        assert width == (900 if name == "growth" else WIDTH * drawn["DPI"])  # it has not been measured since
+    for file, variable in drawn["IMAGES"].values():
+        assert re.search(rf"\b{variable}\b.* = ", (ROOT / file).read_text(encoding="utf-8"))
+
+
 def test_numbers_of_the_imbalanced_example():
     example, _ = run_plot("plot_imbalanced")
     share = example["y"].mean()

@@ -16,13 +16,18 @@ from sknn_iitb.inspection import GradientFlowDisplay, diagnose
 X, y = load_digits(return_X_y=True)
 X = X / 16
 settings = {"max_iter": 40, "learning_rate": "cosine", "random_state": 0}
-for activation in ("logistic", "relu"):
-    net = MLPClassifier([30] * 5, activation=activation, **settings)
-    display = GradientFlowDisplay.from_estimator(net, X, y)
-    display.axes_[0].set_title(activation)
-    flow = display.flow
-    first, last = (flow.gradients[f"coefs_[{k}]"][0] for k in (0, 5))
-    print(f"{activation}: gradient of the first layer / last layer {first / last:.1e}")
+nets = {
+    activation: MLPClassifier([30] * 5, activation=activation, **settings)
+    for activation in ("logistic", "relu")
+}
+vanishing, healthy = (
+    GradientFlowDisplay.from_estimator(net, X, y) for net in nets.values()
+)
+for activation, display in zip(nets, (vanishing, healthy), strict=True):
+    display.ax_.set_title(activation)
+    gradients = display.flow.gradients
+    ratio = gradients["coefs_[0]"][0] / gradients["coefs_[5]"][0]
+    print(f"{activation}: gradient of the first layer / last layer {ratio:.1e}")
 
 # %%
 # :func:`~sknn_iitb.inspection.diagnose` names it.

@@ -20,7 +20,7 @@ X = X / 16
 # Below some rate nothing happens, then the loss falls, and at last it explodes.
 
 net = MLPClassifier(max_iter=20, learning_rate="cosine", random_state=0)
-LearningRateRangeDisplay.from_estimator(net, X, y)
+range_test = LearningRateRangeDisplay.from_estimator(net, X, y)
 
 # %%
 # Twenty epochs with the default rate, and with the one that the test has found.
@@ -33,5 +33,5 @@ nets = [
 ]
 for net in nets:
     print(f"learning rate {net.learning_rate_init_:.3g}: loss {net.loss_:.3f}")
-LossCurveDisplay.from_estimator(nets, show=["learning_rate"])
+curves = LossCurveDisplay.from_estimator(nets, show=["learning_rate"])
 plt.show()

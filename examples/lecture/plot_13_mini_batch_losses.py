@@ -61,5 +61,5 @@ options = {
     "n_batches": 3,
     "batch_size": 16,
 }
-LossSurfaceDisplay.from_estimator(net, X, y, **options)
+surface = LossSurfaceDisplay.from_estimator(net, X, y, **options)
 plt.show()

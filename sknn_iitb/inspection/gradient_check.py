@@ -28,9 +28,9 @@ def check_gradients(
 ) -> Bunch:
     """Compare the gradient that training uses with finite differences of the loss, array by array.
 
-    Use it for a custom activation or loss: if its derivative is wrong, the errors are of the order of 1. For
-    correct derivatives they are about 1e-9, in float64. An activation with a kink, such as ReLU, has larger errors for
-    the few parameters whose step passes the kink.
+    Use it for a custom activation or loss: if its derivative is wrong, the errors are of the order of 1. Correct
+    derivatives of an activation with a kink, such as ReLU, have errors of up to 1e-2 for the few parameters whose step
+    passes the kink; their medians are about 1e-10. Without kinks, all errors are below 1e-7, and mostly about 1e-9.
 
     Parameters
     ----------
