@@ -72,7 +72,10 @@ features_at = inlined(features_at)
 
 def squash(x, curvature, value):
     if curvature == 0:
-        value[:] = x
+        # not value[:] = x, for which Numba compiles its error message about the shapes: half the time of a first fit
+        for i in range(x.shape[0]):
+            for j in range(x.shape[1]):
+                value[i, j] = x[i, j]
         return
     # in float32 whatever the type, and as NumPy rounds: steep bins and splines would tell the last digits apart
     one, curvature = np.float32(1), np.float32(curvature)
