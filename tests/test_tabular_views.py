@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 
+import numba
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,7 +35,7 @@ from sknn_iitb.tabular import (
     _base,
     _training,
 )
-from sknn_iitb.tabular._layers import PLAIN
+from sknn_iitb.tabular._layers import PLAIN, squash
 from sknn_iitb.tabular._members import EnsembleData
 from sknn_iitb.tabular._network import draw, tabular_network
 from sknn_iitb.tabular._training import MemberRun, Progress
@@ -458,6 +459,16 @@ def test_many_columns_are_not_multiplied():
     net = TabularMLPClassifier(max_iter=2, hidden_layer_sizes=(4,), random_state=0).fit(X, y)
     assert all(member.theta.size < 2 * 5000 * 6 for member in net.members_)
     assert net.predict(X).shape == (60,)
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compiles")
+def test_squashing_compiles_without_an_error_message_about_shapes():
+    """Assigning an array to a slice compiles one, which takes longer than all else of a first fit."""
+    matrix = numba.types.Array(numba.types.float32, 2, "C")
+    compiled = numba.njit(squash.py_func)
+    compiled.compile((matrix, numba.types.float32, matrix))
+    (overload,) = compiled.overloads.values()
+    assert "raise_with_shape" not in overload.library.get_llvm_str()
 
 
 def test_a_table_of_categories_is_squashed_once():
