@@ -18,6 +18,7 @@ from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._engine.source import PartitionReader, Source, checked_epochs
+from sknn_iitb._engine.times import refuse_times
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.mlp import _sklearn
@@ -177,6 +178,7 @@ class BaseMLP(
     def _validate(self, X, types, reset):
         with naming("X"), explained(self, X):
             check_before_conversion(X)
+            refuse_times(X)
             X = validate_data(self, X, dtype=types, order="C", accept_sparse="csr", reset=reset)
             check_csr(X)
         return X

@@ -13,6 +13,7 @@ from sklearn.utils.validation import column_or_1d
 
 from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.targets import NumberTargets
+from sknn_iitb._engine.times import refuse_times
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import Kernel
 from sknn_iitb._typing import Array, MatrixLike, RandomState, Splitter
@@ -438,6 +439,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._fit(TrainingData(X, y, sample_weight, validation), incremental=True)
 
     def _checked_targets(self, y):
+        refuse_times(y, "y")
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
         y = y.astype(np.float64) if y.dtype.kind == "O" else y
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.utils import gen_batches
 
 from sknn_iitb._engine.samples import checked_weight
+from sknn_iitb._engine.times import TIME_TYPES
 from sknn_iitb._typing import Array
 
 __all__ = [
@@ -43,7 +44,7 @@ class Categorical(NamedTuple):
 # Patterns of lower-case type names of NumPy, pandas, polars and Arrow. Every other type is categorical. A column of
 # objects is classified by its values.
 _TYPES = {
-    "time": r"date|time|duration|period|month_day",
+    "time": TIME_TYPES,
     "complex": r"complex",
     "number": r"u?int\d|float|double|half|decimal",
     "object": r"object|null",

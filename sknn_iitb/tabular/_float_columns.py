@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.saving import SavedStateMixin
+from sknn_iitb._engine.times import refuse_times
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import as_numpy, rows_with_weight
 
@@ -25,11 +26,7 @@ class FloatTransformer(SavedStateMixin, TransformerMixin, BaseEstimator):
         """Validate X as a float matrix."""
         with naming("X"):
             X = as_numpy(X)
-            if isinstance(X, np.ndarray) and X.dtype.kind in "mM":  # NumPy converts times to numbers
-                raise ValueError(
-                    "X contains dates or times. Convert them to numbers, such as days since a date or the hour of the "
-                    "day."
-                )
+            refuse_times(X)
             return validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", **options)
 
     def _known(self, X: MatrixLike, sample_weight: ArrayLike | None) -> Iterator[tuple[Array, Array]]:
