@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import chain
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator
@@ -46,10 +46,11 @@ class SuggestionsMixin(BaseEstimator):
     """Validation of parameters as in scikit-learn, with a suggestion in the error."""
 
     def _validate_params(self):
-        for name, value in self.get_params(deep=False).items():
+        for name in self._parameter_constraints:  # get_params reads the signature, which takes longer than this
+            value = getattr(self, name)
             if value is self:  # scikit-learn's message would represent it without end
                 raise InvalidParameterError(f"The {name!r} parameter of {type(self).__name__} is the estimator itself.")
-            if isinstance(value, Integral) and abs(value) > sys.float_info.max and self._is_real(name):
+            if isinstance(value, int) and abs(value) > sys.float_info.max and self._is_real(name):
                 raise InvalidParameterError(
                     f"The {name!r} parameter of {type(self).__name__} is too large for a float: {value!r}."
                 )
