@@ -208,7 +208,7 @@ def test_views_ignore_categories_and_missing_numbers_are_in_the_middle():
     X = pd.DataFrame({"a": [1.0, 2.0, np.nan, 4.0, 5.0], "b": list("xyzxy")})
     encoder = TableEncoder(view="spline").fit(X)
     Z = encoder.transform(X)
-    assert list(encoder.get_feature_names_out()) == ["a", "a_missing", "b_0", "b_1", "b_2"] + [
+    assert list(encoder.get_feature_names_out()) == ["a", "a_missing", "b_x", "b_y", "b_z"] + [
         f"a_knot_{k}" for k in range(len(encoder.origins_) - 5)
     ]
     median = encoder.transform(X.assign(a=3.0))

@@ -254,6 +254,9 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
         """Names of the output features.
 
+        As in scikit-learn's OneHotEncoder, a one-hot column is named after its category, such as ``city_Paris``, or
+        ``city_infrequent_sklearn`` for rare categories that share it. A column with two categories keeps its name.
+
         Parameters
         ----------
         input_features : ignored
@@ -267,8 +270,9 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         numeric = [names[j] for j in np.flatnonzero(~self.is_categorical_)]
         indicators = [f"{name}_missing" for name, marked in zip(numeric, self._has_indicator, strict=True) if marked]
         categorical = []
-        for j, n in zip(np.flatnonzero(self.is_categorical_), self._n_positions, strict=True):
-            categorical += [f"{names[j]}_{k}" for k in range(n)] if n > 2 else [names[j]]
+        for j, positions in zip(np.flatnonzero(self.is_categorical_), self._positions, strict=True):
+            labels = _labels(positions)
+            categorical += [f"{names[j]}_{label}" for label in labels] if len(labels) > 2 else [names[j]]
         added = []
         for kind, (column, *_) in zip(("bin", "knot"), self._features[1:], strict=True):
             numbers = np.arange(len(column)) - np.searchsorted(column, column)  # from 0 in each column
@@ -410,3 +414,11 @@ def _positions_by_frequency(codes, categories, weight, most):
     counts = np.bincount(codes + 1, weight, minlength=len(categories) + 1)[1:]
     known = sorted((k for k in range(len(categories)) if counts[k] > 0), key=lambda k: (-counts[k], categories[k]))
     return {categories[k]: min(position, most - 1) for position, k in enumerate(known)}
+
+
+def _labels(positions):
+    """The category of each position, in order; a shared position has the label of scikit-learn's OneHotEncoder."""
+    labels = {}
+    for category, position in positions.items():
+        labels[position] = "infrequent_sklearn" if position in labels else category
+    return [labels[position] for position in sorted(labels)]
