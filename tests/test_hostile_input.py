@@ -344,8 +344,10 @@ DENSE = {
     "numbers as bytes": Form(lambda X: X.astype("S")),
     "numbers as str objects": Form(objects(str), only=VECTORS),
     "StringDType": Form(lambda X: X.astype(np.dtypes.StringDType()), only=VECTORS),
-    "datetime64": Form(lambda X: X.astype("M8[D]"), equal=NETWORKS, match="dates or times"),
-    "timedelta64": Form(lambda X: X.astype("m8[s]"), equal=NETWORKS, match="dates or times"),
+    "datetime64": refused(lambda X: X.astype("M8[D]"), match="dates or times"),
+    "timedelta64": refused(lambda X: X.astype("m8[s]"), match="dates or times"),
+    "datetime64 in objects": refused(lambda X: X.astype("M8[D]").astype(object), match="date"),
+    "list of datetime64": refused(lambda X: list(map(list, X.astype("M8[D]"))), match="dates or times"),
     "transposed": Form(lambda X: np.ascontiguousarray(X.T).T),
     "broadcast rows": Form(lambda X: np.broadcast_to(X[0], X.shape), lambda X: X[np.zeros(len(X), int)]),
     "broadcast columns": Form(lambda X: np.broadcast_to(X[:, :1], X.shape), lambda X: X[:, [0, 0, 0]]),
@@ -405,9 +407,10 @@ FRAMES = {
     ),
     "DataFrame of complex": refused(pandas(lambda X: X.astype(complex))),
     "DataFrame of times": refused(
-        pandas(lambda X: X.assign(b=pd.Timestamp("2020-01-01"))), match="Timestamp|dates or times|DType"
+        pandas(lambda X: X.assign(b=pd.Timestamp("2020-01-01"))), match="'b'.*dates or times"
     ),
-    "DataFrame of periods": refused(pandas(lambda X: X.assign(b=pd.Period("2020-01"))), match="Period|dates or times"),
+    "DataFrame of times only": refused(pandas(lambda X: X.astype("M8[s]")), match="dates or times"),
+    "DataFrame of periods": refused(pandas(lambda X: X.assign(b=pd.Period("2020-01"))), match="'b'.*dates or times"),
     "DataFrame of lists": refused(pandas(lambda X: X.assign(b=[[1.0]] * len(X)))),
     "DataFrame with NA": Form(
         pandas(lambda X: X.astype("Int64").mask(X.index.to_numpy()[:, None] == [[4, 4, 4]])),
@@ -443,7 +446,10 @@ FRAMES = {
         equal=[*TABLES, *NUMERIC],
     ),
     "polars of dates": refused(
-        polars(lambda pl, X: X.with_columns(pl.lit(datetime.date(2020, 1, 1)).alias("b"))), TABLES, "dates or times"
+        polars(lambda pl, X: X.with_columns(pl.lit(datetime.date(2020, 1, 1)).alias("b"))), match="'b'.*dates or times"
+    ),
+    "polars of durations": refused(
+        polars(lambda pl, X: X.with_columns(pl.lit(datetime.timedelta(1)).alias("b"))), match="'b'.*dates or times"
     ),
     "polars of lists": refused(
         polars(lambda pl, X: X.with_columns(pl.concat_list("a").alias("b"))), match="list|sequence"
@@ -456,6 +462,10 @@ FRAMES = {
     "Arrow of chunks": Form(arrow(lambda pa, X: pa.concat_tables([X.slice(0, 7), X.slice(7)]))),
     "Arrow of several types": Form(
         arrow(lambda pa, X: X.cast(pa.schema([("a", pa.uint8()), ("b", pa.float32()), ("c", pa.int64())])))
+    ),
+    "Arrow of dates": refused(
+        arrow(lambda pa, X: X.append_column("d", pa.array([datetime.date(2020, 1, 1)] * len(X)))),
+        match="'d'.*dates or times|features",
     ),
     "Arrow without rows": refused(arrow(lambda pa, X: X.slice(0, 0))),
     "Arrow RecordBatch": Form(arrow(lambda pa, X: X.to_batches()[0])),
@@ -699,6 +709,12 @@ def labels(make):
 
 Y_FORMS = {
     **VECTOR_FORMS,
+    "datetime64": refused(lambda y: y.astype("M8[s]"), REGRESSORS, "dates or times"),
+    "timedelta64": refused(lambda y: y.astype("m8[s]"), REGRESSORS, "dates or times"),
+    "Series of times": refused(lambda y: pd.Series(y.astype("M8[s]")), REGRESSORS, "dates or times"),
+    "polars Series of dates": refused(
+        polars_series(lambda pl, y: pl.Series([datetime.date(2020, 1, 1)] * len(y))), REGRESSORS, "dates or times"
+    ),
     **{
         form: VECTOR_FORMS[form]._replace(only=REGRESSORS)
         for form in ("objects", "integers as objects", "structured", "void")
@@ -894,6 +910,19 @@ def parameter_cases():
 def test_parameter(name, method, parameter, value):
     arguments = {"X": X, "y": target(name)}
     check_refused(name, method, arguments, rf"\b{parameter}\b", **{parameter: INVALID[value]()})
+
+
+HUGE = {
+    **{name: ["n_estimators", "n_trials", "max_iter", "batch_size", "hidden_layer_sizes"] for name in ENSEMBLES},
+    **{name: ["hidden_layer_sizes"] for name in NETWORKS},
+}
+
+
+@pytest.mark.parametrize(("name", "parameter"), [(name, parameter) for name in HUGE for parameter in HUGE[name]])
+def test_huge_count(name, parameter):
+    arguments = {"X": X, "y": target(name)}
+    for value in (10**400, *([[3, 10**400], [2**31]] if parameter == "hidden_layer_sizes" else [])):
+        check_refused(name, "fit", arguments, rf"\b{parameter}\b", **{parameter: value})
 
 
 # --- callables --------------------------------------------------------------------------------------------------------

@@ -18,9 +18,9 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import RobustScaler, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
 
-from sknn_iitb import losses
+from sknn_iitb import MLPRegressor, losses
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.tabular import (
@@ -78,6 +78,17 @@ def test_scaler_with_an_invalid_limit_raises(limit):
         RobustSmoothScaler(limit=limit).fit(np.eye(3))
 
 
+def test_rare_categories_share_a_name():
+    """As in scikit-learn's OneHotEncoder."""
+    codes = np.repeat(np.arange(300), np.where(np.arange(300) < 20, 3, 1)).astype(str)
+    X = pd.DataFrame({"code": codes})
+    names = TableEncoder().fit(X).get_feature_names_out().tolist()
+    theirs = OneHotEncoder(max_categories=256).fit(X).get_feature_names_out().tolist()
+    assert len(names) == 256
+    assert names[-1] == theirs[-1] == "code_infrequent_sklearn"
+    assert {f"code_{k}" for k in range(20)} < set(names)
+
+
 def test_encoder_columns_match_their_names(table):
     X, _, _ = table
     encoder = TableEncoder().fit(X)
@@ -85,8 +96,11 @@ def test_encoder_columns_match_their_names(table):
     assert Z.to_numpy().dtype == np.float32
     assert encoder.is_categorical_.tolist() == [False, False, False, True, True, True, False]
     assert list(Z)[:6] == ["size", "income", "rooms", "constant", "size_missing", "rooms_missing"]
-    assert sum(name.startswith("colour_") for name in Z) == 3
-    assert sum(name.startswith("city_") for name in Z) == 12
+    one_hot = OneHotEncoder(sparse_output=False).set_output(transform="pandas").fit_transform(X[["colour", "city"]])
+    one_hot = one_hot.drop(columns=[name for name in one_hot if name.endswith(("_None", "_nan"))])
+    assert sorted(one_hot) == sorted(name for name in Z if name.startswith(("colour_", "city_")))
+    for name in one_hot:
+        assert ((Z[name] > 0) == (one_hot[name] == 1)).all()
     assert list(Z)[-1] == "owned"
     assert [X.columns[k] for k in encoder.origins_] == [
         *("size", "income", "rooms", "constant", "size", "rooms"),
@@ -266,6 +280,9 @@ def test_dates_and_times_of_every_type_raise(library, kind):
             TableEncoder().fit(X)
         with pytest.raises(ValueError, match="contains dates or times"):
             TableEncoder(categorical_features=["a"]).fit(X)
+        for estimator in (RobustSmoothScaler(), MLPRegressor()):  # NumPy would convert them
+            with pytest.raises(ValueError, match=r"Column 'a' of X contains dates or times\. Convert it to numbers"):
+                estimator.fit(X, np.arange(3.0))
 
 
 @pytest.mark.parametrize(

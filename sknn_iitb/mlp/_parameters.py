@@ -236,8 +236,8 @@ class ParametersMixin(SuggestionsMixin):
     def _hidden_sizes(self):
         given = self.hidden_layer_sizes
         sizes = list(given) if np.iterable(given) else [given]
-        if not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in sizes):
-            raise ValueError(f"hidden_layer_sizes must be integers > 0, got {given!r}.")
+        if not all(isinstance(n, Integral) and not isinstance(n, bool) and 0 < n < 2**31 for n in sizes):
+            raise ValueError(f"hidden_layer_sizes must be integers > 0 and < 2**31, got {given!r}.")
         return [int(n) for n in sizes]
 
     def _dropout_rates(self):

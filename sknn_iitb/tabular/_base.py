@@ -68,7 +68,9 @@ _FEW_SAMPLES = 4000
 _FEW_ROWS = 256
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
-_COUNT = Interval(Integral, 1, None, closed="left")
+_COUNT = Interval(Integral, 1, 2**31 - 1, closed="both")
+# every member and trial takes memory before training begins
+_FEW = Interval(Integral, 1, 10_000, closed="both")
 
 
 def _group_labels(groups):
@@ -87,10 +89,10 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
 
     _parameter_constraints = {
         "preset": [one_of(PRESETS)],
-        "n_estimators": [_COUNT, None],
+        "n_estimators": [_FEW, None],
         "hidden_layer_sizes": ["array-like", _COUNT],
         "activation": [one_of(ACTIVATIONS.names(lambda cls: cls.hidden)), ACTIVATIONS.base, None],
-        "n_trials": [_COUNT],
+        "n_trials": [_FEW],
         "views": [list, tuple, None],
         "n_bins": [Interval(Integral, 1, MAX_BINS, closed="both"), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -383,9 +385,9 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         n_epochs = preset["max_iter"] * min(1.0, _FEW_SAMPLES / n_samples) ** 0.5
         with naming("hidden_layer_sizes"):
             sizes = np.ravel(self.hidden_layer_sizes)
-        if sizes.size == 0 or not all(isinstance(n, Integral) and n > 0 for n in sizes.tolist()):
+        if sizes.size == 0 or not all(isinstance(n, Integral) and 0 < n < 2**31 for n in sizes.tolist()):
             raise ValueError(
-                f"hidden_layer_sizes must be one or more numbers above 0, got {self.hidden_layer_sizes!r}."
+                f"hidden_layer_sizes must be one or more integers > 0 and < 2**31, got {self.hidden_layer_sizes!r}."
             )
         activation, learning_rate = self._defaults
         optimizer = Adam(beta_2=0.95) if self.solver is None else OPTIMIZERS.resolve(self.solver)

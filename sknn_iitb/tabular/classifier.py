@@ -50,10 +50,12 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         Score that determines the best epoch. With 'log_loss', labels are not smoothed.
 
     n_estimators : int or None, default=None
-        Number of members, or of splits that 'tuned' trains each finalist on. None uses the number of the preset.
+        Number of members, at most 10,000, or of splits that 'tuned' trains each finalist on. None uses the number of
+        the preset.
 
     n_trials : int, default=50
-        Number of configurations that the preset 'tuned' tries. Parameters that differ from their defaults are kept.
+        Number of configurations that the preset 'tuned' tries, at most 10,000. Parameters that differ from their
+        defaults are kept.
 
     hidden_layer_sizes : array-like of int, default=(128, 128, 128)
         Number of neurons in each hidden layer.

@@ -6,11 +6,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._engine.targets import NumberTargets
+from sknn_iitb._engine.times import refuse_times
 from sknn_iitb._registry import one_of
 from sknn_iitb._typing import Array, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import ACTIVATIONS, Activation
@@ -23,6 +25,15 @@ from sknn_iitb.tabular._race import Favourites
 from sknn_iitb.tabular.views import View
 
 __all__ = ["TabularMLPRegressor"]
+
+
+def _has_quantiles(estimator):
+    if estimator.quantiles is None:
+        raise AttributeError(
+            f"{type(estimator).__name__} predicts quantiles only if they are chosen before fit. Set, for example, "
+            "quantiles=[0.1, 0.5, 0.9]."
+        )
+    return True
 
 
 class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
@@ -45,10 +56,12 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Error that training minimizes and that determines the best epoch.
 
     n_estimators : int or None, default=None
-        Number of members, or of splits that 'tuned' trains each finalist on. None uses the number of the preset.
+        Number of members, at most 10,000, or of splits that 'tuned' trains each finalist on. None uses the number of
+        the preset.
 
     n_trials : int, default=50
-        Number of configurations that the preset 'tuned' tries. Parameters that differ from their defaults are kept.
+        Number of configurations that the preset 'tuned' tries, at most 10,000. Parameters that differ from their
+        defaults are kept.
 
     hidden_layer_sizes : array-like of int, default=(128, 128, 128)
         Number of neurons in each hidden layer.
@@ -227,6 +240,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         self.verbose = verbose
 
     def _checked_targets(self, y):
+        refuse_times(y, "y")
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
@@ -340,8 +354,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         mean = self._mean_score(Z).astype(np.float64)
         return np.clip(mean * self._scale + self._mean, *self._range)
 
+    @available_if(_has_quantiles)
     def predict_quantiles(self, X: MatrixLike) -> Array:
-        """Predict the `quantiles`, averaged over their members.
+        """Predict the `quantiles`, averaged over their members. Not available if `quantiles` is None.
 
         Parameters
         ----------
@@ -355,13 +370,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Raises
         ------
         ValueError
-            If X cannot be used, or if `quantiles` is None or was changed after `fit`.
+            If X cannot be used, or if `quantiles` was changed after `fit`.
         """
-        if self.quantiles is None:
-            raise ValueError(
-                f"{type(self).__name__} predicts quantiles only if they are chosen before fit. Set, for example, "
-                "quantiles=[0.1, 0.5, 0.9]."
-            )
         check_is_fitted(self)
         self._check_quantiles()
         value = self._in_batches(X, self._predicted_quantiles)
