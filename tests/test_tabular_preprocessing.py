@@ -147,6 +147,24 @@ def test_boolean_columns_accept_numbers(served):
     assert TabularMLPClassifier(**QUICK).fit(X.astype(served), y).score(X, y) == 1
 
 
+@pytest.mark.parametrize(
+    "values", [["b", "a", None, "b"], [2, 1, None, 2], [True, "1", 1.5, None], [(1, 2), "a", None]]
+)
+def test_categories_of_pandas_are_encoded_as_objects(values):
+    categories = pd.Series(
+        pd.Categorical(values, categories=[*{value: 0 for value in values if value is not None}, "unused"])
+    )
+    objects = pd.Series([*values], dtype=object)
+    fitted = [TableEncoder([0]).fit(pd.DataFrame({"x": each})) for each in (categories, objects)]
+    expected = fitted[1].transform(pd.DataFrame({"x": objects}))
+    for encoder in fitted:
+        for each in (categories, objects):
+            np.testing.assert_array_equal(encoder.transform(pd.DataFrame({"x": each})), expected)
+    unseen = pd.DataFrame({"x": pd.Categorical(["new"], categories=["new", *categories.cat.categories])})
+    with pytest.warns(UserWarning, match="was seen in fit"):
+        fitted[0].transform(unseen)
+
+
 def test_columns_with_only_unseen_values_warn_once():
     X = pd.DataFrame({"a": ["x", "y"] * 5, "b": ["u", "v"] * 5, "c": ["s", "t"] * 5})
     y = np.arange(10.0)

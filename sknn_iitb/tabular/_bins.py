@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sknn_iitb._engine.plain import kind
-from sknn_iitb._jit.intrinsics import inlined, matrix_at
+from sknn_iitb._jit.intrinsics import inlined, matrix_at, vector_at
 
 __all__ = ["Bins", "add_bins", "end_of_column", "gradient_of_bins"]
 
@@ -50,15 +50,25 @@ def end_of_column(columns, first, n):
 end_of_column = inlined(end_of_column)
 
 
-def bin_of(number, starts, first, stop):
-    """The bin of a column that contains a number; all before it are 1, and all after it -1."""
-    found = first
+def find_bins(x, column, starts, first, stop, memory):
+    """The numbers of a column, and the bins they lie in, as offsets from the first; all earlier bins are 1, later -1.
+
+    Bin by bin, because a loop over the rows uses the processor's vector instructions.
+    """
+    n_rows = x.shape[0]
+    numbers, found = vector_at(memory, 0, n_rows), vector_at(memory, n_rows, n_rows)
+    for i in range(n_rows):
+        numbers[i] = x[i, column]
+        found[i] = 0
+    one, zero = memory.dtype.type(1), memory.dtype.type(0)
     for b in range(first + 1, stop):
-        found += number > starts[b]
-    return found
+        start = starts[b]
+        for i in range(n_rows):
+            found[i] += one if numbers[i] > start else zero
+    return numbers, found
 
 
-bin_of = inlined(bin_of)
+find_bins = inlined(find_bins)
 
 
 def height(number, starts, slopes, which):
@@ -102,12 +112,13 @@ def add_bins(x, value, bins, factors, weights, memory):
             for b in range(1, stop - first):
                 for k in range(n_out):
                     sums[b, k] += sums[b - 1, k]
+            rest = vector_at(memory, (stop - first) * n_out, 2 * n_rows)
+            numbers, found = find_bins(x, columns[first], starts, first, stop, rest)
             for i in range(n_rows):
-                number = x[i, columns[first]]
-                which = bin_of(number, starts, first, stop)
-                share = factors[which] * height(number, starts, slopes, which)
+                which = int(found[i])
+                share = factors[first + which] * height(numbers[i], starts, slopes, first + which)
                 for k in range(n_out):
-                    value[i, k] += sums[which - first, k] + share * weights[which, k]
+                    value[i, k] += sums[which, k] + share * weights[first + which, k]
         first = stop
 
 
@@ -131,13 +142,14 @@ def gradient_of_bins(x, delta, bins, gradient, memory):
             # the sums of delta over the numbers that lie in each bin
             sums = matrix_at(memory, 0, stop - first, n_out)
             sums[:] = 0
+            rest = vector_at(memory, (stop - first) * n_out, 2 * n_rows)
+            numbers, found = find_bins(x, columns[first], starts, first, stop, rest)
             for i in range(n_rows):
-                number = x[i, columns[first]]
-                which = bin_of(number, starts, first, stop)
-                share = height(number, starts, slopes, which)
+                which = int(found[i])
+                share = height(numbers[i], starts, slopes, first + which)
                 for k in range(n_out):
-                    sums[which - first, k] += delta[i, k]
-                    gradient[which, k] += share * delta[i, k]
+                    sums[which, k] += delta[i, k]
+                    gradient[first + which, k] += share * delta[i, k]
             last = stop - first - 1
             for b in range(1, last + 1):
                 for k in range(n_out):

@@ -176,6 +176,11 @@ class Column:
 
     def to_categorical(self) -> Categorical:
         """Convert the values to category codes."""
+        if hasattr(getattr(self._series, "cat", None), "codes"):  # pandas has found the distinct values already
+            index, categories = self._series.cat.codes.to_numpy() + 1, [None, *self._series.cat.categories]
+            used = np.flatnonzero(np.bincount(index))
+            distinct = Column(self.name, np.array(categories, object)[used], "category").to_categorical()
+            return distinct._replace(codes=distinct.codes[np.searchsorted(used, index)])
         codes, categories, known = [], {}, {}
         try:
             for value in _objects(self._series):

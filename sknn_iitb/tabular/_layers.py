@@ -192,7 +192,7 @@ class ScaledDense(Layer):
             scaled_dense_backward,
             self.n_in,
             self.n_out,
-            cache_size=2 * self.n_in + longest,
+            cache_size=2 * self.n_in + (longest + 2 if longest else 0),
             own=(start["coefs"], start["factors"], columns[0], n_bins, columns[1], n_knots),
             hyper=(curvature, knots.height, *bins.start, *bins.slope, *knots.position, *knots.slope),
         )

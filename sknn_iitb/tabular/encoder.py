@@ -177,9 +177,9 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
             [numeric_index, numeric_index[self._has_indicator], np.repeat(categorical_index, widths)]
         ).astype(int)
         self._n_columns = len(self.origins_)
-        matrix = self._matrix(numeric, categorical)
-        self._scaler = RobustSmoothScaler(WIDEST).fit(matrix, sample_weight=sample_weight)
-        Z = self._scaled(matrix)
+        Z = self._matrix(numeric, categorical, lambda part, start: None)
+        self._scaler = RobustSmoothScaler(WIDEST).fit(Z, sample_weight=sample_weight)
+        self._scale(Z)
         self._features = features_of(view, Z[rows, : len(numeric)], weight, self.n_bins)
         added = np.concatenate([self._features.bins.column, self._features.knots.column])
         self.origins_ = np.concatenate([self.origins_, numeric_index[added]])
@@ -191,12 +191,12 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         numeric = [column for column, is_categorical in pairs if not is_categorical]
         return numeric, [column.to_categorical() for column, is_categorical in pairs if is_categorical]
 
-    def _scaled(self, matrix):
-        """Scale a matrix in place and return it."""
+    def _scale(self, matrix, start=0):
+        """Scale a matrix in place, whose first column is the encoded table's column `start`."""
         for rows in row_chunks(matrix):
-            self._scaler.scale(matrix[rows])
-            np.nan_to_num(matrix[rows], copy=False)
-        return matrix
+            part = np.ascontiguousarray(matrix[rows])  # in some columns of a matrix, arithmetic is slower
+            self._scaler.scale(part, slice(start, start + matrix.shape[1]))
+            matrix[rows] = np.nan_to_num(part, copy=False)
 
     def transform(self, X: MatrixLike) -> Array:
         """Encode a table.
@@ -243,7 +243,7 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
             for k, (column, positions) in enumerate(zip(categorical, self._positions, strict=True)):
                 has_values[k] |= bool(column.categories)
                 has_known[k] |= not positions.keys().isdisjoint(column.categories)
-            yield rows, dense(self._features, self._scaled(self._matrix(numeric, categorical)))
+            yield rows, dense(self._features, self._matrix(numeric, categorical, self._scale))
         unknown = [self._names[j] for j in categorical_index[has_values & ~has_known]]
         if unknown:
             warn(
@@ -361,8 +361,8 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
                 )
         return mask
 
-    def _matrix(self, numeric, categorical):
-        """The matrix before scaling."""
+    def _matrix(self, numeric, categorical, scale):
+        """The encoded table; ``scale(part, start)`` scales columns in place, of which the first is column `start`."""
         n_samples = len(categorical[0].codes if categorical else numeric[0].to_floats())
         matrix = np.empty((n_samples, self._n_columns), np.float32)
         start = len(numeric)
@@ -372,16 +372,19 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
             if self._has_indicator[j]:
                 matrix[:, start] = np.isnan(values)
                 start += 1
+        scale(matrix[:, :start], 0)
         for column, positions, n in zip(categorical, self._positions, self._n_positions, strict=True):
-            # the last entry is for missing values, whose code is -1
-            index = np.array([*(positions.get(category, -1) for category in column.categories), -1])[column.codes]
+            # the last level is for missing values, whose code is -1; few rows have all levels
+            index = np.array([*(positions.get(category, -1) for category in column.categories), -1])[:, None]
             if n > 2:
-                for rows in row_chunks(matrix):
-                    matrix[rows, start : start + n] = index[rows, None] == np.arange(n)
-                start += n
+                levels = index == np.arange(n)
             else:
-                matrix[:, start] = np.where(index < 0, 0, 2 * index - 1) if n == 2 else 0
-                start += 1
+                levels = np.where(index < 0, 0, 2 * index - 1) if n == 2 else 0 * index
+            levels, stop = levels.astype(np.float32), start + levels.shape[1]
+            scale(levels, start)
+            for rows in row_chunks(matrix):
+                matrix[rows, start:stop] = levels[column.codes[rows]]
+            start = stop
         return matrix
 
     def __sklearn_tags__(self) -> Tags:

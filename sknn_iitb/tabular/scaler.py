@@ -115,18 +115,21 @@ class RobustSmoothScaler(OneToOneFeatureMixin, FloatTransformer):
             self.scale(X[rows])
         return X
 
-    def scale(self, X: Array) -> None:
+    def scale(self, X: Array, columns: slice = slice(None)) -> None:
         """Scale a float matrix in place, without validation.
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features)
+        X : ndarray of shape (n_samples, n_columns)
+        columns : slice, optional
+            Which of the features they are.
         """
+        center, scale = self.center_[columns], self.scale_[columns]
         # halved as in `fit`; the scale must not round to zero in the type of X
-        halves = np.maximum((self.scale_ / 2).astype(X.dtype), np.finfo(X.dtype).tiny)
+        halves = np.maximum((scale / 2).astype(X.dtype), np.finfo(X.dtype).tiny)
         with np.errstate(over="ignore"):
             X /= 2
-            X -= (self.center_ / 2).astype(X.dtype)
+            X -= (center / 2).astype(X.dtype)
             X /= halves
             np.clip(X, -1e6, 1e6, out=X)  # larger squares may overflow, and the result is the same
             limit = min(max(self.limit, np.finfo(X.dtype).tiny), np.finfo(X.dtype).max)  # in the type of X
