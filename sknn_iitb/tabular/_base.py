@@ -316,7 +316,8 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         if self.preset == "tuned":
             return TrialSearch(distinct, config, self._space(), int(self.n_trials), rng)
         few, first = (tuple(kept.get(name) for name in names) for names in self._favourites)
-        return ViewRace(distinct, config, Favourites(few, first), self.views)
+        linear = features["smooth"] if self.views is None else None
+        return ViewRace(distinct, config, Favourites(few, first), self.views, linear)
 
     def _space(self):
         """The parameters that the search chooses, and their values: those that the user has left at their defaults."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import NamedTuple
 
+from sknn_iitb.tabular._linear import linear_member
 from sknn_iitb.tabular._members import Ensemble
 from sknn_iitb.tabular._selection import greedy_selection, temperature_of_average
 from sknn_iitb.tabular._training import MemberRun, advance, train
@@ -33,7 +34,8 @@ class ViewRace:
     """Members with the views that win a race, by greedy selection with replacement (Caruana et al., ICML 2004).
 
     A network is trained with each view for a fifth of the epochs, on the split of the first member. The members then
-    receive the views whose averaged predictions have the lowest error on the held-out samples.
+    receive the views whose averaged predictions have the lowest error on the held-out samples. A linear model joins the
+    members if it improves their predictions.
 
     Parameters
     ----------
@@ -43,6 +45,8 @@ class ViewRace:
     favourites : Favourites
     views : list or None
         Views that the members use in turn, without a race.
+    linear : Features or None
+        What the linear model sees; None for no such model.
 
     Attributes
     ----------
@@ -54,10 +58,10 @@ class ViewRace:
         The error of each view on the held-out samples.
     """
 
-    def __init__(self, features, config, favourites, views):
+    def __init__(self, features, config, favourites, views, linear):
         self._features, self._config, self._favourites = features, config, favourites
         self.n_members, self.views, self.errors, self._temperature = config.n_estimators, None, {}, 1.0
-        self._trained = []  # the views of the members for the first goal
+        self._linear, self._shares = linear, {}  # the shares of the views for the first goal
         if not views and (len(features) == 1 or config.n_estimators <= len(favourites.few)):
             views = favourites.few if len(features) > 1 else list(features)
         if views:
@@ -88,14 +92,23 @@ class ViewRace:
         runs = {} if self.views else self._race(data._replace(everything=None), goal, progress)
         if progress.interrupted and runs:  # keep those of the race
             counts = Counter(self.views)
-            self._trained = self.views
+            self._shares = {name: count / self.n_members for name, count in counts.items()}
             return Ensemble([runs[name].member for name in counts], [*counts.values()], self._temperature)
         started = {0: runs[self.views[0]]} if runs and data.everything is None else {}
         features = [self._features[name] for name in self.views]
         members = train(data, features, goal, self._config, progress, started)
-        trained = [k for k, member in enumerate(members) if member is not None]
-        self._trained = self._trained or [self.views[k] for k in trained]
-        return Ensemble([members[k] for k in trained], None, self._temperature)
+        trained = {k: member for k, member in enumerate(members) if member is not None}
+        shares = {name: n / len(trained) for name, n in Counter(self.views[k] for k in trained).items()}
+        ensemble = Ensemble([*trained.values()], None, self._temperature)
+        if self._linear is not None and not progress.is_over():
+            linear, share = linear_member(trained, data, self._linear, goal)
+            if linear is not None:
+                rest = 1 - share
+                shares = {name: rest * each for name, each in shares.items()} | {"linear": share}
+                weights = [rest / len(trained)] * len(trained) + [share]
+                ensemble = ensemble._replace(members=[*ensemble.members, linear], weights=weights)
+        self._shares = self._shares or shares
+        return ensemble
 
     def _race(self, data, goal, progress):
         """Choose the views; return the first member's training with each view."""
@@ -122,5 +135,4 @@ class ViewRace:
 
     def attributes(self):
         """The attributes of a fitted estimator."""
-        share = {name: self._trained.count(name) / len(self._trained) for name in self._features}
-        return {"views_": share, "view_errors_": self.errors}
+        return {"views_": dict.fromkeys(self._features, 0.0) | self._shares, "view_errors_": self.errors}
