@@ -169,7 +169,7 @@ def test_a_pipeline_is_attributed_by_the_columns_of_its_last_step():
 
 def test_attributions_of_a_tabular_ensemble_with_weights_and_a_temperature_are_complete():
     X, y = table()
-    net = TabularMLPClassifier(n_estimators=3, max_iter=20, random_state=0).fit(X, y > 2)
+    net = TabularMLPClassifier(n_estimators=3, max_iter=20, views=["bins", "smooth"], random_state=0).fit(X, y > 2)
     average = net._averages["members_"]
     net._averages["members_"] = average._replace(weights=[1, 3, 2], temperature=1.7)
     found, p = attributions(net, X, X.iloc[:1]), net.predict_proba(X)[:, 1]
