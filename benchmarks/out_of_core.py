@@ -83,8 +83,9 @@ def main():
         write(folder / "test", range(n_groups, n_groups + 1))
         found = {}
         for label, n_in_memory in {"files": 0, "memory": min(n_groups, max(1, int(IN_MEMORY / BYTES)))}.items():
-            command = [sys.executable, "-c", TRAIN, folder / "train", folder / "test", arguments.epochs, n_in_memory]
-            done = subprocess.run([*map(str, command), arguments.hidden, str(ROW_GROUP)], check=True, stdout=subprocess.PIPE, text=True)
+            options = folder / "train", folder / "test", arguments.epochs, n_in_memory, arguments.hidden, ROW_GROUP
+            command = [sys.executable, "-c", TRAIN, *map(str, options)]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             found[label] = speed, peak, accuracy = [float(number) for number in done.stdout.split()]
             print(f"{label}: {speed:,.0f} rows/s, peak {peak:,.0f} MB, accuracy {accuracy:.4f}", flush=True)
     (speed, peak, _), (in_memory, *_) = found["files"], found["memory"]

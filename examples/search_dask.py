@@ -1,7 +1,8 @@
 """Hyperparameter search on a Dask cluster that survives the loss of a worker.
 
-Run it with ``python examples/search_dask.py`` after ``pip install "sknn-iitb[dask]"``. It starts two local workers; for
-a cluster, pass the address of its scheduler to `ResilientClient`.
+Run it with ``python examples/search_dask.py`` after ``pip install "sknn-iitb[dask]"``.
+It starts two local workers; for a cluster, pass the address of its scheduler to
+`ResilientClient`.
 """
 
 from dask.distributed import Client, LocalCluster
