@@ -187,3 +187,16 @@ def test_no_waiting_without_a_writable_directory(tmp_path):
         assert stored.load_or_lock(bytes) is None
         stored.release()
     assert Stored.patient
+
+
+@pytest.mark.parametrize("imported", ["earlier", "current"])
+def test_only_a_process_of_the_current_sources_removes_folders(tmp_path, monkeypatch, imported):
+    """A process that runs on after an edit does not remove what newer ones have stored."""
+    monkeypatch.setattr(store, "IN_TREE", tmp_path)
+    monkeypatch.setattr(store, "_sources", lambda: "current")
+    monkeypatch.setattr(store, "SOURCES", imported)
+    other = tmp_path / "sknn_iitb-another-target"
+    Stored([other], "f.nbc").save(b"code")
+    Stored([tmp_path / f"sknn_iitb-{imported}-target"], "f.nbc").save(b"code")
+    assert other.exists() == (imported == "earlier")
+    assert (tmp_path / f"sknn_iitb-{imported}-target" / "f.nbc").exists()

@@ -160,8 +160,11 @@ def _make(directory):
 
 
 def _remove_stale(directory):
-    """Remove files of other sources beside the package: they are never read again, and every edit leaves a set."""
-    if directory.parent == IN_TREE:
+    """Remove files of earlier sources beside the package: they are never read again, and every edit leaves a set.
+
+    A process that has imported the package before an edit removes nothing, because other files may be of later sources.
+    """
+    if directory.parent == IN_TREE and _sources() == SOURCES:
         for other in IN_TREE.glob("sknn_iitb-*"):
             if not other.name.startswith(f"sknn_iitb-{SOURCES}"):
                 shutil.rmtree(other, ignore_errors=True)
