@@ -219,6 +219,7 @@ _CHILD = """
 """
 
 
+@pytest.mark.newest
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 @pytest.mark.parametrize("n", [5, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_killed_process_leaves_a_checkpoint(n, tmp_path):

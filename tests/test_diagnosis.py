@@ -185,6 +185,7 @@ def test_a_fault_of_a_tabular_estimator_comes_first(fault):
     assert "'auto'" not in str(found)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("name", ["wine", "breast_cancer", "iris", "digits", "tanh", "diabetes", "friedman"])
 @pytest.mark.parametrize("preset", ["fast", "default"])
 def test_a_healthy_tabular_estimator_is_left_in_peace(name, preset):

@@ -121,8 +121,8 @@ _CHILD = """
 """
 
 
-def _children(numbers, folder):
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder), "OMP_NUM_THREADS": "1"}
+def _children(numbers, folder, optimization):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder), "OMP_NUM_THREADS": "1", "NUMBA_OPT": optimization}
     commands = [[sys.executable, "-c", textwrap.dedent(_CHILD), str(k)] for k in numbers]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     children = [subprocess.Popen(command, env=environment, **pipes) for command in commands]
@@ -132,12 +132,15 @@ def _children(numbers, folder):
 
 
 @pytest.mark.parametrize(
-    ("n_processes", "n_rounds"), [(4, 1), pytest.param(16, 10, marks=pytest.mark.slow)], ids=["sample", "all"]
+    ("n_processes", "n_rounds", "optimization"),
+    # less optimized code compiles faster and is stored in the same way
+    [(4, 1, "0"), pytest.param(16, 10, "3", marks=pytest.mark.slow)],
+    ids=["sample", "all"],
 )
-def test_processes_that_share_an_empty_cache(n_processes, n_rounds, tmp_path):
-    expected = [_children([k], tmp_path / "alone")[0] for k in range(n_processes)]
+def test_processes_that_share_an_empty_cache(n_processes, n_rounds, optimization, tmp_path):
+    expected = [_children([k], tmp_path / "alone", optimization)[0] for k in range(n_processes)]
     for r in range(n_rounds):
-        assert _children(range(n_processes), tmp_path / str(r)) == expected
+        assert _children(range(n_processes), tmp_path / str(r), optimization) == expected
 
 
 # --- memory ------------------------------------------------------------------------------------------------------
@@ -150,6 +153,7 @@ def _resident():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.newest
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
 @EACH
 @pytest.mark.parametrize(

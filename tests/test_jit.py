@@ -205,6 +205,7 @@ def test_cache_holds_exactly_one_file_per_function_and_dtype(cache):
     assert len({path.parent for path in files}) == 1
 
 
+@pytest.mark.newest
 def test_edited_callee_in_another_file_is_recompiled(cache, tmp_path):
     edited = copy_of_package(tmp_path)
     halve_sigmoid(edited)
@@ -230,12 +231,14 @@ report = at_one({})
 """
 
 
+@pytest.mark.newest
 def test_custom_function_with_the_name_of_a_builtin_bypasses_the_cache(package, tmp_path):
     assert run(package, tmp_path, _AT_ONE.format("disguised")) == [100.0]
     assert run(package, tmp_path, _AT_ONE.format("ReLU.function")) == [1.0]
     assert run(package, tmp_path, _AT_ONE.format("disguised")) == [100.0]
 
 
+@pytest.mark.newest
 def test_renamed_builtin_function_keeps_its_file(package, tmp_path):
     renamed = "ReLU.function.__name__ = 'logistic'; ReLU.function.__module__ = '__main__'"
     assert run(package, tmp_path, _AT_ONE.format("ReLU.function")) == [1.0]
@@ -254,6 +257,7 @@ def _zipped(package):
     return Path(shutil.make_archive(package.parent / "zipped", "zip", package.parent, package.name))
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("packed", [_without_sources, _zipped])
 def test_versions_imported_without_source_files_do_not_share_code(packed, tmp_path):
     versions = []
@@ -281,6 +285,7 @@ def test_no_cache_without_files_that_identify_the_version(monkeypatch):
     assert cache_module._directories.__wrapped__() == []
 
 
+@pytest.mark.newest
 def test_code_compiled_from_sources_edited_after_import_is_not_reused(cache, tmp_path):
     # an upgrade under a running notebook: what it compiles from the old sources must not serve the new ones
     edited = copy_of_package(tmp_path)
