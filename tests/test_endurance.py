@@ -134,7 +134,7 @@ def _children(numbers, folder, optimization):
 @pytest.mark.parametrize(
     ("n_processes", "n_rounds", "optimization"),
     # less optimized code compiles faster and is stored in the same way
-    [(4, 1, "0"), pytest.param(16, 10, "3", marks=pytest.mark.slow)],
+    [(3, 1, "0"), pytest.param(16, 10, "3", marks=pytest.mark.slow)],
     ids=["sample", "all"],
 )
 def test_processes_that_share_an_empty_cache(n_processes, n_rounds, optimization, tmp_path):
