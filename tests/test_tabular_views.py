@@ -385,7 +385,7 @@ def test_epochs_are_announced(cls, preset, capsys, monkeypatch):
     cls(preset=preset, n_trials=9, max_iter=7, verbose=True, random_state=0).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
     metric = r"accuracy [01]\.\d{3}" if cls is TabularMLPClassifier else r"RMSE / std \d+(\.\d+)?(e[-+]\d+)?"
-    form = re.compile(rf"(net|view|trial) (.+), epoch (\d+) of 7, {metric}(, \d+\.\d s left)?")
+    form = re.compile(rf"(net|view|trial) (.+), epoch (\d+) of 7, {metric}(, (\d+\.\d s|\d+:\d\d:\d\d) left)?")
     shown = [form.fullmatch(line) for line in lines]
     assert all(shown)
     assert announced == [len(lines)]
