@@ -62,6 +62,14 @@ class Checkpoint:
         """As written."""
         return f"Checkpoint({os.fspath(self.path)!r}, every={self.every!r})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without a Path, which only the same kind of operating system can load."""
+        return {"path": os.fspath(self.path), "every": self.every}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`__getstate__` has returned."""
+        self.path, self.every = Path(state["path"]), state["every"]
+
     # scikit-learn's protocol of callbacks; the training loop writes the checkpoints
 
     def setup(self, estimator: Any, context: Any) -> None:
