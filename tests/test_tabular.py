@@ -122,7 +122,7 @@ def test_calibration_lowers_the_log_loss_of_every_metric(load, metric):
 
 def test_log_loss_metric_calibrates():
     net = TabularMLPClassifier(preset="fast", metric="log_loss", random_state=0).fit(*load_digits(return_X_y=True))
-    assert all(member.temperature != 1 for member in net.members_)
+    assert all(member.temperature != 1 for member in net.members_[:2])  # a linear model may follow
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "log_loss", "roc_auc"])
@@ -226,7 +226,8 @@ def test_curves_have_an_epoch_each_and_little_size(table, parameters):
     for curves in (net.loss_curves_, net.validation_curves_):
         assert [len(curve) for curve in curves] == [member.n_iter for member in net.members_]
         assert all(type(value) is float for curve in curves for value in curve)
-    assert [min(curve) for curve in net.validation_curves_] == [member.error for member in net.members_]
+    trained = [member for member in net.members_ if member.n_iter]  # all except a linear model
+    assert [min(curve) for curve in net.validation_curves_ if curve] == [member.error for member in trained]
     without = clone(net)
     vars(without).update(vars(net))
     without.members_ = [member._replace(loss_curve=[], validation_curve=[]) for member in net.members_]

@@ -139,7 +139,9 @@ def _member_curves(estimator):
     metric = estimator._metric()
     errors = ([1 - error if metric.is_score else error for error in each] for each in estimator.validation_curves_)
     both = enumerate(zip(estimator.loss_curves_, errors, strict=True), start=1)
-    return [{"label": f"net {k}", "loss": losses, "score": scores} for k, (losses, scores) in both], metric.name
+    # a linear member has no epochs
+    curves = [{"label": f"net {k}", "loss": losses, "score": scores} for k, (losses, scores) in both if losses]
+    return curves, metric.name
 
 
 def _curves(estimator, label):

@@ -36,6 +36,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     probabilities are calibrated on these samples by the temperature of the lowest log loss [2]_, whatever the `metric`.
     Predicted probabilities are averaged over the members, and calibrated once more.
 
+    If `views` is None and it improves the predictions of held-out samples, a logistic regression joins the members.
+
     The members are trained with the RealMLP-TD-S recipe [1]_: a learned scaling factor for each column, separate
     learning rates for scaling factors, weights and biases, Adam with a small `beta_2`, a cyclic learning rate and label
     smoothing.
@@ -132,14 +134,14 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         Fitted encoder of the table.
 
     members_ : list
-        Trained members.
+        Trained members. The last may be a linear model.
 
     loss_curves_, validation_curves_ : list of list of float
         For each member, the training loss of each epoch and the error on its held-out samples after it: the log loss
         if that is the `metric`, otherwise one minus the `metric`. `partial_fit` appends to the losses only.
 
     views_ : dict of str to float
-        Share of the members that has each view, or of their weights for 'tuned'.
+        Share of each view in the weights of the members, and of 'linear', the linear model, if it has one.
 
     view_errors_ : dict of str to float
         Log loss of each view on held-out samples after a fifth of the epochs, or of its best trial for 'tuned'. Empty

@@ -43,6 +43,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     different subset of the samples and keeps the weights of its best epoch on the held-out rest. Predictions are
     averaged over the members. They stay within the range of y in the training data, which may have any scale.
 
+    If `views` is None and it improves the predictions of held-out samples, a ridge regression joins the members.
+
     The members are trained with the RealMLP-TD-S recipe [1]_: a learned scaling factor for each column, separate
     learning rates for scaling factors, weights and biases, Adam with a small `beta_2`, and a cyclic learning rate.
 
@@ -131,7 +133,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Fitted encoder of the table.
 
     members_ : list
-        Trained members.
+        Trained members. The last may be a linear model.
 
     quantile_members_ : list
         Trained members for `quantiles`. Only defined if `quantiles` is set.
@@ -141,7 +143,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         deviations of y. `partial_fit` appends to the losses only.
 
     views_ : dict of str to float
-        Share of the members that has each view, or of their weights for 'tuned'.
+        Share of each view in the weights of the members, and of 'linear', the linear model, if it has one.
 
     view_errors_ : dict of str to float
         Error, in standard deviations of y, of each view on held-out samples after a fifth of the epochs, or of its best
