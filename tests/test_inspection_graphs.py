@@ -235,7 +235,7 @@ def _power(theta, gradient, optimizer_state, hyper, step):
         ),
         ({"solver": RMSprop(rho=0.8), "batch_size": "full"}, ["RMSprop(rho=0.8)", "0.001, constant", "all samples"]),
     ],
-    ids=str,
+    ids=["lbfgs", "defaults", "full batch", "own solver", "schedule", "full"],  # no addresses
 )
 def test_the_description_says_how_the_network_was_trained(parameters, expected):
     found = describe(MLPClassifier((3,), max_iter=20, random_state=0, **parameters).fit(X, y))

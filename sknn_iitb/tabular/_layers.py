@@ -72,7 +72,7 @@ features_at = inlined(features_at)
 
 def squash(x, curvature, value):
     if curvature == 0:
-        # not value[:] = x, for which Numba compiles its error message about the shapes: half the time of a first fit
+        # not value[:] = x, for which Numba compiles an error message about shapes: nearly half of a first fit
         for i in range(x.shape[0]):
             for j in range(x.shape[1]):
                 value[i, j] = x[i, j]
