@@ -209,7 +209,7 @@ class DaskPartitions(Sequence):
     """The partitions of Dask's data frames, or the blocks of its arrays; requires ``dask``.
 
     Each is computed when it is read, so in each epoch; persist collections that take long to compute.
-    :mod:`sknn_iitb.dask` trains on the workers of a cluster instead.
+    ``sknn_iitb.dask`` trains on the workers of a cluster instead.
 
     Parameters
     ----------

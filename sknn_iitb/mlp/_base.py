@@ -102,7 +102,7 @@ class BaseMLP(
         source : sequence, callable or iterable of tuples
             Partitions ``(X, y)`` or ``(X, y, sample_weight)``, each as for :meth:`fit`: a sequence of them, a function
             without parameters that returns an iterator over them, such as a generator function, or another object that
-            can be iterated over repeatedly. :mod:`sknn_iitb.partitions` has sequences for Parquet files and other
+            can be iterated over repeatedly. ``sknn_iitb.partitions`` has sequences for Parquet files and other
             data. The numbers of rows must be the same in each epoch; the values may vary, as for augmentation.
         epochs : int, default=None
             The maximum number of epochs; None for `max_iter`. If it is set, there is no warning that training has not

@@ -200,7 +200,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         source : sequence, callable or iterable of tuples
             Partitions ``(X, y)`` or ``(X, y, sample_weight)``, each as for :meth:`fit`: a sequence of them, a function
             without parameters that returns an iterator over them, such as a generator function, or another object that
-            can be iterated over repeatedly. :mod:`sknn_iitb.partitions` has sequences for Parquet files and other
+            can be iterated over repeatedly. ``sknn_iitb.partitions`` has sequences for Parquet files and other
             data. They must be the same each time.
         epochs : int, default=None
             The number of epochs; None for `max_iter`, or if that is None a number that falls with the square root of
