@@ -1,8 +1,10 @@
-"""Hyperparameter search on a Dask cluster that survives the loss of a worker.
+"""
+Search on a Dask cluster
+========================
 
-Run it with ``python examples/search_dask.py`` after ``pip install "sknn-iitb[dask]"``.
-It starts two local workers; for a cluster, pass the address of its scheduler to
-`ResilientClient`.
+A hyperparameter search that survives the loss of a worker. Run it with ``python
+examples/search_dask.py`` after ``pip install "sknn-iitb[dask]"``. It starts two local
+workers; for a cluster, pass the address of its scheduler to `ResilientClient`.
 """
 
 from dask.distributed import Client, LocalCluster
