@@ -15,7 +15,7 @@ from sknn_iitb._jit.intrinsics import reset_denormals
 from sknn_iitb._jit.records import pack
 from sknn_iitb._jit.signatures import Memory, Problem, Update
 
-__all__ = ["Objective"]
+__all__ = ["Objective", "batches_in"]
 
 # Floating-point operations between two checks for Ctrl-C, about 100 ms. An update counts as this many for each
 # parameter, and everything else in a step as this many.
@@ -25,6 +25,17 @@ _WORK_TO_STOP = 1e10
 
 # the processor's mode before the kernel has started
 _UNKNOWN = -1
+
+
+def _products(n_rows, n_parameters):
+    """Floating-point operations of the matrix products for `n_rows` rows."""
+    return 6 * n_rows * n_parameters
+
+
+def batches_in(work, batch_size, n_parameters):
+    """How many batches take `work` floating-point operations; 5e9 take about 100 ms."""
+    step = _products(batch_size, n_parameters) + _WORK_PER_UPDATE * n_parameters + _WORK_BESIDES
+    return max(1, int(work / step))
 
 
 class Objective:
@@ -39,6 +50,8 @@ class Objective:
         Its dtype is that of the parameters and of all arithmetic.
     weight : ndarray of shape (n_samples,) or None
         Sample weights, all positive. A batch's loss is sum(w_i l_i) / (rows * mean weight).
+    mean_weight : float or None
+        The mean of the weights, None for that of the training samples here.
     alpha : float
         Strength of the L2 penalty, alpha / (2 * rows * mean weight) times the squared weights.
     max_rows : int
@@ -51,8 +64,8 @@ class Objective:
         Where each output group begins, and then the number of outputs; None for a single group.
     dropout : bool
         Whether dropout is active.
-    mean_weight : float or None
-        The mean weight to divide by; None for that of these samples.
+    gradient : callable
+        The kernel that computes the gradient; with ``kernels.given``, :meth:`train` uses what is in ``self.gradient``.
     """
 
     def __init__(
@@ -64,21 +77,20 @@ class Objective:
         weight=None,
         *,
         max_rows,
+        mean_weight=None,
         rows=None,
         alpha=0.0,
         l1=0.0,
         output_groups=None,
         dropout=False,
-        mean_weight=None,
+        gradient=kernels.gradient,
     ):
         dtype = self.dtype = Y.dtype
         self.network = network
         self.n_samples = len(Y) if rows is None else len(rows)
         self._rows, self._permuted = rows, None
-        if weight is None:
-            mean_weight = 1.0
-        elif mean_weight is None:
-            mean_weight = float(np.mean(weight if rows is None else weight[rows]))
+        if mean_weight is None:
+            mean_weight = 1.0 if weight is None else float(np.mean(weight if rows is None else weight[rows]))
         weight = np.ones(len(Y), dtype) if weight is None else (weight / mean_weight).astype(dtype)
         self._divisor = network.units[-1] if loss.mean_over_outputs else 1
 
@@ -90,7 +102,7 @@ class Objective:
         rate = network.input_dropout if dropout else 0.0
         chunk_rows = max_rows if network.whole_batch else min(CHUNK, max_rows)
         has_chunks = max(max_rows, self.n_samples) > chunk_rows
-        self._gradient_kernel, gradient_address = compiled("gradient", kernels.gradient, dtype, from_python=True)
+        self._gradient_kernel, gradient_address = compiled("gradient", gradient, dtype, from_python=True)
         self._problem = Problem(
             gradient=gradient_address,
             load=self._inputs.loader(rate),
@@ -182,8 +194,7 @@ class Objective:
         self._memory.stop[0] = 1
 
     def _work(self, n_rows):
-        """Floating-point operations of the matrix products for `n_rows` rows."""
-        return 6 * n_rows * self.network.layout.size
+        return _products(n_rows, self.network.layout.size)
 
     def _call(self, kernel, n_rows, arguments):
         """Call compiled code, keeping Ctrl-C responsive."""
@@ -238,5 +249,4 @@ class Objective:
 
     def batches_per_call(self, batch_size):
         """How many batches take about 100 ms: estimated, because results must not depend on a clock."""
-        step = self._work(batch_size) + _WORK_PER_UPDATE * self.network.layout.size + _WORK_BESIDES
-        return max(1, int(_WORK_PER_CALL / step))
+        return batches_in(_WORK_PER_CALL, batch_size, self.network.layout.size)
