@@ -7,7 +7,7 @@ import scipy
 from sklearn.exceptions import ConvergenceWarning
 
 from sknn_iitb._engine.progress import reporter
-from sknn_iitb._engine.run import INTERRUPTED, NON_FINITE
+from sknn_iitb._engine.run import INTERRUPTED, NON_FINITE, Interrupted
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
 
@@ -62,8 +62,9 @@ def minimize(run, theta):
                 f"Increase max_iter or max_fun, or scale the data.{config.advise()}",
                 ConvergenceWarning,
             )
-    except KeyboardInterrupt:
-        warn(INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        if not isinstance(interrupt, Interrupted):
+            warn(INTERRUPTED)
         trained[:] = best
         moments -= moved  # as below, without another evaluation, which may take long
         return

@@ -9,12 +9,17 @@ import numpy as np
 from sknn_iitb._engine.parameters import native
 from sknn_iitb._engine.plain import kind
 
-__all__ = ["INTERRUPTED", "NON_FINITE", "History", "Run", "State", "TrainingConfig", "planned_steps"]
+__all__ = ["INTERRUPTED", "NON_FINITE", "History", "Interrupted", "Run", "State", "TrainingConfig", "planned_steps"]
 
 INTERRUPTED = "Training interrupted by user."
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ends training like Ctrl-C; the caller reports why."""
+
 
 TrainingConfig = namedtuple(
     "TrainingConfig",

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sknn_iitb._engine.checkpoint import state_of_run
 from sknn_iitb._engine.lbfgs import minimize
 from sknn_iitb._engine.progress import reporter
-from sknn_iitb._engine.run import INTERRUPTED, NON_FINITE
+from sknn_iitb._engine.run import INTERRUPTED, NON_FINITE, Interrupted
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._jit.blas import BLASThreads
 
@@ -91,9 +91,9 @@ def _descend(run, theta):
                     _warn_at_the_end(history, config)
             if run.writer is not None:
                 run.writer.write(state_of_run(run, theta))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         history.interrupted = True
-        if config.warns:
+        if config.warns and not isinstance(interrupt, Interrupted):
             warn(INTERRUPTED)
     if run.best is not None:
         state.best, state.current = (None, None) if config.complete else (run.best, theta.copy())
