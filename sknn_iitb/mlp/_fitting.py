@@ -25,7 +25,7 @@ from sknn_iitb.mlp._reading import Call, ReadingMixin
 from sknn_iitb.mlp._scaling_advice import advice
 from sknn_iitb.mlp._validation_scale import warn_of_another_scale
 
-__all__ = ["FittingMixin"]
+__all__ = ["FittingMixin", "dropout_seed"]
 
 # attributes of a run by a first-order solver, which a later fit with lbfgs removes
 _CURVES = (
@@ -239,7 +239,7 @@ class FittingMixin(ReadingMixin):
         scalable = self._targets.uses_values and self.out_activation_ == "identity"
         return samples.y.reshape(len(samples.y), -1) if scalable else None
 
-    def _objective(self, samples, max_rows, rows=None, dropout=False, mean_weight=None):
+    def _objective(self, samples, max_rows, rows=None, dropout=False, **options):
         """What is minimized, on the samples with the indices `rows`, None for all."""
         Y = self._soften(self._targets, samples.Y, self._loss, self._network.output)
         return Objective(
@@ -248,13 +248,11 @@ class FittingMixin(ReadingMixin):
             samples.X,
             Y,
             samples.weight,
-            alpha=self.alpha,
-            l1=self.l1,
             max_rows=max_rows,
             rows=rows,
             output_groups=self._targets.output_groups,
             dropout=dropout,
-            mean_weight=mean_weight,
+            **{"alpha": self.alpha, "l1": self.l1, **options},
         )
 
     def _initialize(self, network, components, rng, dtype):
@@ -364,7 +362,7 @@ class FittingMixin(ReadingMixin):
             state.averages_moments = not call.continues
         # drawn only if needed, because scikit-learn does not draw one
         if self._network.drops and not state.seed:
-            state.seed = int(state.rng.randint(2**31 - 1)) << 31 | int(state.rng.randint(2**31 - 1))
+            state.seed = dropout_seed(state.rng)
         return state
 
     def _expose_history(self, history, config, call):
@@ -388,6 +386,11 @@ class FittingMixin(ReadingMixin):
             self.validation_scores_ = self.validation_loss_curve_ = None
         self.best_validation_score_ = history.best_score if self.validation_scores_ else None
         self.best_loss_ = None if config.stops_early else history.best_loss
+
+
+def dropout_seed(rng):
+    """Draw the seed of a run's dropout masks."""
+    return int(rng.randint(2**31 - 1)) << 31 | int(rng.randint(2**31 - 1))
 
 
 def _structure(network):
