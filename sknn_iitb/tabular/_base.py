@@ -256,7 +256,8 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         strategy = self._strategy(views, samples, config, rng)
         report, trained = reporter(self.verbose, strategy.n_epochs(len(goals))), {}
         tasks = next(iter(observers_of(self, *table[:3], len(goals) * strategy.n_members, "network")), None)
-        progress = Progress(report, self._records(samples, rng_state, saved, resume_from), tasks)
+        records = self._records(samples, rng_state, saved, resume_from)
+        progress = Progress(report, records, tasks, remote=self._remote())
         if tasks is not None:
             tasks.expose = BaseTabularMLP._expose_members
         try:
@@ -287,6 +288,10 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         if tasks is not None:
             tasks.close()
         return self
+
+    def _remote(self):
+        """What trains the members on other machines, None to train them here."""
+        return
 
     def _expose_members(self, members):
         """Set the attributes that prediction needs, with the members that are complete, of equal weight."""

@@ -1,5 +1,6 @@
 """The training of the members of an ensemble, which keep their best epoch."""
 
+import copy
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -13,15 +14,27 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from sknn_iitb._engine.objective import Objective
+from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.run import History, Run, State, TrainingConfig
 from sknn_iitb._engine.training import DivergenceError
 from sknn_iitb._engine.training import train as train_network
+from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb.schedules import Constant
 from sknn_iitb.tabular._members import Member
 from sknn_iitb.tabular._network import draw, tabular_network
 from sknn_iitb.tabular._records import Records
 
-__all__ = ["MemberRun", "Progress", "advance", "exact_objective", "in_threads", "new_run", "train", "train_further"]
+__all__ = [
+    "MemberRun",
+    "Progress",
+    "advance",
+    "exact_objective",
+    "in_threads",
+    "new_run",
+    "train",
+    "train_apart",
+    "train_further",
+]
 
 # The learning rate of partial_fit as a share of the highest one, because the schedule has ended at zero. On four
 # tables, networks trained on one half learned from the other half too slowly at 0.01; at 0.1, if samples came in small
@@ -49,6 +62,8 @@ class Progress:
         Reports each network that is complete to callbacks, which may stop the training.
     deadline : float or None
         When to stop, on the clock of ``time.perf_counter()``.
+    remote : callable or None
+        ``remote(run, n_epochs, progress)`` trains a run on another machine and returns what restores it here.
 
     Attributes
     ----------
@@ -61,7 +76,8 @@ class Progress:
     interrupted : bool
     """
 
-    def __init__(self, report=None, records=None, tasks=None, deadline=None):
+    def __init__(self, report=None, records=None, tasks=None, deadline=None, remote=None):
+        self.remote = remote
         self._report, self.records, self._tasks = report, records or Records(), tasks
         self.deadline, self.goal, self.members, self._is_stopped = deadline, "", {}, False
         self._lock, self._n_epochs = threading.Lock(), 0
@@ -173,11 +189,21 @@ class MemberRun:
 
     def advance(self, n_epochs, progress):
         """Train until `n_epochs` have ended since the beginning, and return the member."""
-        goal, last = self._goal, min(n_epochs, self._config.max_iter)
+        last = min(n_epochs, self._config.max_iter)
         key = f"{progress.goal}: {self._name}"
         if last <= self.n_iter or progress.records.restore(self, key, last):
             return self.member
-        history, n_epochs = self._history, last - self.n_iter
+        if progress.remote is None:
+            self._train(last, progress)
+        else:
+            self.restore(**progress.remote(self, last, progress))
+        if self.n_iter == last:
+            progress.records.add(self, key)
+            progress.pause(self)
+        return self.member
+
+    def _train(self, last, progress):
+        goal, history, n_epochs = self._goal, self._history, last - self.n_iter
         samples, held_out = self._data.training(self._k), self._data.held_out(self._k)
         changes = {"n_epochs": n_epochs, "complete": False, "stops_early": True}
         run = _begin(self._network, samples, goal, self._config, **changes)
@@ -201,10 +227,12 @@ class MemberRun:
             self.member = Member(
                 self._network, self._theta.copy(), temperature, min(curves[1]), history.n_iter, *curves
             )
-        if self.n_iter == last:
-            progress.records.add(self, key)
-            progress.pause(self)
-        return self.member
+
+    def split(self):
+        """The data of the run, and a copy without it, to train on another machine."""
+        other = copy.copy(self)
+        other._data = None
+        return self._data, other
 
     def saved(self):
         """What `restore` needs, as plain values."""
@@ -218,6 +246,26 @@ class MemberRun:
         self._history = History(**history)
         if theta is not None:
             self._theta, self._state = theta.copy(), state.copy()
+
+
+def train_apart(data, run, n_epochs, seconds):
+    """Train a run that has come to this machine without its data; return what restores it where it came from.
+
+    Parameters
+    ----------
+    data : EnsembleData
+    run : MemberRun
+    n_epochs : int
+        As for :meth:`MemberRun.advance`.
+    seconds : float or None
+        The time that is left.
+    """
+    run = copy.deepcopy(run)  # another worker may have to begin with it again
+    run._data = data
+    deadline = None if seconds is None else perf_counter() + seconds
+    with BLASThreads(1):
+        run.advance(n_epochs, Progress(reporter(0, n_epochs), deadline=deadline))
+    return run.saved()
 
 
 def advance(runs, n_epochs, progress, n_jobs, required=False):
