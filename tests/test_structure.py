@@ -41,7 +41,7 @@ PUBLIC = [name for name in SOURCES if not name.startswith("_") and "._" not in n
 # A module imports from its own group and from the groups below, each a line:
 GROUPS = [
     {"__init__", "persistence", "precompile"},
-    {"onnx"},
+    {"onnx", "dask"},
     {"tabular", "inspection"},
     {"mlp"},
     {"_engine"},
@@ -110,9 +110,9 @@ def test_only_jit_imports_numba():
 def test_package_imports_only_its_dependencies():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     optional = project["optional-dependencies"]
-    required, for_plots, for_export, for_dask = (
+    required, extras = (
         {re.match(r"[\w-]+", line)[0] for line in lines}
-        for lines in (project["dependencies"], optional["plot"] + optional["shap"], optional["onnx"], optional["dask"])
+        for lines in (project["dependencies"], [line for x in ("plot", "shap", "onnx", "dask") for line in optional[x]])
     )
     # the second line installs nothing more: dependencies of scikit-learn and numba
     assert required == {
@@ -125,7 +125,7 @@ def test_package_imports_only_its_dependencies():
         "threadpoolctl",
     }
     # pandas and polars are those of the user, whose frames we take and return; mlflow-skinny is imported as mlflow
-    importable = {"sklearn", "pandas", "polars", "mlflow", *required, *for_plots, *for_export, *for_dask}
+    importable = {"sklearn", "pandas", "polars", "mlflow", *required, *extras}
     imported = set().union(*map(_top_level, SOURCES.values()))
     assert imported - sys.stdlib_module_names <= importable
 

@@ -19,7 +19,7 @@ _FORMAT = 1
 # seconds between two checkpoints if the user does not set a number of epochs
 _SECONDS = 30.0
 # parameters that may differ, because they do not change the result
-_FREE = ("verbose", "n_jobs", "max_time")
+_FREE = ("verbose", "n_jobs", "max_time", "client")
 
 
 def checkpoint_of(estimator):

@@ -1,0 +1,383 @@
+"""Base class of the estimators on Dask collections."""
+
+import copy
+import inspect
+import re
+from itertools import chain
+from numbers import Integral
+from os import PathLike
+from typing import Any, NamedTuple, Self
+
+import dask
+import dask.array as da
+import numpy as np
+import pandas as pd
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sknn_iitb._engine.checkpoint import state_of_run
+from sknn_iitb._engine.objective import batches_in
+from sknn_iitb._engine.run import Run
+from sknn_iitb._engine.samples import Samples, TrainingData
+from sknn_iitb.dask._cluster import as_cluster
+from sknn_iitb.dask._objectives import FullGradient, LocalSteps, SharedValidation, Work
+from sknn_iitb.dask._partitions import computed, is_collection, joined_array, partitions_of
+from sknn_iitb.dask._shards import Learner, Plan, Setup, Summary, build, count, merged
+
+__all__ = ["ClientMixin", "DaskMixin", "with_parameters_of"]
+
+# floating-point operations of a round with local_steps="auto": about a second
+_WORK_PER_ROUND = 5e10
+
+
+class ClientMixin:
+    """The parameter `client`, and the estimator for one machine, which is the next class in the bases."""
+
+    # parameters that the estimator for one machine does not have
+    _own: tuple = ("client",)
+
+    @classmethod
+    def _local_class(cls):
+        """The estimator for one machine."""
+        return next(each for each in cls.__mro__ if not issubclass(each, ClientMixin) and hasattr(each, "fit"))
+
+    def to_local(self) -> Any:
+        """The estimator for one machine, with the same parameters and fitted attributes, which are copied.
+
+        Returns
+        -------
+        estimator : estimator instance
+        """
+        local = self._local_class()(**self._local_params())
+        others = {*self._get_param_names(), "_rounds", "_skl_callbacks"}
+        vars(local).update(copy.deepcopy({k: v for k, v in vars(self).items() if k not in others}))
+        return local
+
+    def _local_params(self):
+        return {name: value for name, value in self.get_params(deep=False).items() if name not in self._own}
+
+    def _saved(self):
+        return {name: value for name, value in super()._saved().items() if name != "_rounds"} | {"client": None}
+
+    def __sklearn_clone__(self):
+        client, other = self.client, copy.copy(self)
+        other.client = None
+        other = super(ClientMixin, other).__sklearn_clone__()
+        other.client = client
+        return other
+
+
+class DaskMixin(ClientMixin):
+    """Fit and predict on Dask collections."""
+
+    _own = ("local_steps", "client")
+
+    _parameter_constraints: dict = {
+        "local_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "client": [HasMethods(["submit", "scatter", "cancel"]), HasMethods(["scatter", "place", "map_reduce"]), None],
+    }
+
+    # --- fit ---
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        resume_from: str | PathLike[str] | None = None,
+    ) -> Self:
+        """Train the network on the workers that hold the partitions.
+
+        Parameters
+        ----------
+        X : dask.array.Array or dask.dataframe.DataFrame of shape (n_samples, n_features)
+            Partitions in memory are used where Dask has them; the others are divided among all threads.
+        y : dask.array.Array, dask.dataframe.Series or dask.dataframe.DataFrame
+            In the order of the rows of X, and preferably in the same partitions.
+        sample_weight : dask.array.Array or dask.dataframe.Series of shape (n_samples,), default=None
+            Sample weights, not negative.
+        X_val : array-like or Dask collection of shape (n_val_samples, n_features), default=None
+            Validation set, which this process loads and scores after each epoch. Without it, `early_stopping` holds out
+            samples on each worker, and averages the scores of the workers by their numbers of samples.
+        y_val : array-like or Dask collection, default=None
+            Targets of the validation set.
+        sample_weight_val : array-like or Dask collection of shape (n_val_samples,), default=None
+            Sample weights of the validation set.
+        resume_from : str or path-like, default=None
+            File of a :class:`~sknn_iitb.callbacks.Checkpoint`. Training continues from it; the data and the parameters
+            must be the same, the workers may be others.
+
+        Returns
+        -------
+        self : estimator instance
+
+        Raises
+        ------
+        TypeError
+            If X, y or `sample_weight` is not a Dask collection.
+        ValueError
+            If a parameter or the data are invalid, there is no client, or training diverges. The estimator is then
+            unchanged.
+        WorkersLostError
+            If the cluster has no workers left. The estimator keeps the weights of the last completed round, and a
+            Checkpoint those of the last epoch.
+        """
+        given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        validation = {name: computed(value) for name, value in given.items()}
+        return super().fit(X, y, sample_weight, **validation, resume_from=resume_from)
+
+    def _fit(self, data, incremental=False, classes=None, observers=(), resume_from=None):
+        if incremental:
+            if is_collection(data.X):
+                raise TypeError("partial_fit does not support Dask collections; call fit, or pass arrays.")
+            return super()._fit(data, incremental, classes, observers, resume_from)
+        last = _LastEpoch(self)
+        super()._fit(data, incremental, classes, (*observers, last), resume_from)
+        work, _ = vars(self).pop("_rounds")
+        work.learners = []  # frees the memory of the workers
+        if work.lost is not None:
+            last.write()
+            raise work.lost
+        return self
+
+    def _begin(self, data, call, rng=None):
+        if call.incremental:
+            return super()._begin(data, call, rng)
+        components = self._resolve_components()
+        if self.learning_rate_init == "auto":
+            raise ValueError(
+                "learning_rate_init='auto' is not supported on a cluster; fit a sample of the data with "
+                f"{self._local_class().__name__}(learning_rate_init='auto'), and set its learning_rate_init_."
+            )
+        table = partitions_of(*data[:3])
+        cluster = as_cluster(self.client)
+        groups = cluster.scatter(table.partitions)
+        checks = self._local_class()(**self._local_params()), table.n_features, table.columns
+        found = cluster.map_reduce(Summary.of, groups, checks, merged)
+        if found is None:
+            raise ValueError("X has no rows: all partitions are empty.")
+        if not self.warm_start:
+            vars(self).pop("_by_hand", None)
+        components, task, samples = self._read(TrainingData(found.X, found.y, found.weight), call, components)
+        rng = self._random_state(call) if rng is None else rng
+        self._set_network(samples, components, task, call, rng)
+        stops_early = self._stops_early(found.n_rows, data.validation, call)
+        _, validation = self._hold_out(samples, data.validation, components.optimizer, rng, False, call)
+        holds_out = bool(stops_early) and validation is None and components.optimizer.kernel is not None
+
+        seeds = copy.deepcopy(rng).randint(2**31 - 1, size=len(groups))
+        shards, sizes = _filled_shards(cluster, groups, Setup(self.to_local(), holds_out, rng, seeds))
+        config = self._training_config(components, samples, range(sizes.n_rows), stops_early, call)
+        full = components.optimizer.kernel is None or config.batch_size >= sizes.n_rows
+        self._refuse(full, len(shards), found.y)
+        config = config._replace(shuffle=False, advise=str)
+        n_local_steps = self._n_local_steps(-(-config.batch_size // len(shards)))
+        plan = Plan(
+            config=config._replace(shuffle=self.shuffle, schedule=None, advise=None),
+            n_rows=sizes.n_rows,
+            mean_weight=sizes.mean_weight,
+            penalty=1 / len(shards) if full else 1.0,
+            averages_moments=not call.continues,
+        )
+        work = Work(cluster, cluster.place(Learner, shards, plan), sizes.n_rows)
+        arguments = work, self._network, self._loss, task.dtype
+        objective = FullGradient(*arguments) if full else LocalSteps(*arguments, n_steps=n_local_steps)
+        run = Run(
+            objective,
+            config,
+            self._begin_history(config, call),
+            validate=SharedValidation(work) if holds_out else validation,
+            samples=_stand_in(found.digests),
+        )
+        if components.optimizer.kernel is not None:
+            run.state = self._begin_state(rng, run, call)
+            self.learning_rate_init_ = run.config.learning_rate_init
+        self._rounds = work, run
+        return run
+
+    def _refuse(self, full, n_shards, y):
+        """Raise ValueError for what is not supported on a cluster."""
+        if full and n_shards > 1:
+            for name, has in (("batch_norm", self.batch_norm), ("dropout", self._network.drops)):
+                if has:
+                    raise ValueError(
+                        f"{name}={getattr(self, name)!r} is not supported on a cluster with batches of all samples; "
+                        "set batch_size."
+                    )
+        if getattr(self, "class_weight", None) == "balanced" and y.ndim == 2:
+            raise ValueError(
+                "class_weight='balanced' is not supported on a cluster for y with several columns; pass a list of "
+                "dicts, one for each column."
+            )
+
+    def _n_local_steps(self, batch_size):
+        if self.local_steps != "auto":
+            return int(self.local_steps)
+        return batches_in(_WORK_PER_ROUND, batch_size, self._network.layout.size)
+
+    # --- prediction ---
+
+    def _lazily(self, name, X):
+        """What a method returns for a Dask collection, as a Dask array; other X go to the method itself."""
+        local = getattr(super(), name)
+        if not is_collection(X):
+            return local(X)
+        check_is_fitted(self)
+        model = self.to_local()
+        one = np.zeros((1, self.n_features_in_), self._parameters.vector.dtype)
+        columns = getattr(self, "feature_names_in_", None)
+        of_one = getattr(model, name)(one if columns is None else pd.DataFrame(one, columns=columns))
+        if isinstance(of_one, list):
+            raise ValueError(
+                f"{name} has an array for each column of y, which is not supported for Dask collections; map "
+                f"to_local().{name} over the partitions."
+            )
+        model = dask.delayed(model, pure=False)
+        if not isinstance(X, da.Array):
+            return joined_array(
+                [dask.delayed(_predicted)(block, model, name, of_one[:0]) for block in X.to_delayed()], of_one
+            )
+        if X.ndim != 2:
+            raise ValueError(f"X must have two dimensions, got {X.ndim}.")
+        X = X.rechunk({1: -1})
+        shape = {"drop_axis": 1} if of_one.ndim == 1 else {"chunks": (X.chunks[0], of_one.shape[1:])}
+        return X.map_blocks(_predicted, model, name, of_one[:0], dtype=of_one.dtype, meta=of_one[:0], **shape)
+
+    def predict(self, X: Any) -> Any:
+        """Predict, lazily for a Dask collection.
+
+        Parameters
+        ----------
+        X : Dask collection, array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : dask.array.Array of shape (n_samples,) or (n_samples, n_outputs)
+            An ndarray if X is not a Dask collection.
+        """
+        return self._lazily("predict", X)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy or R2, as the estimator for one machine.
+
+        Parameters
+        ----------
+        X : Dask collection, array-like or sparse matrix of shape (n_samples, n_features)
+            Predictions for a Dask collection are computed on the cluster, and the score in this process.
+        y : Dask collection or array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : Dask collection or array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        predicted, y, sample_weight = map(computed, (self.predict(X), y, sample_weight))
+        local = self.to_local()
+        local.predict = lambda X: predicted
+        return local.score(None, y, sample_weight)
+
+
+def _predicted(X, model, name, nothing):
+    """What a method of the model returns for a block, which may be empty."""
+    return getattr(model, name)(X) if X.shape[0] else nothing
+
+
+# --- the beginning of a run -------------------------------------------------------------------------------------
+
+
+class _Sizes(NamedTuple):
+    """Numbers of training and held-out samples, and the mean weight of the former."""
+
+    n_rows: int
+    n_held_out: int
+    mean_weight: float
+
+
+def _filled_shards(cluster, groups, setup):
+    """The shards that have training samples, and the sizes of all together."""
+    shards = cluster.place(build, groups, setup)
+    counts = cluster.map_reduce(count, shards, None, _joined)
+    shards = [shard for shard, (n, *_) in zip(shards, counts, strict=True) if n]
+    counts = [each for each in counts if each[0]]
+    if not shards:
+        raise ValueError("sample_weight, times class_weight, is zero for every sample.")
+    n_train, n_held_out, means = np.array(counts).T
+    n_rows = int(n_train.sum())
+    # a single mean is not changed in any bit
+    mean = means[0] if len(means) == 1 else means @ n_train / n_rows
+    return shards, _Sizes(n_rows, int(n_held_out.sum()), float(mean))
+
+
+def _joined(lists):
+    return [*chain.from_iterable(lists)]
+
+
+def _stand_in(digests):
+    """Samples that differ if the partitions do: what tells the data of a checkpoint from others."""
+    _, n_rows, found = zip(*sorted(digests), strict=True)
+    return Samples(np.array([[*bytes.fromhex(each)] for each in found]), np.array(n_rows)[:, None], None, None, None)
+
+
+class _LastEpoch:
+    """An observer that keeps what a checkpoint needs of the last epoch.
+
+    Parameters
+    ----------
+    estimator : DaskMixin
+    """
+
+    def __init__(self, estimator):
+        self._estimator, self._state = estimator, None
+
+    def begin(self):
+        """Do nothing."""
+
+    def end(self, history):
+        """Copy the state of training, which the next epoch changes."""
+        _, run = self._estimator._rounds
+        if run.writer is not None:
+            self._state = copy.deepcopy(state_of_run(run, self._estimator._parameters.vector))
+            self._writer = run.writer
+
+    def close(self):
+        """Do nothing."""
+
+    def write(self):
+        """Write the last epoch's checkpoint if the estimator has checkpoints."""
+        if self._state is not None:
+            self._writer.write(self._state)
+
+
+# --- parameters -------------------------------------------------------------------------------------------------
+
+
+def with_parameters_of(parent):
+    """Decorate a class: its signature and docstring have the parameters and attributes of another as well.
+
+    Parameters
+    ----------
+    parent : type
+        The estimator for one machine.
+    """
+
+    def decorate(cls):
+        own = inspect.signature(cls.__init__).parameters
+        inherited = inspect.signature(parent.__init__).parameters
+        named = [each for each in own.values() if each.kind is each.KEYWORD_ONLY]
+        cls.__init__.__signature__ = inspect.Signature([*inherited.values(), *named])
+        if cls.__doc__ is not None:  # as with python -OO
+            sections = re.split(r"^(\w[\w ]+)\n-+\n", inspect.cleandoc(parent.__doc__), flags=re.MULTILINE)
+            found = dict(zip(sections[1::2], sections[2::2], strict=True))
+            doc = inspect.cleandoc(cls.__doc__)
+            # references of the attributes' descriptions
+            doc = doc.replace("Parameters\n----------\n", f"Parameters\n----------\n{found['Parameters'].rstrip()}\n\n")
+            cls.__doc__ = doc.replace(
+                "See Also\n", f"Attributes\n----------\n{found['Attributes'].rstrip()}\n\nSee Also\n"
+            )
+        return cls
+
+    return decorate

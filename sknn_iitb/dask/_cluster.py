@@ -1,0 +1,314 @@
+"""The two things that training asks of a cluster: keep shards on its workers, and reduce what they compute."""
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any, NamedTuple, Protocol
+
+import dask
+import numpy as np
+from distributed import CancelledError, futures_of, get_client, wait
+from distributed.scheduler import KilledWorker
+
+__all__ = ["Cluster", "DaskCluster", "SerialCluster", "WorkersLostError", "as_cluster", "as_dask_cluster", "tree"]
+
+# Results that a task of the reduction merges: with more, it waits for the sum of its transfers; with fewer, the tree
+# has more levels, each with the latency of a task.
+FAN_IN = 8
+
+# Seconds without any worker after which training gives up; those that restart, as under a nanny, are back earlier.
+_PATIENCE = 30.0
+_SECONDS_BETWEEN_CHECKS = 1.0
+
+
+class WorkersLostError(RuntimeError):
+    """All workers of the cluster were lost, or its tasks were cancelled.
+
+    The estimator has the weights of the last completed round.
+    """
+
+
+class Cluster(Protocol):
+    """What training needs of a cluster.
+
+    Pass an object with these methods as `client` to train on another engine than Dask. A handle is whatever the
+    implementation uses to refer to a value that stays on a worker.
+    """
+
+    def scatter(self, partitions: Sequence[Any]) -> list[Any]:
+        """Load the partitions on the workers.
+
+        Parameters
+        ----------
+        partitions : sequence of dask.delayed.Delayed
+            In the order of the rows.
+
+        Returns
+        -------
+        groups : list of handles
+            Each of a list of partitions on one worker.
+        """
+        ...
+
+    def place(self, build: Callable[[int, Any, Any], Any], handles: list[Any], argument: Any) -> list[Any]:
+        """Build a value beside each value, on the same worker.
+
+        Parameters
+        ----------
+        build : callable
+            ``build(number, value, argument)`` is called once for each handle, and again where a worker is lost.
+        handles : list of handles
+        argument : object
+            Sent to each worker.
+
+        Returns
+        -------
+        built : list of handles
+        """
+        ...
+
+    def map_reduce(
+        self,
+        function: Callable[[Any, Any], Any],
+        handles: list[Any],
+        argument: Any,
+        combine: Callable[[list[Any]], Any],
+    ) -> Any:
+        """Broadcast an argument, call a function on each worker, and reduce the results as a tree.
+
+        Parameters
+        ----------
+        function : callable
+            ``function(value, argument)``.
+        handles : list of handles
+        argument : object
+        combine : callable
+            ``combine(results)`` merges results, in the order of the handles; called with two or more.
+
+        Returns
+        -------
+        result : object
+
+        Raises
+        ------
+        WorkersLostError
+            If there are no workers left.
+        """
+        ...
+
+
+def as_cluster(client: Any) -> Cluster:
+    """The cluster of a Dask client, None for the current one, or a Cluster itself.
+
+    Raises
+    ------
+    ValueError
+        If there is no client, or it cannot be used.
+    """
+    return client if hasattr(client, "map_reduce") else as_dask_cluster(client)
+
+
+def as_dask_cluster(client: Any) -> "DaskCluster":
+    """The cluster of a Dask client, None for the current one; raises as :func:`as_cluster`."""
+    if client is None:
+        try:
+            client = get_client()
+        except ValueError as error:
+            raise ValueError(
+                "There is no Dask client. Connect to a cluster with distributed.Client(), or pass one as client."
+            ) from error
+    if client.asynchronous:
+        raise ValueError("client is asynchronous, but fit is not; pass a Client without asynchronous=True.")
+    if client.status != "running":
+        raise ValueError(f"client={client!r} is not connected to a scheduler; its status is {client.status!r}.")
+    return DaskCluster(client)
+
+
+def tree(reduce: Callable[[list[Any]], Any], items: list[Any], fan_in: int = FAN_IN) -> Any:
+    """Reduce a list level by level.
+
+    Parameters
+    ----------
+    reduce : callable
+    items : list
+    fan_in : int
+        How many items are merged at a time.
+
+    Returns
+    -------
+    item : object
+
+    Examples
+    --------
+    >>> tree(lambda items: f"({'+'.join(items)})", list("abcde"), fan_in=2)
+    '(((a+b)+(c+d))+e)'
+    """
+    while len(items) > 1:
+        groups = [items[start : start + fan_in] for start in range(0, len(items), fan_in)]
+        items = [reduce(group) if len(group) > 1 else group[0] for group in groups]
+    return items[0]
+
+
+class _Handle(NamedTuple):
+    """A future, or a list of them, and the worker that has it."""
+
+    value: Any
+    worker: str
+
+
+class DaskCluster:
+    """A Dask cluster.
+
+    Tasks prefer the worker that has their shard. If it is lost, Dask runs them on another and computes the shard again
+    from the partitions.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    """
+
+    def __init__(self, client):
+        self._client = client
+
+    def n_threads(self):
+        """Number of threads of all workers."""
+        return sum(self._client.nthreads().values())
+
+    def scatter(self, partitions):
+        """Load the partitions: those in memory where Dask prefers, mostly where they are, the others on all threads."""
+        n_threads = self._client.nthreads()
+        if not n_threads:
+            raise WorkersLostError("The cluster has no workers.")
+        workers = sorted(n_threads)
+        if not futures_of(partitions):
+            slots = [worker for worker in workers for _ in range(n_threads[worker])]
+            blocks = [block for block in np.array_split(np.arange(len(partitions)), len(slots)) if len(block)]
+            return [
+                _Handle(self._compute([partitions[i] for i in block], worker), worker)
+                for block, worker in zip(blocks, slots, strict=False)
+            ]
+        futures = self._client.compute(partitions)
+        self._wait(futures, futures)
+        holders = self._client.who_has(futures)
+        groups = {worker: [] for worker in workers}
+        for number, future in enumerate(futures):
+            found = [worker for worker in holders.get(future.key, ()) if worker in groups]
+            groups[found[0] if found else workers[number % len(workers)]].append((number, future))
+        handles = []
+        for worker, group in groups.items():
+            for block in np.array_split(np.arange(len(group)), n_threads[worker]):
+                if len(block):
+                    handles.append((group[block[0]][0], _Handle([group[i][1] for i in block], worker)))
+        return [handle for _, handle in sorted(handles, key=lambda pair: pair[0])]
+
+    def _compute(self, partitions, worker):
+        return self._client.compute(partitions, workers=[worker], allow_other_workers=True)
+
+    def place(self, build, handles, argument):
+        """Build a value beside each value."""
+        given = self.broadcast(argument)
+        return [
+            _Handle(self._submit(build, number, handle.value, given, worker=handle.worker), handle.worker)
+            for number, handle in enumerate(handles)
+        ]
+
+    def map_reduce(self, function, handles, argument, combine):
+        """Broadcast, call and reduce; what has been submitted is cancelled if this is interrupted."""
+        futures = []
+
+        def submit(*task, **options):
+            futures.append(self._submit(*task, **options))
+            return futures[-1]
+
+        with self._cancelled_on_error(futures):
+            given = self.broadcast(argument)
+            found = [submit(function, handle.value, given, worker=handle.worker) for handle in handles]
+            root = tree(lambda few: submit(combine, few), found)
+            self._wait([root], futures)
+            return self._client.gather(root)
+
+    def call(self, function, *arguments, check):
+        """Call a function on any worker; ``check()`` is called while this waits, and may raise."""
+        futures = []
+        with self._cancelled_on_error(futures):
+            futures.append(self._submit(function, *arguments))
+            self._wait(futures, futures, check)
+            return self._client.gather(futures[0])
+
+    @contextmanager
+    def _cancelled_on_error(self, futures):
+        try:
+            yield
+        except (CancelledError, KilledWorker, OSError) as error:
+            raise WorkersLostError(
+                f"The cluster lost the tasks of this round: {type(error).__name__}: {error}. {self._advice()}"
+            ) from error
+        except BaseException:
+            if self._client.status == "running":
+                self._client.cancel(futures)
+            raise
+
+    def broadcast(self, value):
+        """A task that returns the value: the scheduler can run it again, and workers copy it from each other."""
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            return self._submit(_identity, value)
+
+    def _submit(self, function, *arguments, worker=None):
+        preferred = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
+        return self._client.submit(function, *arguments, pure=False, **preferred)
+
+    def _wait(self, awaited, futures, check=lambda: None):
+        """Wait for futures; raise the error of one that has failed, and WorkersLostError if nobody computes them."""
+        since = None
+        while True:
+            try:
+                with self._client.as_current():
+                    wait(awaited, timeout=_SECONDS_BETWEEN_CHECKS)
+                break
+            except TimeoutError:
+                check()
+                if self._client.status == "running" and self._client.nthreads():
+                    since = None
+                    continue
+                since = monotonic() if since is None else since
+                if monotonic() - since >= _PATIENCE:
+                    self._client.cancel(futures)
+                    raise WorkersLostError(
+                        f"The cluster has had no workers for {_PATIENCE:g} seconds. {self._advice()}"
+                    ) from None
+        for future in awaited:
+            if future.status != "finished":
+                future.result()  # raises
+
+    def _advice(self):
+        return "The estimator has the weights of the last completed round."
+
+
+def _identity(value):
+    return value
+
+
+class SerialCluster:
+    """All groups of partitions in this process, one after the other: the same result, without a cluster.
+
+    Parameters
+    ----------
+    n_groups : int
+    """
+
+    def __init__(self, n_groups):
+        self._n_groups = n_groups
+
+    def scatter(self, partitions):
+        """Lists of partitions."""
+        parts = dask.compute(*partitions, scheduler="synchronous")
+        blocks = np.array_split(np.arange(len(parts)), self._n_groups)
+        return [[parts[i] for i in block] for block in blocks if len(block)]
+
+    def place(self, build, handles, argument):
+        """A value is its own handle."""
+        return [build(number, value, argument) for number, value in enumerate(handles)]
+
+    def map_reduce(self, function, handles, argument, combine):
+        """Reduce as Dask's workers do."""
+        return tree(combine, [function(value, argument) for value in handles])
