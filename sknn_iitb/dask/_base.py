@@ -19,6 +19,7 @@ from sknn_iitb._engine.checkpoint import state_of_run
 from sknn_iitb._engine.objective import batches_in
 from sknn_iitb._engine.run import Run
 from sknn_iitb._engine.samples import Samples, TrainingData
+from sknn_iitb._engine.source import PartitionReader
 from sknn_iitb.dask._cluster import as_cluster
 from sknn_iitb.dask._objectives import FullGradient, LocalSteps, SharedValidation, Work
 from sknn_iitb.dask._partitions import computed, is_collection, joined_array, partitions_of
@@ -130,11 +131,11 @@ class DaskMixin(ClientMixin):
         validation = {name: computed(value) for name, value in given.items()}
         return super().fit(X, y, sample_weight, **validation, resume_from=resume_from)
 
-    def _fit(self, data, incremental=False, classes=None, observers=(), resume_from=None):
-        if incremental:
-            if is_collection(data.X):
-                raise TypeError("partial_fit does not support Dask collections; call fit, or pass arrays.")
-            return super()._fit(data, incremental, classes, observers, resume_from)
+    def _fit(self, data, incremental=False, classes=None, observers=(), resume_from=None, epochs=None):
+        if incremental and is_collection(data.X):
+            raise TypeError("partial_fit does not support Dask collections; call fit, or pass arrays.")
+        if incremental or isinstance(data.X, PartitionReader):  # in this process
+            return super()._fit(data, incremental, classes, observers, resume_from, epochs)
         last = _LastEpoch(self)
         super()._fit(data, incremental, classes, (*observers, last), resume_from)
         work, _ = vars(self).pop("_rounds")
@@ -145,7 +146,7 @@ class DaskMixin(ClientMixin):
         return self
 
     def _begin(self, data, call, rng=None):
-        if call.incremental:
+        if call.incremental or isinstance(data.X, PartitionReader):
             return super()._begin(data, call, rng)
         components = self._resolve_components()
         if self.learning_rate_init == "auto":

@@ -56,14 +56,18 @@ class _Distributed:
     """
 
     def __init__(self, work, network, loss, dtype):
-        self.network, self.n_samples = network, work.n_rows
+        self.network, self.n_samples, self.dtype = network, work.n_rows, dtype
         self.gradient = aligned(network.layout.size, dtype)
         self._work, self._loss = work, loss
         self._divisor = network.units[-1] if loss.mean_over_outputs else 1
 
-    def order(self, permutation):
-        """The rows, which have no order here: the workers shuffle."""
-        return range(self.n_samples)
+    def parts(self, state, config):
+        """Yield self and the rows, which have no order here: the workers shuffle."""
+        yield self, range(self.n_samples)
+
+    def progress(self):
+        """Words for how much of an epoch is done."""
+        return []
 
     def reported(self, loss, penalty):
         """The loss for ``loss_`` and ``loss_curve_``."""
@@ -117,10 +121,10 @@ class LocalSteps(_Distributed):
         self._state, self._batch_size = state, config.batch_size
         self._epoch = state.step // state.steps_per_epoch
 
-    def order(self, permutation):
+    def parts(self, state, config):
         """Begin another epoch."""
         self._epoch += 1
-        return super().order(permutation)
+        yield from super().parts(state, config)
 
     def train(self, theta, order, learning_rates, step):
         """Take the steps of a round; return loss and penalty, summed over the rows that were used."""

@@ -165,7 +165,9 @@ class Shard(NamedTuple):
 def build(number, parts, setup):
     """The shard of some partitions, whose number is that in the order of all."""
     net = setup.net
-    pairs = [(*net._validate_all(part.X, part.y, reset=False), part.weight) for part in parts if part.X.shape[0] > 0]
+    types = net._input_types(reset=False)
+    parts = [part for part in parts if part.X.shape[0]]
+    pairs = [(*net._validate_all(part.X, part.y, types, reset=False), part.weight) for part in parts]
     if not pairs:
         return Shard(net, None)
     X, y, weight = zip(*pairs, strict=True)
