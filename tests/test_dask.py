@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from functools import partial
@@ -659,7 +660,8 @@ def test_a_worker_lost_while_members_train(raw, workers, monkeypatch):
 def test_ray_can_stand_in(table):
     ray = pytest.importorskip("ray")
     X, y, _ = table
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
+    paths = {"PYTHONPATH": os.pathsep.join(sys.path)}  # for this folder
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="error", runtime_env={"env_vars": paths})
     try:
         for parameters in MODES.values():
             net = DaskMLPClassifier(max_iter=5, **SIZES, **parameters)
