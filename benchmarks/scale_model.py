@@ -29,6 +29,7 @@ from benchmarks.figures import figure, parse, save
 from sknn_iitb.dask import DaskMLPClassifier
 from sknn_iitb.dask._cluster import FAN_IN, DaskCluster
 from sknn_iitb.dask._shards import Learner
+from sknn_iitb.inspection._figures import WIDTH
 
 BANDWIDTHS = {"1 Gbit/s": 1e9 / 8, "10 Gbit/s": 1e10 / 8, "100 Gbit/s": 1e11 / 8}  # bytes per second
 ROUND_TRIP = 2e-4  # seconds between two machines of a rack, on top of the measured latency
@@ -229,7 +230,7 @@ def draw(costs, n_bytes, file):
     from matplotlib import pyplot as plt
 
     workers = np.unique(np.geomspace(2, 1000, 60).astype(int))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+    figure, (left, right) = plt.subplots(2, 1, figsize=(WIDTH, 6.4), layout="constrained")
     for name, bandwidth in BANDWIDTHS.items():
         left.plot(workers, [efficient_steps(costs, n, n_bytes, bandwidth) for n in workers], label=name)
     left.set(xscale="log", yscale="log", xlabel="workers", ylabel="local steps for 80 % efficiency")
@@ -250,7 +251,7 @@ def draw(costs, n_bytes, file):
     right.set(xscale="log", yscale="log", xlabel="workers", ylabel="full gradients per second")
     right.set_title("10 Gbit/s; dots: more workers do not pay", fontsize="medium")
     right.legend(frameon=False, fontsize="x-small")
-    figure.savefig(file, dpi=110)
+    figure.savefig(file, dpi=150)
 
 
 def main():

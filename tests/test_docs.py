@@ -237,7 +237,13 @@ def test_examples_draw_one_figure(name):
 def test_every_image_is_drawn_by_a_script_and_shown():
     drawn = runpy.run_path(str(ROOT / "docs" / "images.py"))
     files = {path.stem: path for path in (ROOT / "docs" / "images").glob("*.png")}
-    assert files.keys() == {*drawn["IMAGES"], "accuracy", "growth", "tabular"}  # the others are those of benchmarks
+    assert files.keys() == {
+        *drawn["IMAGES"],
+        "accuracy",
+        "growth",
+        "scale_model",
+        "tabular",
+    }  # the others are those of benchmarks
     for name, path in files.items():
         assert any(f"images/{name}.png" in text for text in TEXTS.values())
         width = int.from_bytes(path.read_bytes()[16:20], "big")

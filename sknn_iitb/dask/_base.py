@@ -371,10 +371,10 @@ def with_parameters_of(parent):
         named = [each for each in own.values() if each.kind is each.KEYWORD_ONLY]
         cls.__init__.__signature__ = inspect.Signature([*inherited.values(), *named])
         if cls.__doc__ is not None:  # as with python -OO
-            sections = re.split(r"^(\w[\w ]+)\n-+\n", inspect.cleandoc(parent.__doc__), flags=re.MULTILINE)
+            plain = re.sub(r" \[\d\]_", "", inspect.cleandoc(parent.__doc__))  # without its references
+            sections = re.split(r"^(\w[\w ]+)\n-+\n", plain, flags=re.MULTILINE)
             found = dict(zip(sections[1::2], sections[2::2], strict=True))
             doc = inspect.cleandoc(cls.__doc__)
-            # references of the attributes' descriptions
             doc = doc.replace("Parameters\n----------\n", f"Parameters\n----------\n{found['Parameters'].rstrip()}\n\n")
             cls.__doc__ = doc.replace(
                 "See Also\n", f"Attributes\n----------\n{found['Attributes'].rstrip()}\n\nSee Also\n"
