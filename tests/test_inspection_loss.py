@@ -159,7 +159,8 @@ def test_curvature_weights_are_repetitions():
 
 def test_members_have_a_curvature_of_their_own():
     X, y = DIABETES
-    net = TabularMLPRegressor(max_iter=5, n_estimators=3, hidden_layer_sizes=(5,), random_state=0).fit(X, y)
+    net = TabularMLPRegressor(max_iter=5, n_estimators=3, hidden_layer_sizes=(5,), views=["smooth"], random_state=0)
+    net.fit(X, y)
     largest = [curvature(net, X, y, n_eigenvalues=1, member=k).largest[0] for k in range(3)]
     assert len(set(largest)) == 3
     with pytest.raises(ValueError, match="member must be an integer from 0 to 2, got 3"):

@@ -104,12 +104,12 @@ def test_interrupted_partial_fit_leaves_a_usable_estimator(cls, n_jobs, monkeypa
     X = np.random.default_rng(0).normal(size=(60_000, 20))
     y = (X[:, 0] > 0).astype(int)
     net = cls(preset="best", n_jobs=n_jobs, max_iter=1, random_state=0).fit(X[:2000], y[:2000])
-    net.partial_fit(X[:2000], y[:2000])
+    n_members = len(net.partial_fit(X[:2000], y[:2000]).members_)
     pressed = press_after_first(monkeypatch, "_train")
     with pytest.warns(UserWarning, match="interrupted by user"):
         net.partial_fit(X, y)
     assert time.process_time() - pressed[0] < 1
-    assert len(net.members_) == 20
+    assert len(net.members_) == n_members >= 20
     assert np.isfinite(net.predict(X[:100])).all()
     assert is_idle()
 

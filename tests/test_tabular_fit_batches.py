@@ -5,11 +5,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.model_selection import train_test_split
 
 from sknn_iitb import TabularMLPClassifier, TabularMLPRegressor
 from sknn_iitb._engine.source import PartitionReader
+from sknn_iitb.callbacks import Checkpoint
 from sknn_iitb.partitions import ArrowPartitions
 from sknn_iitb.tabular import _partitions
 from sknn_iitb.tabular._partitions import TableSurvey
@@ -155,6 +157,29 @@ def test_a_source_that_changes():
     reads = []
     with pytest.raises(ValueError, match="source has changed: partition 0 has"):
         TabularMLPClassifier(preset="fast", random_state=0).fit_batches(shrinking)
+
+
+def test_members_that_are_done_are_not_trained_again(tmp_path):
+    class Counting(list):
+        n_reads, most = 0, np.inf
+
+        def __getitem__(self, k):
+            self.n_reads += 1
+            if self.n_reads > self.most:
+                raise OSError("the disk is gone")
+            return super().__getitem__(k)
+
+    file, partitions = tmp_path / "net.checkpoint", Counting(cut(X, y, size=360))
+    net = TabularMLPClassifier(preset="fast", n_estimators=2, max_iter=2, random_state=0)
+    whole = clone(net).fit_batches(partitions)
+    assert partitions.n_reads == 5 * (1 + 2 * 2)  # the survey, and two epochs of two members
+    partitions.n_reads, partitions.most = 0, 5 * (1 + 2 + 1)  # fails in the last epoch
+    with pytest.raises(OSError, match="the disk is gone"):
+        clone(net).set_callbacks(Checkpoint(file, every=1)).fit_batches(partitions)
+    partitions.n_reads, partitions.most = 0, np.inf
+    resumed = clone(net).fit_batches(partitions, resume_from=file)
+    assert partitions.n_reads == 5 * (1 + 2)
+    np.testing.assert_array_equal(resumed.predict_proba(X), whole.predict_proba(X))
 
 
 def test_a_validation_set_is_used_for_all_members():

@@ -188,6 +188,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         X_val: MatrixLike | None = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
+        resume_from: str | PathLike[str] | None = None,
     ) -> Self:
         """Train on a table in partitions, which need not fit in memory together.
 
@@ -211,6 +212,9 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
             Targets of the validation set.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
             Sample weights of the validation set, not negative.
+        resume_from : str or path-like, default=None
+            File of a :class:`~sknn_iitb.callbacks.Checkpoint`. Members that are done are not trained again; the data
+            and the parameters must be the same, and `random_state` an integer, which draws the same rows.
 
         Returns
         -------
@@ -223,16 +227,17 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         """
         validation = ValidationData(X_val, y_val, sample_weight_val)
         data = TrainingData(None, None, None, validation)
-        return self._unchanged_on_error(self._fit_batches, data, source, checked_epochs(epochs))
+        return self._unchanged_on_error(self._fit_batches, data, source, checked_epochs(epochs), resume_from)
 
-    def _fit_batches(self, data, source, epochs):
+    def _fit_batches(self, data, source, epochs, resume_from):
         if self.preset == "tuned":
             raise ValueError("preset='tuned' is not supported by fit_batches; use 'fast', 'default' or 'best'.")
         if hasattr(self.validation_fraction, "split"):
             raise ValueError(f"fit_batches requires a number as validation_fraction, got {self.validation_fraction!r}.")
         rng = check_random_state(self.random_state)
         survey = TableSurvey(PartitionReader(source), self._checked_targets, self._labels, rng)
-        return self._fit(survey.data(self.validation_fraction, data.validation), survey.classes, None, survey, epochs)
+        data = survey.data(self.validation_fraction, data.validation)
+        return self._fit(data, survey.classes, resume_from, survey, epochs)
 
     def _unchanged_on_error(self, function, data, *arguments):
         """Call a training function."""
