@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from sknn_iitb.activations import LeakyReLU
-from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _base, _training
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _base, _progress, _training
 from sknn_iitb.tabular._search import SPACE
 from sknn_iitb.tabular.views import VIEWS
 
@@ -132,7 +132,7 @@ def test_little_time_is_divided_among_all_stages(monkeypatch):
     """A fifth of the epochs of a search lead to networks that are trained to the end, on all splits."""
     X, y = load_diabetes(return_X_y=True)
     clock = iter(range(10**6))  # a second for each look at it, and two for each epoch
-    monkeypatch.setattr(_training, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(_progress, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(_base, "perf_counter", lambda: 0)
     net = TabularMLPRegressor(preset="tuned", max_iter=20, max_time=400, random_state=0).fit(X, y)
     trials = pd.DataFrame(net.trials_)

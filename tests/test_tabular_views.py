@@ -38,7 +38,8 @@ from sknn_iitb.tabular import (
 from sknn_iitb.tabular._layers import PLAIN, squash
 from sknn_iitb.tabular._members import EnsembleData
 from sknn_iitb.tabular._network import draw, tabular_network
-from sknn_iitb.tabular._training import MemberRun, Progress
+from sknn_iitb.tabular._progress import Progress
+from sknn_iitb.tabular._training import MemberRun
 from sknn_iitb.tabular.views import VIEWS, dense, distinct_views, features_of
 
 QUICK = {"max_iter": 20, "hidden_layer_sizes": (16,), "random_state": 0}

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sknn_iitb._engine.checkpoint import Origin, Writer, checkpoint_of, read, restore_run
+from sknn_iitb._engine.class_weights import missing
 from sknn_iitb._engine.layers import NORMALIZATIONS
 from sknn_iitb._engine.network import feedforward
 from sknn_iitb._engine.objective import Objective
@@ -14,7 +15,6 @@ from sknn_iitb._engine.plain import from_plain, to_plain
 from sknn_iitb._engine.range_test import RATES, range_test, suggested_rate
 from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.run import History, Run, State, TrainingConfig
-from sknn_iitb._engine.targets import missing
 from sknn_iitb._engine.training import train
 from sknn_iitb._engine.user_warnings import warn
 from sknn_iitb._engine.validation import Validation

@@ -13,14 +13,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sknn_iitb._engine.class_weights import label_weights, weigh
 from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.targets import (
     ClassTargets,
     SeveralClassTargets,
     checked_labels,
     distinct_labels,
-    label_weights,
-    weigh,
 )
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import Kernel, one_of

@@ -40,11 +40,12 @@ from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular._columns import as_numpy
 from sknn_iitb.tabular._members import Ensemble, EnsembleConfig, EnsembleData, Goal, Member
 from sknn_iitb.tabular._partitions import TableSurvey
+from sknn_iitb.tabular._progress import Progress
 from sknn_iitb.tabular._race import Favourites, ViewRace
 from sknn_iitb.tabular._records import Records
 from sknn_iitb.tabular._search import SPACE, TrialSearch
 from sknn_iitb.tabular._splits import merged, splits
-from sknn_iitb.tabular._training import Progress, exact_objective, new_run, train_further
+from sknn_iitb.tabular._training import exact_objective, new_run, train_further
 from sknn_iitb.tabular.encoder import TableEncoder
 from sknn_iitb.tabular.piecewise import MAX_BINS
 from sknn_iitb.tabular.views import VIEWS, WIDEST, View, distinct_views, features_of, resolved

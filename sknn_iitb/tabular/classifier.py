@@ -11,8 +11,9 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
+from sknn_iitb._engine.class_weights import label_weights, weigh
 from sknn_iitb._engine.samples import TrainingData
-from sknn_iitb._engine.targets import ClassTargets, checked_labels, label_weights, weigh
+from sknn_iitb._engine.targets import ClassTargets, checked_labels
 from sknn_iitb._registry import one_of
 from sknn_iitb._typing import Array, ClassWeight, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import ACTIVATIONS, Activation
