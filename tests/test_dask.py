@@ -401,10 +401,9 @@ def test_several_outputs(table):
         net = DaskMLPClassifier(client=SerialCluster(3), **parameters).fit(*chunked(X, labels))
         np.testing.assert_allclose(net.parameters_, expected.parameters_, rtol=0, atol=1e-10)
         np.testing.assert_array_equal(net.predict(chunked(X)[0]).compute(scheduler="sync"), expected.predict(X))
-        with pytest.raises(
-            ValueError, match="class_weight='balanced' is not supported on a cluster for y with several"
-        ):
-            clone(net).set_params(class_weight="balanced").fit(*chunked(X, labels))
+        net.set_params(class_weight="balanced").fit(*chunked(X, labels))
+        expected.set_params(class_weight="balanced").fit(X, labels)
+        np.testing.assert_allclose(net.parameters_, expected.parameters_, rtol=0, atol=1e-10)
 
 
 # --- workers --------------------------------------------------------------------------------------------------------
@@ -641,6 +640,14 @@ def test_members_trained_on_workers_are_those_of_one_machine(raw, workers, prese
     local = model.to_local()
     assert type(local) is TabularMLPClassifier
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), local.predict(X))
+
+
+def test_partitions_are_read_in_this_process(raw, workers):
+    X, y = raw
+    source = [(X[:300], y[:300]), (X[300:], y[300:])]
+    expected = TabularMLPRegressor("fast", **MEMBERS).fit_batches(lambda: iter(source))
+    model = DaskTabularMLPRegressor("fast", client=workers, **MEMBERS).fit_batches(lambda: iter(source))
+    np.testing.assert_array_equal(model.predict(X), expected.predict(X))
 
 
 def test_a_worker_lost_while_members_train(raw, workers, monkeypatch):

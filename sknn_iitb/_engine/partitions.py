@@ -4,10 +4,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils.validation import _num_samples
 
-from sknn_iitb._engine.samples import Samples
+from sknn_iitb._engine.samples import Samples, stacked
 from sknn_iitb._engine.source import ahead, locating
 from sknn_iitb._engine.validation import hold_out
 
@@ -216,10 +215,4 @@ class _PartitionedObjective:
 
 def _joined(parts):
     """The samples of several parts as one."""
-    return Samples(*(_concatenated(arrays) for arrays in zip(*parts, strict=True)))
-
-
-def _concatenated(arrays):
-    if arrays[0] is None:
-        return None
-    return sparse.vstack(arrays, format="csr") if sparse.issparse(arrays[0]) else np.concatenate(arrays)
+    return Samples(*(stacked(arrays) for arrays in zip(*parts, strict=True)))

@@ -11,7 +11,7 @@ from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.rows import Rows
 from sknn_iitb._engine.validation import hold_out
 
-__all__ = ["Samples", "TrainingData", "ValidationData", "checked_weight"]
+__all__ = ["Samples", "TrainingData", "ValidationData", "checked_weight", "stacked"]
 
 # A validation set up to this size in bytes is copied out of X, which is faster than looking up its rows in each epoch.
 _COPIED = 2**26
@@ -112,6 +112,13 @@ class Samples(NamedTuple):
         content = b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)
         shapes = repr((n, self.X.shape, str(X.dtype), self.Y.shape)).encode()
         return blake2b(salt + shapes + content, digest_size=16).hexdigest()
+
+
+def stacked(arrays):
+    """Arrays, sparse matrices in CSR format, or nothing but None, one below the other."""
+    if arrays[0] is None:
+        return None
+    return sparse.vstack(arrays, format="csr") if sparse.issparse(arrays[0]) else np.concatenate(arrays)
 
 
 def checked_weight(sample_weight, X):

@@ -45,11 +45,11 @@ class PartitionReader:
                 "creates it, without calling it."
             )
         self._source = source
-        self.is_sequence = hasattr(source, "__len__") and hasattr(source, "__getitem__")
+        self._is_sequence = hasattr(source, "__len__") and hasattr(source, "__getitem__")
 
     def read(self, order=None):
         """Yield the number, X, y and the sample weights or None of each partition; `order` applies to a sequence."""
-        if self.is_sequence:
+        if self._is_sequence:
             for number in range(len(self._source)) if order is None else order:
                 yield number, *_unpacked(self._source[int(number)], number)
         else:

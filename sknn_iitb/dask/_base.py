@@ -174,7 +174,7 @@ class DaskMixin(ClientMixin):
         shards, sizes = _filled_shards(cluster, groups, Setup(self.to_local(), holds_out, rng, seeds))
         config = self._training_config(components, samples, range(sizes.n_rows), stops_early, call)
         full = components.optimizer.kernel is None or config.batch_size >= sizes.n_rows
-        self._refuse(full, len(shards), found.y)
+        self._refuse(full, len(shards))
         config = config._replace(shuffle=False, advise=str)
         n_local_steps = self._n_local_steps(-(-config.batch_size // len(shards)))
         plan = Plan(
@@ -200,7 +200,7 @@ class DaskMixin(ClientMixin):
         self._rounds = work, run
         return run
 
-    def _refuse(self, full, n_shards, y):
+    def _refuse(self, full, n_shards):
         """Raise ValueError for what is not supported on a cluster."""
         if full and n_shards > 1:
             for name, has in (("batch_norm", self.batch_norm), ("dropout", self._network.drops)):
@@ -209,11 +209,6 @@ class DaskMixin(ClientMixin):
                         f"{name}={getattr(self, name)!r} is not supported on a cluster with batches of all samples; "
                         "set batch_size."
                     )
-        if getattr(self, "class_weight", None) == "balanced" and y.ndim == 2:
-            raise ValueError(
-                "class_weight='balanced' is not supported on a cluster for y with several columns; pass a list of "
-                "dicts, one for each column."
-            )
 
     def _n_local_steps(self, batch_size):
         if self.local_steps != "auto":

@@ -12,7 +12,7 @@ from sklearn.base import is_classifier
 from sklearn.utils.multiclass import check_classification_targets
 
 from sknn_iitb._engine.naming import naming
-from sknn_iitb._engine.samples import Samples, TrainingData, checked_weight
+from sknn_iitb._engine.samples import Samples, TrainingData, checked_weight, stacked
 from sknn_iitb._engine.validation import hold_out
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb.mlp._fitting import dropout_seed
@@ -39,8 +39,8 @@ class Part(NamedTuple):
 class Summary(NamedTuple):
     """Some real rows that stand for all, as fit needs them to choose the network.
 
-    They have every class, with its total weight, or the extreme targets. `digests` has the number, the rows and a
-    digest of each partition.
+    They have every class, or combination of classes, with its total weight, or the extreme targets. `digests` has the
+    number, the rows and a digest of each partition.
     """
 
     n_rows: int
@@ -91,19 +91,14 @@ def _summary(part, net, n_features, columns):
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
     if weight.any():  # of one partition, all may be zero
         weight = checked_weight(weight, X)
-    rows, mass = _one_of_each(y, weight) if is_classifier(net) else _extremes(y)
+    if is_classifier(net):
+        rows, index = net._distinct(y)
+        mass = np.bincount(index, weight)
+    else:
+        rows, mass = _extremes(y)
     few = np.unique(np.linspace(0, len(y) - 1, min(len(y), _N_ROWS)).astype(np.int64))
     digest = joblib.hash((_taken(X, few), y[few], weight[few]))
     return Summary(np.count_nonzero(weight), _taken(X, rows), y[rows], mass, [(number, len(y), digest)])
-
-
-def _one_of_each(y, weight):
-    """The first row of each class, and the weights of the classes."""
-    if y.ndim == 1:
-        _, rows, index = np.unique(y, return_index=True, return_inverse=True)
-        return rows, np.bincount(index, weight)
-    rows = np.unique(np.concatenate([np.unique(column, return_index=True)[1] for column in y.T]))
-    return rows, np.ones(len(rows))
 
 
 def _extremes(y):
@@ -126,9 +121,7 @@ def _stacked(arrays):
     first = arrays[0]
     if len(arrays) == 1:
         return first
-    if sparse.issparse(first):
-        return sparse.vstack(arrays, format="csr")
-    return pd.concat(arrays) if isinstance(first, pd.DataFrame) else np.concatenate(arrays)
+    return pd.concat(arrays) if isinstance(first, pd.DataFrame) else stacked(arrays)
 
 
 # --- shards -----------------------------------------------------------------------------------------------------

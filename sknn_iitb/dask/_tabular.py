@@ -58,8 +58,8 @@ class DaskTabularMLPClassifier(DaskTabularMixin, TabularMLPClassifier):
     """A :class:`~sknn_iitb.tabular.TabularMLPClassifier` whose members train on Dask workers, side by side.
 
     The result is that of one machine, to the bit. The table is encoded in this process and sent to each worker once, so
-    it must fit into the memory of each. A member whose worker is lost is trained again from its last pause. `predict`
-    and `partial_fit` run in this process.
+    it must fit into the memory of each. A member whose worker is lost is trained again from its last pause. `predict`,
+    `partial_fit` and `fit_batches` run in this process.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """The first reading of samples in partitions."""
 
 import numpy as np
-from scipy import sparse
+
+from sknn_iitb._engine.samples import stacked
 
 __all__ = ["Survey"]
 
@@ -64,8 +65,7 @@ class Survey:
         if self.is_empty:
             raise ValueError("source has no samples with a weight.")
         y, n, weight = zip(*self._distinct, strict=True)
-        y = sparse.vstack(y, format="csr") if sparse.issparse(y[0]) else np.concatenate(y)
-        return y, np.concatenate(n), np.concatenate(weight)
+        return stacked(y), np.concatenate(n), np.concatenate(weight)
 
 
 def _is_number(y):

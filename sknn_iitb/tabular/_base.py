@@ -263,7 +263,8 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         report, trained = reporter(self.verbose, strategy.n_epochs(len(goals))), {}
         tasks = next(iter(observers_of(self, *table[:3], len(goals) * strategy.n_members, "network")), None)
         records = self._records(samples, rng_state, saved, resume_from)
-        progress = Progress(report, records, tasks, remote=self._remote())
+        # the source of fit_batches is read in this process
+        progress = Progress(report, records, tasks, remote=None if everything else self._remote())
         if tasks is not None:
             tasks.expose = BaseTabularMLP._expose_members
         try:

@@ -8,7 +8,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_consistent_length
 
 from sknn_iitb._engine.partitions import PartitionedSamples
-from sknn_iitb._engine.samples import TrainingData, ValidationData, checked_weight
+from sknn_iitb._engine.samples import TrainingData, ValidationData, checked_weight, stacked
 from sknn_iitb._engine.source import ahead, locating
 from sknn_iitb._typing import Array
 from sknn_iitb.tabular._columns import as_numpy, is_frame, names_of
@@ -156,22 +156,15 @@ def _taken(X, rows):
 def _joined(parts):
     """X, y and weights of rows of several partitions."""
     parts = [rows for rows in parts if len(rows.keys)]
-    weight = None if parts[0].weight is None else np.concatenate([rows.weight for rows in parts])
-    y = [rows.y for rows in parts]
-    return (
-        _stacked([rows.X for rows in parts]),
-        sparse.vstack(y, format="csr") if sparse.issparse(y[0]) else np.concatenate(y),
-        weight,
-    )
+    X, y, weight = ([getattr(rows, name) for rows in parts] for name in ("X", "y", "weight"))
+    return _stacked(X), stacked(y), stacked(weight)
 
 
 def _stacked(tables):
     """Tables of the same columns, one below the other."""
     first = tables[0]
-    if sparse.issparse(first):
-        return sparse.vstack(tables, format="csr")
     if not is_frame(first):
-        return np.concatenate(tables)
+        return stacked(tables)
     if hasattr(first, "column_names"):
         from pyarrow import concat_tables
 
