@@ -127,9 +127,17 @@ def test_the_sample_is_uniform_and_held_out_rows_are_left_out():
     ("source", "error", "message"),
     [
         (iter([(X, y)]), ValueError, "can be read only once"),
-        ([(X, y), (X[:, :5], y)], ValueError, r"partition 1: X has the columns \(5,\), and had \(64,\) before"),
+        (
+            [(X, y), (X[:, :5], y)],
+            ValueError,
+            r"partition 1: X has the shape \(n_rows, 5\), but had the shape \(n_rows, 64\)",
+        ),
         ([(X, y), (X, y[:5])], ValueError, "partition 1: Found input variables with inconsistent numbers"),
-        ([(X, y), (X, y, np.ones(len(y)))], ValueError, "partition 1: .* or only some have weights"),
+        (
+            [(X, y), (X, y, np.ones(len(y)))],
+            ValueError,
+            "partition 1: All partitions must have sample weights, or none",
+        ),
         ([(X, np.zeros(len(y)))], ValueError, "y contains only one class"),
         ([], ValueError, "source has no samples"),
     ],

@@ -54,7 +54,7 @@ class Survey:
             self.X, self.y, self._has_weights = X[:_N_ROWS].copy(), y[:_N_ROWS].copy(), has_weights
         if y.shape[1:] != self.y.shape[1:] or _is_number(y) != _is_number(self.y) or has_weights != self._has_weights:
             mine, others = (_words(*each) for each in ((y, has_weights), (self.y, self._has_weights)))
-            raise ValueError(f"y has {mine}, the partitions before have {others}.")
+            raise ValueError(f"y is {mine}, but was {others} in the partitions before.")
         weight = np.ones(len(inverse)) if weight is None else weight
         n = np.bincount(inverse, weight > 0, len(first))
         self._distinct.append((y[first], n, np.bincount(inverse, weight, len(first))))
@@ -73,5 +73,6 @@ def _is_number(y):
 
 
 def _words(y, has_weights):
-    columns = f"{y.shape[1]} columns" if y.ndim == 2 else "one dimension"
-    return f"{columns} of {'numbers' if _is_number(y) else 'text'}, {'with' if has_weights else 'without'} weights"
+    columns = f"{y.shape[1]} columns" if y.ndim == 2 else "one column"
+    kind, has = "numbers" if _is_number(y) else "text", "with" if has_weights else "without"
+    return f"{columns} of {kind} {has} sample weights"

@@ -78,10 +78,10 @@ class TableSurvey:
                 X, y = as_numpy(X), checked_targets(as_numpy(y))
                 X = X if is_frame(X) or sparse.issparse(X) else np.asarray(X)
                 names = _layout(X) if names is None else names
-                if _layout(X) != names or (chosen and (chosen[0].weight is None) != (weight is None)):
-                    raise ValueError(
-                        f"X has the columns {_layout(X)}, and had {names} before; or only some have weights."
-                    )
+                if _layout(X) != names:
+                    raise ValueError(f"X has {_layout(X)}, but had {names} in the partitions before.")
+                if chosen and (chosen[0].weight is None) != (weight is None):
+                    raise ValueError("All partitions must have sample weights, or none.")
                 weight = None if weight is None else checked_weight(weight, X)
             classes.append(distinct(y))
             self._n_samples += len(y) if weight is None else np.count_nonzero(weight)
@@ -145,8 +145,12 @@ def _smallest(chosen, n_rows, limit):
 
 
 def _layout(X):
-    """The names of the columns, or their number."""
-    return [*map(str, names_of(X))] if is_frame(X) else X.shape[1:]
+    """The columns of a table, in words."""
+    return (
+        f"the columns {[*map(str, names_of(X))]}"
+        if is_frame(X)
+        else f"the shape (n_rows, {', '.join(map(str, X.shape[1:]))})"
+    )
 
 
 def _taken(X, rows):
