@@ -483,19 +483,57 @@ def dies_once(flag, function, value, argument):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
-def test_a_process_that_is_killed(table, tmp_path):
+@pytest.mark.parametrize(
+    ("parameters", "at"),
+    [(MODES["full gradient"], 3), pytest.param(MODES["local steps"], 5, marks=pytest.mark.newest)],
+    ids=MODES,
+)
+def test_a_process_that_is_killed(table, tmp_path, parameters, at):
+    """In local steps, within the second epoch: the next worker continues the order of the rows."""
     X, y, _ = table
-    parameters = {"solver": "lbfgs", "max_iter": 15, **SIZES}
-    expected = MLPClassifier(**parameters).fit(X, y)
+    parameters = {"max_iter": 15, **SIZES, **parameters}
+    expected = DaskMLPClassifier(client=SerialCluster(2), **parameters).fit(*chunked(X, y)).parameters_
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         flag = tmp_path / "killed"
-        watched = Watched(client, 3, lambda function, handles: partial(dies_once, flag, function))
+        watched = Watched(client, at, lambda function, handles: partial(dies_once, flag, function))
         net = DaskMLPClassifier(client=watched, **parameters).fit(*chunked(X, y))
         assert flag.exists()
-        np.testing.assert_allclose(net.parameters_, expected.parameters_, rtol=0, atol=1e-10)
+        np.testing.assert_array_equal(net.parameters_, expected)
+
+
+@pytest.mark.parametrize("parameters", MODES.values(), ids=MODES)
+def test_messages_that_are_lost(table, workers, monkeypatch, parameters):
+    """The scheduler believes that workers compute, which have never heard of the tasks."""
+    monkeypatch.setattr(_cluster, "_LONGEST_IDLE", 0.5)
+    monkeypatch.setattr(_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
+
+    def lose(function, handles):
+        for comm in workers.cluster.scheduler.stream_comms.values():
+            monkeypatch.setattr(comm, "send", lambda *messages: None)
+        return function
+
+    watched = Watched(workers, 4, lose)
+    net = DaskMLPClassifier(client=watched, **SIZES, **parameters)
+    with pytest.raises(WorkersLostError, match=r"run no task for 0\.5 seconds"):
+        net.fit(*chunked(*table[:2]))
+    assert len(watched.traffic) == 3
+
+
+def test_a_round_that_takes_long_is_not_lost(table, workers, monkeypatch):
+    monkeypatch.setattr(_cluster, "_LONGEST_IDLE", 0.5)
+    monkeypatch.setattr(_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
+
+    def hold(function, handles):
+        RELEASED.clear()
+        threading.Timer(2.0, RELEASED.set).start()
+        return partial(held, function)
+
+    net = DaskMLPClassifier(client=Watched(workers, 3, hold), max_iter=2, **SIZES, **MODES["local steps"])
+    net.fit(*chunked(*table[:2]))
+    assert net.n_iter_ == 2
 
 
 @pytest.mark.parametrize("parameters", MODES.values(), ids=MODES)

@@ -1,7 +1,9 @@
 """The two things that training asks of a cluster: keep shards on its workers, and reduce what they compute."""
 
+import asyncio
+import concurrent.futures
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
@@ -18,11 +20,15 @@ FAN_IN = 8
 
 # Seconds without any worker after which training gives up; those that restart, as under a nanny, are back earlier.
 _PATIENCE = 30.0
+# Seconds in which no worker runs a task although a round is not done, after which training gives up: transfers may take
+# long, but otherwise Dask has lost a message, or the workers are short of memory and have paused.
+_LONGEST_IDLE = 300.0
 _SECONDS_BETWEEN_CHECKS = 1.0
+_SECONDS_FOR_ANSWER = 10.0
 
 
 class WorkersLostError(RuntimeError):
-    """All workers of the cluster were lost, or its tasks were cancelled.
+    """All workers of the cluster were lost, or run nothing, or its tasks were cancelled.
 
     The estimator has the weights of the last completed round.
     """
@@ -188,7 +194,7 @@ class DaskCluster:
                 for block, worker in zip(blocks, slots, strict=False)
             ]
         futures = self._client.compute(partitions)
-        self._wait(futures, futures)
+        self._wait(futures)
         holders = self._client.who_has(futures)
         groups = {worker: [] for worker in workers}
         for number, future in enumerate(futures):
@@ -223,17 +229,14 @@ class DaskCluster:
         with self._cancelled_on_error(futures):
             given = self.broadcast(argument)
             found = [submit(function, handle.value, given, worker=handle.worker) for handle in handles]
-            root = tree(lambda few: submit(combine, few), found)
-            self._wait([root], futures)
-            return self._client.gather(root)
+            return self._result(tree(lambda few: submit(combine, few), found))
 
     def call(self, function, *arguments, check):
         """Call a function on any worker; ``check()`` is called while this waits, and may raise."""
         futures = []
         with self._cancelled_on_error(futures):
             futures.append(self._submit(function, *arguments))
-            self._wait(futures, futures, check)
-            return self._client.gather(futures[0])
+            return self._result(futures[0], check)
 
     @contextmanager
     def _cancelled_on_error(self, futures):
@@ -257,28 +260,64 @@ class DaskCluster:
         preferred = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
         return self._client.submit(function, *arguments, pure=False, **preferred)
 
-    def _wait(self, awaited, futures, check=lambda: None):
-        """Wait for futures; raise the error of one that has failed, and WorkersLostError if nobody computes them."""
-        since = None
-        while True:
-            try:
-                with self._client.as_current():
-                    wait(awaited, timeout=_SECONDS_BETWEEN_CHECKS)
-                break
-            except TimeoutError:
-                check()
-                if self._client.status == "running" and self._client.nthreads():
-                    since = None
-                    continue
-                since = monotonic() if since is None else since
-                if monotonic() - since >= _PATIENCE:
-                    self._client.cancel(futures)
-                    raise WorkersLostError(
-                        f"The cluster has had no workers for {_PATIENCE:g} seconds. {self._advice()}"
-                    ) from None
-        for future in awaited:
+    def _wait(self, futures):
+        """Wait for futures; raise the error of one that has failed."""
+
+        def done(seconds):
+            with self._client.as_current(), suppress(TimeoutError):
+                wait(futures, timeout=seconds)
+                return True
+            return False
+
+        self._until(done)
+        for future in futures:
             if future.status != "finished":
                 future.result()  # raises
+
+    def _result(self, future, check=lambda: None):
+        """The result of a task, or its error."""
+        # Dask would wait without end for a result that is lost on the way
+        transfer = asyncio.run_coroutine_threadsafe(
+            self._client.gather(future, asynchronous=True), self._client.loop.asyncio_loop
+        )
+        try:
+            self._until(lambda seconds: concurrent.futures.wait([transfer], seconds).done, check)
+            return transfer.result()
+        finally:
+            transfer.cancel()
+
+    def _until(self, done, check=lambda: None):
+        """Call ``done(seconds)`` until it is true; raise WorkersLostError if nobody computes anything."""
+        had_workers = ran = asked = monotonic()
+        while not done(_SECONDS_BETWEEN_CHECKS):
+            check()
+            now = monotonic()
+            if self._ask("ncores") != {}:
+                had_workers = now
+            if now - asked >= _LONGEST_IDLE / 10:
+                asked = now
+                if self._ask("call_stack"):
+                    ran = now
+            for since, longest, what in (
+                (had_workers, _PATIENCE, "had no workers"),
+                (ran, _LONGEST_IDLE, "run no task"),
+            ):
+                if now - since >= longest:
+                    raise WorkersLostError(f"The cluster has {what} for {longest:g} seconds. {self._advice()}")
+
+    def _ask(self, what):
+        """What the scheduler answers, by worker; None if there is no answer, as from a worker that has just died."""
+        if self._client.status != "running":
+            return {}
+        answer = asyncio.run_coroutine_threadsafe(
+            getattr(self._client.scheduler, what)(), self._client.loop.asyncio_loop
+        )
+        try:
+            return answer.result(_SECONDS_FOR_ANSWER)
+        except (OSError, concurrent.futures.CancelledError):  # TimeoutError is an OSError
+            return None
+        finally:
+            answer.cancel()
 
     def _advice(self):
         return "The estimator has the weights of the last completed round."
