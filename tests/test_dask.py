@@ -2,11 +2,13 @@
 
 import os
 import pickle
+import runpy
 import signal
 import sys
 import threading
 import time
 from functools import partial
+from pathlib import Path
 
 import dask
 import dask.array as da
@@ -651,6 +653,16 @@ def test_partitions_in_memory_are_used_where_they_are(table, workers):
     assert {handle.worker for handle in handles} == {worker for held in before.values() for worker in held}
     after = workers.who_has(X)
     assert all(set(before[key]) <= set(after[key]) for key in before)
+
+
+@pytest.mark.newest
+def test_example():
+    """Trained on four files, the network classifies as well as that of one machine."""
+    example = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "scale_dask.py"))
+    found = example["main"](n_files=4, rows_per_file=4000, n_epochs=10)
+    (_, on_cluster), (_, on_one_machine) = found["cluster"], found["one machine"]
+    assert on_cluster > 0.9
+    assert on_cluster == pytest.approx(on_one_machine, abs=0.05)
 
 
 # --- tabular estimators ---------------------------------------------------------------------------------------------
