@@ -27,8 +27,8 @@ from sknn_iitb.dask._shards import Learner, Plan, Setup, Summary, build, count, 
 
 __all__ = ["ClientMixin", "DaskMixin", "with_parameters_of"]
 
-# floating-point operations of a round with local_steps="auto": about a second
-_WORK_PER_ROUND = 5e10
+# floating-point operations of a round with local_steps="auto": about two seconds; between rounds, workers wait
+_WORK_PER_ROUND = 2e11
 
 
 class ClientMixin:

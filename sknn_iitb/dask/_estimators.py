@@ -25,7 +25,7 @@ class DaskMLPClassifier(DaskMixin, MLPClassifier):
     ----------
     local_steps : int or 'auto', default='auto'
         Number of steps between two averages, with batches smaller than the training set. More steps need less
-        communication, but let the workers drift apart; 'auto' takes about a second of steps, and no round is longer
+        communication, but let the workers drift apart; 'auto' takes about two seconds of steps, and no round is longer
         than an epoch. The rows of a batch are divided among the threads of the workers, so `batch_size` means the same
         as on one machine; with many threads, larger batches use them better.
 
@@ -123,7 +123,7 @@ class DaskMLPRegressor(DaskMixin, MLPRegressor):
     ----------
     local_steps : int or 'auto', default='auto'
         Number of steps between two averages, with batches smaller than the training set. More steps need less
-        communication, but let the workers drift apart; 'auto' takes about a second of steps, and no round is longer
+        communication, but let the workers drift apart; 'auto' takes about two seconds of steps, and no round is longer
         than an epoch. The rows of a batch are divided among the threads of the workers, so `batch_size` means the same
         as on one machine; with many threads, larger batches use them better.
 
