@@ -57,12 +57,15 @@ class Optimizer(Component):
         Whether it reads ``step.decay``.
     full_batch : bool
         Whether ``batch_size="auto"`` means all samples.
+    normalizes : bool
+        Whether it divides the gradient by its usual size, so that steps become smaller if the gradient is noisier.
     """
 
     kernel: Kernel | None = None
     n_state_vectors: int = 0
     decays: bool = False
     full_batch: bool = False
+    normalizes: bool = False
 
     @property
     def identity(self) -> str:
@@ -155,6 +158,7 @@ class RMSprop(Optimizer):
 
     kernel: Kernel = staticmethod(_rmsprop)
     n_state_vectors = 1
+    normalizes = True
     _parameter_constraints = {"rho": _FRACTION, "epsilon": _POSITIVE}
 
     def __init__(self, rho: float = 0.9, epsilon: float = 1e-8) -> None:
@@ -187,6 +191,7 @@ class Adagrad(Optimizer):
 
     kernel: Kernel = staticmethod(_adagrad)
     n_state_vectors = 1
+    normalizes = True
     _parameter_constraints = {"epsilon": _POSITIVE}
 
     def __init__(self, epsilon: float = 1e-8) -> None:
@@ -223,6 +228,7 @@ class Adadelta(Optimizer):
 
     kernel: Kernel = staticmethod(_adadelta)
     n_state_vectors = 2
+    normalizes = True
     _parameter_constraints = {"rho": _FRACTION, "epsilon": _POSITIVE}
 
     def __init__(self, rho: float = 0.95, epsilon: float = 1e-6) -> None:
@@ -263,6 +269,7 @@ class Adam(Optimizer):
 
     kernel: Kernel = staticmethod(_adam)
     n_state_vectors = 2
+    normalizes = True
     _parameter_constraints = _BETAS
 
     def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8) -> None:
@@ -400,6 +407,7 @@ class AdamW(Optimizer):
 
     kernel: Kernel = staticmethod(_adamw)
     n_state_vectors = 2
+    normalizes = True
     decays = True
     _parameter_constraints = {**_BETAS, "weight_decay": _NOT_NEGATIVE}
 
@@ -445,6 +453,7 @@ class Lion(Optimizer):
 
     kernel: Kernel = staticmethod(_lion)
     n_state_vectors = 1
+    normalizes = True
     decays = True
     _parameter_constraints = {"beta_1": _FRACTION, "beta_2": _FRACTION, "weight_decay": _NOT_NEGATIVE}
 

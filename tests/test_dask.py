@@ -20,8 +20,9 @@ from clusters import RayCluster
 from distributed import Client, Future, LocalCluster, wait
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.metrics import log_loss
 
-from sknn_iitb import MLPClassifier, MLPRegressor
+from sknn_iitb import MLPClassifier, MLPRegressor, optimizers
 from sknn_iitb.callbacks import Checkpoint
 from sknn_iitb.dask import (
     DaskMLPClassifier,
@@ -136,6 +137,37 @@ def test_one_local_step_of_sgd_is_a_step_on_the_batches_of_all_workers(table):
     np.testing.assert_allclose(net.loss_curve_, expected.loss_curve_, rtol=1e-12)
 
 
+@pytest.mark.parametrize("solver", [optimizers.Adam(), optimizers.AdamW(weight_decay=0.1), optimizers.SGD()])
+def test_steps_are_as_long_as_on_whole_batches(table, solver):
+    """With the same rows on four workers, the steps are those of one, on batches of a quarter."""
+    X, y, _ = table
+    parameters = {"shuffle": False, "max_iter": 5, **SIZES}
+    net = DaskMLPClassifier(client=SerialCluster(4), local_steps=2, batch_size=400, solver=solver, **parameters)
+    net.fit(*chunked(np.tile(X, (4, 1)), np.tile(y, 4), size=600))
+    factor = 1 if isinstance(solver, optimizers.SGD) else 2  # gradients of a quarter have twice the noise
+    expected = MLPClassifier(batch_size=100, learning_rate_init=0.001 * factor, solver=clone(solver), **parameters)
+    if hasattr(solver, "weight_decay"):
+        expected.set_params(solver__weight_decay=0.1 / factor)
+    expected.fit(X, y)
+    np.testing.assert_allclose(net.parameters_, expected.parameters_, rtol=0, atol=1e-12)
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize("solver", ["adam", "rmsprop", "sgd"])
+def test_local_steps_learn_as_fast_as_one_machine(solver):
+    """By the loss on other rows. Before the noise counted, that of adam was 29 % larger."""
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(24_000, 10))
+    y = np.digitize(X[:, 0] * X[:, 1] + np.abs(X[:, 2]) + 0.3 * rng.normal(size=len(X)), [0.2, 1.2])
+    parameters = {"hidden_layer_sizes": 32, "batch_size": 100, "max_iter": 4, "learning_rate": "cosine"}
+    parameters.update(solver=solver, learning_rate_init=0.05 if solver == "sgd" else 0.002, random_state=0)
+    expected = MLPClassifier(**parameters).fit(X[:16_000], y[:16_000])
+    net = DaskMLPClassifier(client=SerialCluster(4), local_steps=10, **parameters)
+    net.fit(*chunked(X[:16_000], y[:16_000], size=4_000))
+    losses = [log_loss(y[16_000:], each.predict_proba(X[16_000:])) for each in (net, expected)]
+    assert losses[0] < 1.02 * losses[1]
+
+
 def test_averages_count_each_worker_by_its_rows(table):
     X, y, _ = table
     parameters = {"solver": "sgd", "momentum": 0.0, "shuffle": False, "alpha": 0.0, "max_iter": 3, **SIZES}
@@ -148,7 +180,7 @@ def test_averages_count_each_worker_by_its_rows(table):
 
 def test_local_steps_learn_and_report_like_fit(table):
     X, y, _ = table
-    net = DaskMLPClassifier(client=SerialCluster(3), batch_size=60, learning_rate_init=0.02, max_iter=60, **SIZES)
+    net = DaskMLPClassifier(client=SerialCluster(3), batch_size=60, learning_rate_init=0.01, max_iter=60, **SIZES)
     net.fit(*chunked(X, y), X_val=X[:100], y_val=y[:100])
     assert net.score(X, y) > 0.85
     assert len(net.validation_scores_) == len(net.loss_curve_) == net.n_iter_
@@ -159,7 +191,7 @@ def test_local_steps_learn_and_report_like_fit(table):
 def test_workers_hold_out_samples_for_early_stopping(table):
     X, y, _ = table
     net = DaskMLPClassifier(client=SerialCluster(3), batch_size=60, learning_rate_init=0.02, **SIZES)
-    net.set_params(early_stopping=True, n_iter_no_change=5).fit(*chunked(X, y))
+    net.set_params(early_stopping=True, n_iter_no_change=10).fit(*chunked(X, y))
     assert net.n_iter_ < 200
     assert net.t_ == pytest.approx(540 * net.n_iter_, rel=0.02)
     assert net.best_validation_score_ == max(net.validation_scores_) > 0.8

@@ -8,7 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.utils.multiclass import check_classification_targets
 
 from sknn_iitb._engine.naming import naming
@@ -265,6 +265,10 @@ class Learner:
         self._batch_size = max(
             -(-config.batch_size * n_rows // plan.n_rows), *(e.min_rows for e in net._network.layers)
         )
+        # The average of steps on the smaller batches has the noise of a step on a whole one. But optimizers that divide
+        # by the size of the gradient have seen more noise, by this factor, and taken smaller steps.
+        noise = max(1.0, config.batch_size / self._batch_size) ** 0.5
+        self._noise = noise if config.optimizer.normalizes else 1.0
         self.objective = net._objective(
             samples,
             min(self._batch_size, n_rows),
@@ -312,8 +316,9 @@ class Learner:
         state = self._begun(round.optimizer_state)
         sums = (0.0, 0.0)
         if n_steps:
+            learning_rates = self._noise * round.learning_rates[:n_steps]
             with self._threads():
-                sums = self.objective.train(theta, rows, round.learning_rates[:n_steps], round.step)
+                sums = self.objective.train(theta, rows, learning_rates, round.step)
         return Partial(len(rows), np.array(sums), (theta, state.optimizer_state.copy()))
 
     def _threads(self):
@@ -324,7 +329,10 @@ class Learner:
         if self._state is None:
             _, shard, plan = self._made_of
             self._state = _OptimizerState(optimizer_state.copy(), plan.averages_moments, shard.seed)
-            self.objective.begin(self._state, plan.config._replace(batch_size=self._batch_size))
+            optimizer = plan.config.optimizer
+            if hasattr(optimizer, "weight_decay"):  # is a multiple of the learning rate, but has no noise
+                optimizer = clone(optimizer).set_params(weight_decay=optimizer.weight_decay / self._noise)
+            self.objective.begin(self._state, plan.config._replace(batch_size=self._batch_size, optimizer=optimizer))
         self._state.optimizer_state[:] = optimizer_state
         return self._state
 
