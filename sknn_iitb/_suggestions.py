@@ -1,27 +1,36 @@
 """Suggestions in the errors of parameters: the name, or the parameter, that the user probably meant."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, wraps
+from inspect import signature
 from itertools import chain
 from numbers import Real
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions, validate_parameter_constraints
 
-__all__ = ["SuggestionsMixin", "did_you_mean"]
+__all__ = ["SuggestionsMixin", "did_you_mean", "names_checked"]
+
+_P = ParamSpec("_P")
+_S = TypeVar("_S")
 
 # names of other libraries for parameters of the estimators
 _SYNONYMS = {
     "epochs": "max_iter",
     "n_epochs": "max_iter",
     "num_epochs": "max_iter",
+    "max_epochs": "max_iter",
     "lr": "learning_rate_init",
+    "scheduler": "learning_rate",
     "optimizer": "solver",
     "weight_decay": "alpha",
     "layers": "hidden_layer_sizes",
+    "units": "hidden_layer_sizes",
+    "hidden_units": "hidden_layer_sizes",
+    "patience": "n_iter_no_change",
     "criterion": "loss",
     "seed": "random_state",
 }
@@ -41,6 +50,26 @@ def did_you_mean(value: Any, names: Iterable[str]) -> str:
         return ""
     close = get_close_matches(value.lower().replace("-", "_").replace(" ", "_"), list(names), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _parameter_meant(unknown, names):
+    known = _SYNONYMS.get(unknown)
+    return f" Did you mean {known!r}?" if known in names else did_you_mean(unknown, names)
+
+
+def names_checked(init: Callable[Concatenate[_S, _P], None]) -> Callable[Concatenate[_S, _P], None]:
+    """Decorate a constructor: the error of an unknown parameter suggests the one that was probably meant."""
+    names = list(signature(init).parameters)[1:]
+
+    @wraps(init)
+    def checked(self: _S, *args: _P.args, **params: _P.kwargs) -> None:
+        for name in params:
+            if name not in names:
+                advice = _parameter_meant(name, names)
+                raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {name!r}.{advice}")
+        init(self, *args, **params)
+
+    return checked
 
 
 class SuggestionsMixin(BaseEstimator):
@@ -99,6 +128,4 @@ class SuggestionsMixin(BaseEstimator):
         except ValueError as error:
             if unknown is None:
                 raise
-            known = _SYNONYMS.get(unknown)
-            advice = f" Did you mean {known!r}?" if known in names else did_you_mean(unknown, names)
-            raise ValueError(f"{error}{advice}") from None
+            raise ValueError(f"{error}{_parameter_meant(unknown, names)}") from None

@@ -1,9 +1,12 @@
 """Errors that suggest the name or the parameter that the user probably meant."""
 
+import inspect
+import pickle
+
 import pytest
 from sklearn.base import clone
 
-from sknn_iitb import MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLPRegressor
+from sknn_iitb import MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLPRegressor, dask
 from sknn_iitb._registry import parameter_defaults
 from sknn_iitb._suggestions import _SYNONYMS, did_you_mean
 from sknn_iitb.activations import ACTIVATIONS
@@ -70,6 +73,35 @@ def test_unknown_parameter_is_corrected(cls):
     with pytest.raises(ValueError, match=r"Invalid parameter 'xyz'.*\]\.$"):
         net.set_params(xyz=3)
     assert net.get_params() == clone(net).get_params() == cls().get_params()
+
+
+@pytest.mark.parametrize("cls", [*ESTIMATORS, *(getattr(dask, f"Dask{cls.__name__}") for cls in ESTIMATORS)])
+def test_unknown_argument_of_the_constructor_is_corrected(cls):
+    for wrong, meant in (("epochs", "max_iter"), ("lr", "learning_rate_init"), ("units", "hidden_layer_sizes")):
+        with pytest.raises(TypeError, match=rf"^{cls.__name__}\(\) got .* '{wrong}'\. Did you mean '{meant}'\?$"):
+            cls(**{wrong: 3})
+    with pytest.raises(TypeError, match=r"argument 'xyz'\.$"):
+        cls(xyz=3)
+    net = cls(max_iter=3)
+    assert set(inspect.signature(cls).parameters) == set(net.get_params(deep=False))
+    assert clone(net).max_iter == pickle.loads(pickle.dumps(net)).max_iter == 3
+
+
+def test_unknown_argument_of_a_dask_estimator_is_corrected():
+    with pytest.raises(TypeError, match=r"Did you mean 'local_steps'\?$"):
+        dask.DaskMLPClassifier(local_step=3)
+
+
+def test_subclass_has_its_own_parameters():
+    class Net(MLPClassifier):
+        def __init__(self, epochs=3, lr=0.1):
+            super().__init__(max_iter=epochs, learning_rate_init=lr)
+            self.epochs, self.lr = epochs, lr
+
+    net = clone(Net(epochs=5))
+    assert (net.max_iter, net.get_params()) == (5, {"epochs": 5, "lr": 0.1})
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'solver'"):
+        Net(solver="sgd")
 
 
 def test_synonyms_are_parameters():

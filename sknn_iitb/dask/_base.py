@@ -20,6 +20,7 @@ from sknn_iitb._engine.objective import batches_in
 from sknn_iitb._engine.run import Run
 from sknn_iitb._engine.samples import Samples, TrainingData
 from sknn_iitb._engine.source import PartitionReader
+from sknn_iitb._suggestions import names_checked
 from sknn_iitb.dask._cluster import as_cluster
 from sknn_iitb.dask._objectives import FullGradient, LocalSteps, SharedValidation, Work
 from sknn_iitb.dask._partitions import computed, is_collection, joined_array, partitions_of
@@ -365,6 +366,7 @@ def with_parameters_of(parent):
         inherited = inspect.signature(parent.__init__).parameters
         named = [each for each in own.values() if each.kind is each.KEYWORD_ONLY]
         cls.__init__.__signature__ = inspect.Signature([*inherited.values(), *named])
+        cls.__init__ = names_checked(cls.__init__)
         if cls.__doc__ is not None:  # as with python -OO
             plain = re.sub(r" \[\d\]_", "", inspect.cleandoc(parent.__doc__))  # without its references
             sections = re.split(r"^(\w[\w ]+)\n-+\n", plain, flags=re.MULTILINE)

@@ -23,6 +23,7 @@ from sknn_iitb._engine.targets import (
 )
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import Kernel, one_of
+from sknn_iitb._suggestions import names_checked
 from sknn_iitb._typing import Array, ArrayOrList, ClassWeight, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import Activation
 from sknn_iitb.initializers import Initializer
@@ -299,6 +300,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
+    @names_checked
     def __init__(
         self,
         hidden_layer_sizes: ArrayLike = (100,),

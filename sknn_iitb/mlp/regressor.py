@@ -16,6 +16,7 @@ from sknn_iitb._engine.targets import NumberTargets
 from sknn_iitb._engine.times import refuse_times
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._registry import Kernel
+from sknn_iitb._suggestions import names_checked
 from sknn_iitb._typing import Array, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import Activation
 from sknn_iitb.initializers import Initializer
@@ -272,6 +273,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "loss": LOSSES.constraint(lambda c: c.regressor_outputs),
     }
 
+    @names_checked
     def __init__(
         self,
         loss: str | Loss | Kernel = "squared_error",

@@ -15,6 +15,7 @@ from sknn_iitb._engine.class_weights import label_weights, weigh
 from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._engine.targets import ClassTargets, checked_labels
 from sknn_iitb._registry import one_of
+from sknn_iitb._suggestions import names_checked
 from sknn_iitb._typing import Array, ClassWeight, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import ACTIVATIONS, Activation
 from sknn_iitb.mlp._callbacks import with_callbacks
@@ -195,6 +196,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     # a smooth first member is better than one chosen freely, on average over twelve tables
     _favourites = Favourites(few=("bins", "smooth"), first=("smooth",))
 
+    @names_checked
     def __init__(
         self,
         preset: str = "default",

@@ -14,6 +14,7 @@ from sknn_iitb._engine.samples import TrainingData
 from sknn_iitb._engine.targets import NumberTargets
 from sknn_iitb._engine.times import refuse_times
 from sknn_iitb._registry import one_of
+from sknn_iitb._suggestions import names_checked
 from sknn_iitb._typing import Array, MatrixLike, RandomState, Splitter
 from sknn_iitb.activations import ACTIVATIONS, Activation
 from sknn_iitb.losses import LOSSES, Quantile
@@ -194,6 +195,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     _presets = PRESETS | {"fast": {"n_estimators": 3, "max_iter": 21}}
     _favourites = Favourites(few=("bins", "wide", "spline"))
 
+    @names_checked
     def __init__(
         self,
         preset: str = "default",
