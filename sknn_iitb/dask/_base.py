@@ -162,11 +162,8 @@ class DaskMixin(ClientMixin):
         found = cluster.map_reduce(Summary.of, groups, checks, merged)
         if found is None:
             raise ValueError("X has no rows: all partitions are empty.")
-        if not self.warm_start:
-            vars(self).pop("_by_hand", None)
-        components, task, samples = self._read(TrainingData(found.X, found.y, found.weight), call, components)
-        rng = self._random_state(call) if rng is None else rng
-        self._set_network(samples, components, task, call, rng)
+        data_of_all = TrainingData(found.X, found.y, found.weight)
+        components, samples, rng = self._set_up(data_of_all, call, components, rng)
         stops_early = self._stops_early(found.n_rows, data.validation, call)
         _, validation = self._hold_out(samples, data.validation, components.optimizer, rng, False, call)
         holds_out = bool(stops_early) and validation is None and components.optimizer.kernel is not None
@@ -186,7 +183,7 @@ class DaskMixin(ClientMixin):
             averages_moments=not call.continues,
         )
         work = Work(cluster, cluster.place(Learner, shards, plan), sizes.n_rows)
-        arguments = work, self._network, self._loss, task.dtype
+        arguments = work, self._network, self._loss, self._parameters.vector.dtype
         objective = FullGradient(*arguments) if full else LocalSteps(*arguments, n_steps=n_local_steps)
         run = Run(
             objective,

@@ -119,11 +119,7 @@ class FittingMixin(ReadingMixin):
         components = self._resolve_components()
         if call.incremental and data.validation.X_val is None and self._stops_early(0, data.validation, call):
             raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
-        if not (call.incremental or self.warm_start):
-            vars(self).pop("_by_hand", None)
-        components, task, samples = self._read(data, call, components)
-        rng = self._random_state(call) if rng is None else rng
-        self._set_network(samples, components, task, call, rng)
+        components, samples, rng = self._set_up(data, call, components, rng)
         stops_early = self._stops_early(samples.n_samples, data.validation, call)
         rows, validation = self._hold_out(samples, data.validation, components.optimizer, rng, stops_early, call)
         if data.validation.X_val is not None and not call.continues:
@@ -138,6 +134,15 @@ class FittingMixin(ReadingMixin):
                 self._find_learning_rate(run)
             self.learning_rate_init_ = run.config.learning_rate_init
         return run
+
+    def _set_up(self, data, call, components, rng):
+        """Read the data and set the network; return the components, the samples and the random numbers of the run."""
+        if not (call.incremental or self.warm_start):
+            vars(self).pop("_by_hand", None)
+        components, task, samples = self._read(data, call, components)
+        rng = self._random_state(call) if rng is None else rng
+        self._set_network(samples, components, task, call, rng)
+        return components, samples, rng
 
     def _initial_learning_rate(self, is_fitted):
         """The number to begin with, which "auto" replaces in a new run."""
