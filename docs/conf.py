@@ -51,6 +51,8 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",  # the others are shown and not run
     "within_subsection_order": "FileNameSortKey",
+    "doc_module": ("sknn_iitb",),  # each page of the reference shows the examples that use its object
+    "backreferences_dir": "api/generated/gallery",
     "download_all_examples": False,
     "show_memory": False,
     "capture_repr": (),  # what is printed, and not the last expression
