@@ -41,6 +41,7 @@ def _tabular(cancer, table):
 
 
 SEARCHES = [_grid, _halving, _tabular]
+SAMPLED = [_grid, *(pytest.param(search, marks=pytest.mark.newest) for search in SEARCHES[1:])]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def ray():
     module.shutdown()
 
 
-@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("search", SAMPLED)
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_scores_on_one_machine_are_those_of_a_serial_search(backend, search, cancer, table, expected):
     with parallel_config(backend, n_jobs=2):
@@ -95,7 +96,7 @@ def test_scores_on_one_machine_are_those_of_a_serial_search(backend, search, can
 
 
 @pytest.mark.usefixtures("client")
-@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("search", SAMPLED)
 def test_scores_on_dask_are_those_of_a_serial_search(search, cancer, table, expected):
     with parallel_config("dask"):
         _assert_same(search(cancer, table), expected[search])
@@ -113,6 +114,7 @@ def test_scores_on_ray_are_those_of_a_serial_search(search, cancer, table, expec
 # --- nothing twice -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.newest
 def test_workers_compile_nothing_and_load_each_function_once(client, cancer):
     def watch():
         def counted(name, method):
@@ -166,7 +168,14 @@ def test_matrices_that_joblib_has_memory_mapped_are_read_in_place(cancer):
 
 
 @pytest.mark.filterwarnings("ignore:Scoring failed", "ignore:One or more of the test scores are non-finite")
-@pytest.mark.parametrize("backend", ["threading", "dask", pytest.param("loky", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "threading",
+        pytest.param("dask", marks=pytest.mark.newest),
+        pytest.param("loky", marks=pytest.mark.slow),
+    ],
+)
 def test_error_of_a_scorer_ends_the_search_and_leaves_the_backend_usable(backend, request, cancer, table, expected):
     if backend == "dask":
         request.getfixturevalue("client")
@@ -185,6 +194,7 @@ def test_dask_without_a_client_is_a_clear_error(cancer, table):
         _grid(cancer, table)
 
 
+@pytest.mark.newest
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_death_of_a_worker_does_not_lose_the_search(cluster, cancer, tmp_path):
     def accuracy(estimator, X, y):

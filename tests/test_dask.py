@@ -470,6 +470,7 @@ def remove(client, workers):
 MODES = {"full gradient": {"solver": "lbfgs"}, "local steps": {"local_steps": 2, "batch_size": 100}}
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("parameters", MODES.values(), ids=MODES)
 def test_only_parameters_travel(table, workers, parameters):
     X, y, _ = table
@@ -483,6 +484,7 @@ def test_only_parameters_travel(table, workers, parameters):
     assert there_and_back < min(traffic) <= max(traffic) < there_and_back + 1500
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("parameters", MODES.values(), ids=MODES)
 def test_a_worker_lost_in_any_round(table, parameters):
     """Each fit loses the worker of its first shard in another round, and gives the same weights."""
@@ -516,6 +518,7 @@ def dies_once(flag, function, value, argument):
     return function(value, argument)
 
 
+@pytest.mark.newest
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
 @pytest.mark.parametrize(
     ("parameters", "at"),
@@ -570,6 +573,7 @@ def test_a_round_that_takes_long_is_not_lost(table, workers, monkeypatch):
     assert net.n_iter_ == 2
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("parameters", MODES.values(), ids=MODES)
 def test_all_workers_lost(table, workers, monkeypatch, parameters):
     monkeypatch.setattr(_cluster, "_PATIENCE", 0.1)
@@ -592,6 +596,7 @@ def test_all_workers_lost(table, workers, monkeypatch, parameters):
         net.fit(*chunked(X, y))
 
 
+@pytest.mark.newest
 def test_training_resumes_after_all_workers_are_lost(table, workers, monkeypatch, tmp_path):
     monkeypatch.setattr(_cluster, "_PATIENCE", 0.1)
     monkeypatch.setattr(_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
@@ -623,6 +628,7 @@ def held(function, value, argument):
     return function(value, argument)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("parameters", MODES.values(), ids=MODES)
 def test_interrupts_cancel_the_tasks_and_keep_the_weights(table, workers, parameters):
     X, y, _ = table
@@ -646,6 +652,7 @@ def test_interrupts_cancel_the_tasks_and_keep_the_weights(table, workers, parame
     assert not states & {"waiting", "queued", "no-worker"}
 
 
+@pytest.mark.newest
 def test_tasks_that_are_cancelled(table, workers):
     X, y, _ = table
 
@@ -676,6 +683,7 @@ def test_errors_on_workers_are_those_of_one_machine(table, workers):
         net.fit(*chunked(table[0], table[0][:, 0]))
 
 
+@pytest.mark.newest
 def test_partitions_in_memory_are_used_where_they_are(table, workers):
     (X,) = dask.persist(*chunked(table[0], size=100))
     wait(X)
@@ -712,7 +720,7 @@ def raw():
 MEMBERS = {"n_estimators": 2, "hidden_layer_sizes": 8, "max_iter": 6, "random_state": 0}
 
 
-@pytest.mark.parametrize("preset", ["fast", "tuned"])
+@pytest.mark.parametrize("preset", ["fast", pytest.param("tuned", marks=pytest.mark.newest)])
 def test_members_trained_on_workers_are_those_of_one_machine(raw, workers, preset):
     X, y = raw
     parameters = {"preset": preset, "n_trials": 4, **MEMBERS}
@@ -724,6 +732,7 @@ def test_members_trained_on_workers_are_those_of_one_machine(raw, workers, prese
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), local.predict(X))
 
 
+@pytest.mark.newest
 def test_partitions_are_read_in_this_process(raw, workers):
     X, y = raw
     source = [(X[:300], y[:300]), (X[300:], y[300:])]
@@ -732,6 +741,7 @@ def test_partitions_are_read_in_this_process(raw, workers):
     np.testing.assert_array_equal(model.predict(X), expected.predict(X))
 
 
+@pytest.mark.newest
 def test_a_worker_lost_while_members_train(raw, workers, monkeypatch):
     X, y = raw
     expected = TabularMLPRegressor("fast", **MEMBERS).fit(X, y)

@@ -22,6 +22,7 @@ from sknn_iitb.inspection._figures import WIDTH
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import OPTIMIZERS
 from sknn_iitb.schedules import SCHEDULES
+from sknn_iitb.tabular._base import PRESETS
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -198,6 +199,7 @@ def test_link_anchors_lead_to_headings(name):
         assert anchor in anchors(TEXTS[target.relative_to(ROOT).as_posix()]), anchor
 
 
+@pytest.mark.newest
 def test_custom_components_example_learns():
     example = runpy.run_path(str(EXAMPLES / "custom_components.py"))
     assert example["accuracy_with_custom_activation"]() > 0.95
@@ -215,7 +217,9 @@ def run_plot(name):
 
     pyplot.close("all")  # leftovers of other tests
     try:
-        with mock.patch.object(pyplot, "show") as show:
+        # small ensembles draw the same figures
+        small = mock.patch.dict(PRESETS["default"], n_estimators=2, max_iter=8)
+        with small, mock.patch.object(pyplot, "show") as show:
             namespace = runpy.run_path(str(EXAMPLES / f"{name}.py"))
         show.assert_called_once()
         return namespace, len(pyplot.get_fignums())

@@ -150,6 +150,7 @@ def test_every_sample_counts_once_per_epoch():
         np.testing.assert_allclose(np.sort(moved)[-3:], 0.001 / 3, rtol=0.02)
 
 
+@pytest.mark.newest
 def test_memory_does_not_grow_with_the_number_of_partitions():
     code = """
 import resource

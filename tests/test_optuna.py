@@ -27,7 +27,7 @@ def _from_page(name):
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning", "ignore::FutureWarning:optuna")
-@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("cls", [MLPClassifier, pytest.param(MLPRegressor, marks=pytest.mark.newest)])
 def test_optuna_search_prunes_through_partial_fit(cls, cancer):
     integration = pytest.importorskip("optuna_integration")
     X, y = cancer
