@@ -101,6 +101,7 @@ def test_weights_of_samples_without_shuffling():
     np.testing.assert_allclose(in_partitions.parameters_, net.fit(X, y, WEIGHT).parameters_, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.newest
 def test_accuracy_is_that_of_fit():
     X_train, X_test, y_train, y_test = train_test_split(X_DIGITS, Y_DIGITS, random_state=0, stratify=Y_DIGITS)
     scores = np.array(

@@ -32,6 +32,7 @@ def mixed(n=600):
     return frame, np.where((color == "red") ^ (number > 0), "yes", "no")
 
 
+@pytest.mark.newest
 def test_accuracy_is_that_of_fit():
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     whole = TabularMLPClassifier(preset="fast", random_state=0).fit(X_train, y_train)
@@ -41,6 +42,7 @@ def test_accuracy_is_that_of_fit():
     assert parts.n_iter_ == whole.n_iter_
 
 
+@pytest.mark.newest
 def test_a_regressor_learns_from_rows_beyond_the_sample(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.uniform(-2, 2, size=(20_000, 4))

@@ -219,6 +219,7 @@ def test_views_ignore_categories_and_missing_numbers_are_in_the_middle():
 # --- the choice of views ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.newest
 def test_a_column_with_decisive_single_values_is_seen_as_a_spline():
     rng = np.random.default_rng(0)
     gain = np.where(rng.random(3000) < 0.85, 0, rng.choice(np.arange(1000, 9000, 250), 3000))
@@ -233,6 +234,7 @@ def test_a_column_with_decisive_single_values_is_seen_as_a_spline():
     assert errors[0] < 0.9 * errors[1]
 
 
+@pytest.mark.newest
 def test_a_column_with_a_heavy_tail_is_seen_without_a_narrow_limit():
     rng = np.random.default_rng(0)
     X = rng.standard_t(1.5, (2000, 2))
