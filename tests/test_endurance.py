@@ -131,6 +131,7 @@ def _children(numbers, folder, optimization):
     return [out.strip() for out, _ in found]
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     ("n_processes", "n_rounds", "optimization"),
     # less optimized code compiles faster and is stored in the same way

@@ -60,6 +60,7 @@ sys.exit(precompile.main(["float64"]))
 """
 
 
+@pytest.mark.newest
 def test_full_disk_is_reported_and_leaves_no_file(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_OPT": "0"}
     done = subprocess.run([sys.executable, "-c", FULL_DISK], env=environment, capture_output=True, text=True)
