@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sknn_iitb import MLPRegressor
-from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _training
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _member_run, _training
 
 BOTH = pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
 N_JOBS = pytest.mark.parametrize("n_jobs", [None, 2])
@@ -25,12 +25,12 @@ def data():
     return X, (X[:, 0] > 0).astype(int)
 
 
-def press_after_first(monkeypatch, name):
-    """Press Ctrl-C once, soon after a function of the members has returned for the first time.
+def press_after_first(monkeypatch, module):
+    """Press Ctrl-C once, soon after a network of this module has been trained for the first time.
 
     Times are processor times, because other processes compete for the cores. Returns a list that will hold the time.
     """
-    function, returned, pressed = getattr(_training, name), threading.Event(), []
+    function, returned, pressed = module.train_network, threading.Event(), []
 
     def reports(*arguments):
         result = function(*arguments)
@@ -45,7 +45,7 @@ def press_after_first(monkeypatch, name):
         pressed.append(time.process_time())
         _thread.interrupt_main()
 
-    monkeypatch.setattr(_training, name, reports)
+    monkeypatch.setattr(module, "train_network", reports)
     threading.Thread(target=press, daemon=True).start()
     return pressed
 
@@ -61,7 +61,7 @@ def is_idle():
 @N_JOBS
 def test_interrupted_ensemble_keeps_its_trained_networks(cls, n_jobs, data, monkeypatch):
     net = cls(preset="best", n_jobs=n_jobs, random_state=0)
-    pressed = press_after_first(monkeypatch, "_train")
+    pressed = press_after_first(monkeypatch, _member_run)
     with pytest.warns(UserWarning, match=r"Training interrupted by user\. \d+ of 20 networks are kept\.") as warned:
         net.fit(*data)
     assert time.process_time() - pressed[0] < 1
@@ -74,7 +74,7 @@ def test_interrupted_ensemble_keeps_its_trained_networks(cls, n_jobs, data, monk
 @N_JOBS
 def test_quantiles_without_a_trained_network_raise(n_jobs, data, monkeypatch):
     net = TabularMLPRegressor(preset="best", quantiles=[0.1, 0.9], n_jobs=n_jobs)
-    pressed = press_after_first(monkeypatch, "_train")
+    pressed = press_after_first(monkeypatch, _member_run)
     with pytest.warns(UserWarning, match="of 40 networks are kept"):
         net.fit(*data)
     assert time.process_time() - pressed[0] < 1
@@ -92,7 +92,7 @@ def test_interrupt_before_any_network_propagates_and_leaves_the_estimator_unchan
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sknn_iitb.tabular._training._train", interrupted)
+    monkeypatch.setattr(_member_run, "train_network", interrupted)
     with pytest.raises(KeyboardInterrupt):
         net.fit(*data)
     np.testing.assert_array_equal(net.predict(data[0]), before)
@@ -105,7 +105,7 @@ def test_interrupted_partial_fit_leaves_a_usable_estimator(cls, n_jobs, monkeypa
     y = (X[:, 0] > 0).astype(int)
     net = cls(preset="best", n_jobs=n_jobs, max_iter=1, random_state=0).fit(X[:2000], y[:2000])
     n_members = len(net.partial_fit(X[:2000], y[:2000]).members_)
-    pressed = press_after_first(monkeypatch, "_train")
+    pressed = press_after_first(monkeypatch, _training)
     with pytest.warns(UserWarning, match="interrupted by user"):
         net.partial_fit(X, y)
     assert time.process_time() - pressed[0] < 1
@@ -119,7 +119,7 @@ def test_failing_member_stops_the_others(data, monkeypatch):
     def fails(*arguments):
         raise ValueError("fails")
 
-    monkeypatch.setattr("sknn_iitb.tabular._training._train", fails)
+    monkeypatch.setattr(_member_run, "train_network", fails)
     with pytest.raises(ValueError, match="fails"):
         TabularMLPClassifier(preset="best", n_jobs=2).fit(*data)
     assert is_idle()

@@ -61,20 +61,21 @@ def test_a_linear_model_joins_where_the_signal_is_linear(cls):
     assert net.views_["linear"] >= 0.1
     assert sum(net.views_.values()) == pytest.approx(1)
     *networks, linear = net.members_
-    assert len(networks) == 5
+    n = len(networks)
+    assert n == 5
     assert linear.n_iter == 0
     assert linear.network.units[:1] == (6,)
     Z = TableEncoder().fit_transform(X)  # what it sees
     score = linear.scores(net.encoder_.transform(X))
     assert np.linalg.matrix_rank(np.column_stack([Z, np.ones(len(Z)), score[:, 0]]), tol=1e-3) == Z.shape[1] + 1
     scores = [member.scores(net.encoder_.transform(X)) for member in net.members_]
-    goal, weights = net._goals()["members_"], [*[(1 - net.views_["linear"]) / 5] * 5, net.views_["linear"]]
+    goal, weights = net._goals()["members_"], [*[(1 - net.views_["linear"]) / n] * n, net.views_["linear"]]
     expected = np.average([goal.predictions(each) for each in scores], axis=0, weights=weights)
     if cls is TabularMLPRegressor:
         expected = np.clip(expected[:, 0] * net._scale[0] + net._mean[0], y.min(), y.max())
         np.testing.assert_allclose(net.predict(X), expected, rtol=1e-5, atol=1e-5)
     net.partial_fit(X, y)
-    assert len(net.members_) == 6
+    assert len(net.members_) == n + 1
 
 
 def test_a_linear_model_does_not_join_where_it_has_nothing_to_add():

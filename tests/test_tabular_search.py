@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from sknn_iitb.activations import LeakyReLU
-from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _base, _progress, _training
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _base, _member_run, _progress, _training
 from sknn_iitb.tabular._search import SPACE
 from sknn_iitb.tabular.views import VIEWS
 
@@ -137,17 +137,17 @@ def test_little_time_is_divided_among_all_stages(monkeypatch):
     net = TabularMLPRegressor(preset="tuned", max_iter=20, max_time=400, random_state=0).fit(X, y)
     trials = pd.DataFrame(net.trials_)
     assert (trials["n_epochs"] > 0).sum() > 2
-    assert (trials["n_epochs"] == 20).sum() >= 1
+    assert (trials["n_epochs"] == 19).sum() >= 1
     assert len(net.members_) >= 5
     assert len(net.members_) % 5 == 0
-    assert all(member.n_iter == 20 for member in net.members_)
+    assert {member.n_iter for member in net.members_} <= {9, 10, 19, 20}  # with or without the fourth cycle
     assert net.score(X, y) > 0.3
 
 
 @BOTH
 def test_an_interrupted_search_keeps_the_best_so_far(cls, monkeypatch):
     X, y = _data(cls)
-    train, calls = _training._train, []
+    train, calls = _member_run.train_network, []
 
     def interrupted(run, theta, progress):
         train(run, theta, progress)
@@ -155,7 +155,7 @@ def test_an_interrupted_search_keeps_the_best_so_far(cls, monkeypatch):
         if len(calls) == 7:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(_training, "_train", interrupted)
+    monkeypatch.setattr(_member_run, "train_network", interrupted)
     with pytest.warns(UserWarning, match=r"interrupted by user\. 1 of 30 networks are kept") as warned:
         net = cls(**SEARCH, n_estimators=10).fit(X, y)
     assert len(warned) == 1
@@ -197,13 +197,13 @@ def test_search_accepts_a_validation_set_weights_and_further_samples():
 def test_further_samples_are_learned_as_in_the_trial(monkeypatch):
     X, y = load_wine(return_X_y=True)
     net = TabularMLPClassifier(**SEARCH).fit(X, y)
-    begin, used = _training._begin, []
+    begin, used = _training.begin, []
 
     def recorded(network, samples, goal, config, **changes):
         used.append((config.learning_rate_init, config.batch_size, config.label_smoothing))
         return begin(network, samples, goal, config, **changes)
 
-    monkeypatch.setattr(_training, "_begin", recorded)
+    monkeypatch.setattr(_training, "begin", recorded)
     net.partial_fit(X, y)
     trials = pd.DataFrame(net.trials_).query("weight > 0")
     rates = trials["learning_rate_init"] * _training._FINAL_RATE

@@ -33,13 +33,14 @@ from sknn_iitb.tabular import (
     TabularMLPRegressor,
     View,
     _base,
-    _training,
+    _member_run,
+    _progress,
 )
 from sknn_iitb.tabular._layers import PLAIN, squash
+from sknn_iitb.tabular._member_run import MemberRun
 from sknn_iitb.tabular._members import EnsembleData
 from sknn_iitb.tabular._network import draw, tabular_network
 from sknn_iitb.tabular._progress import Progress
-from sknn_iitb.tabular._training import MemberRun
 from sknn_iitb.tabular.views import VIEWS, dense, distinct_views, features_of
 
 QUICK = {"max_iter": 20, "hidden_layer_sizes": (16,), "random_state": 0}
@@ -265,6 +266,61 @@ def test_a_member_that_pauses_continues_as_if_it_had_not(dropout):
     assert (whole.temperature, whole.error) == (part.temperature, part.error)
 
 
+def _run_of(cls, X, y, **changes):
+    """The run of a member that holds out the first fifth of the samples, and these."""
+    net = cls(random_state=0, n_estimators=1, max_iter=1).fit(X, y)
+    samples = net._further_samples(X, y, None)
+    rows = np.arange(len(y))
+    data = EnsembleData(samples, [1], [(rows[len(y) // 5 :], rows[: len(y) // 5])])
+    goal = net._goals()["members_"]
+    run = MemberRun(0, data, PLAIN, goal, net._config(len(y))._replace(**changes), "net")
+    return run, lambda member: goal.error(member.scores(data.held_out(0).X), data.held_out(0))
+
+
+def test_the_last_epochs_use_the_held_out_samples_too():
+    X = np.random.default_rng(0).normal(size=(1000, 5))
+    X[:, 0] = np.arange(1000) < 200  # only these tell what it means
+    y = X[:, 1] + X[:, 0]
+    run, held_out_error = _run_of(TabularMLPRegressor, X, y, max_iter=30, n_last=4)
+    progress = Progress(reporter(0, 30))
+    best, member = (run.advance(n_epochs, progress) for n_epochs in (26, 30))
+    assert held_out_error(member) < 0.8 * held_out_error(best)
+    assert member.n_iter == len(member.loss_curve) == 30
+    assert len(member.validation_curve) == 26
+    assert (member.error, member.temperature) == (best.error, best.temperature)
+
+
+def test_the_last_epochs_make_better_predictions(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6000, 6))
+    y = np.sin(2 * X[:, 0]) * X[:, 1] + X[:, 2] ** 2 + 0.5 * rng.normal(size=6000)
+
+    def score():
+        nets = (TabularMLPRegressor("fast", random_state=seed).fit(X[:3000], y[:3000]) for seed in range(4))
+        return np.mean([net.score(X[3000:], y[3000:]) for net in nets])
+
+    found = score()
+    monkeypatch.setattr(_base, "_LAST", 0)
+    assert found > score()
+
+
+def test_a_member_that_the_third_cycle_did_not_improve_does_without_the_fourth():
+    rng = np.random.default_rng(0)
+    X, noise = rng.normal(size=(400, 5)), rng.normal(size=400)
+    ends = {}
+    for name, y in (("noise", noise), ("smooth", np.sin(3 * X[:, 0]) * X[:, 1])):
+        run, _ = _run_of(TabularMLPRegressor, X, y, max_iter=90)
+        member = run.advance(90, Progress(reporter(0, 90)))
+        ends[name] = member.n_iter
+        assert run.is_complete
+        assert member.error == min(member.validation_curve)
+        whole = _run_of(TabularMLPRegressor, X, y, max_iter=90, stops_early=False)[0]
+        curve = whole.advance(90, Progress(reporter(0, 90))).validation_curve
+        assert curve[: member.n_iter] == member.validation_curve
+        assert (np.argmin(curve[:42]) < 18) == (name == "noise")
+    assert ends == {"noise": 42, "smooth": 90}
+
+
 @BOTH
 def test_chosen_views_do_not_depend_on_threads_and_are_repeated(cls):
     X, y = _table(300), np.random.default_rng(1).integers(0, 2, 300)
@@ -344,7 +400,7 @@ def test_views_are_those_of_the_members_that_max_time_leaves():
 
 def test_an_interrupted_race_keeps_its_choice(monkeypatch):
     X, y = load_wine(return_X_y=True)
-    train, calls = _training._train, []
+    train, calls = _member_run.train_network, []
 
     def interrupted(run, theta, progress):
         train(run, theta, progress)
@@ -352,7 +408,7 @@ def test_an_interrupted_race_keeps_its_choice(monkeypatch):
         if len(calls) == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(_training, "_train", interrupted)
+    monkeypatch.setattr(_member_run, "train_network", interrupted)
     with pytest.warns(UserWarning, match=r"interrupted by user\. [123] of 5 networks are kept"):
         net = TabularMLPClassifier(random_state=0).fit(X, y)
     chosen = {view: share for view, share in net.views_.items() if share}
@@ -363,8 +419,8 @@ def test_an_interrupted_race_keeps_its_choice(monkeypatch):
 
 def test_views_that_time_has_cut_short_are_not_chosen(monkeypatch):
     X, y = load_wine(return_X_y=True)
-    monkeypatch.setattr(_training.Progress, "is_over", lambda self: self._n_epochs >= 45)
-    net = TabularMLPClassifier(max_time=1e9, random_state=0).fit(X, y)  # 19 epochs of each view
+    monkeypatch.setattr(_progress.Progress, "is_over", lambda self: self._n_epochs >= 45)
+    net = TabularMLPClassifier(max_time=1e9, random_state=0).fit(X, y)  # 18 epochs of each view
     assert set(net.view_errors_) == {"bins", "smooth"}
 
 
@@ -398,9 +454,11 @@ def test_epochs_are_announced(cls, preset, capsys, monkeypatch):
         epochs.setdefault(found.group(1, 2), []).append(int(found[3]))
     assert all(numbers == list(range(numbers[0], numbers[-1] + 1)) for numbers in epochs.values())
     if preset == "default":
-        assert [name for kind, name in epochs if kind == "net"] == [f"{k} of 5" for k in range(1, 6)]
+        n_members = 5
+        names = [f"{k} of {n_members}" for k in range(1, n_members + 1)]
+        assert [name for kind, name in epochs if kind == "net"] == names
         assert {name for kind, name in epochs if kind == "view"} <= set(VIEWS)
-        assert [each[-1] for (kind, _), each in epochs.items() if kind == "net"] == [7] * 5
+        assert [each[-1] for (kind, _), each in epochs.items() if kind == "net"] == [7] * n_members
     assert ("trial" in {kind for kind, _ in epochs}) == (preset == "tuned")
 
 

@@ -123,4 +123,8 @@ class MemberCase(Case):
 
     def _training(self):
         config = self.net._member_config(self.member, len(self.y))
-        return np.array(self.net.loss_curves_[self.member]), config.learning_rate_init
+        loss_curve, validation_curve = (
+            curves[self.member] for curves in (self.net.loss_curves_, self.net.validation_curves_)
+        )
+        # without the last epochs, which use other samples and learning rates
+        return np.array(loss_curve[: len(validation_curve)]), config.learning_rate_init

@@ -62,7 +62,8 @@ def _learning_rate_too_high(case):
         return None
     ratio = case.rate / case.suggested
     rises = case.curve[-1] > 1.5 * case.curve.min() + 0.05 * abs(case.curve[0])
-    if ratio <= _RATE_FACTOR or not (rises or case.losses[0] > 0.5 * case.least_informed):
+    loss = max(case.losses[0], case.curve[-1])  # a lower rate may have followed in the last epochs of a member
+    if ratio <= _RATE_FACTOR or not (rises or loss > 0.5 * case.least_informed):
         return None
     return Finding(
         "learning rate too high",

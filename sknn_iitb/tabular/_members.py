@@ -12,13 +12,18 @@ from sknn_iitb._engine.plain import kind
 from sknn_iitb._engine.samples import Samples
 from sknn_iitb.tabular.views import dense
 
-__all__ = ["Ensemble", "EnsembleConfig", "EnsembleData", "Goal", "Member"]
+__all__ = ["CYCLES", "Ensemble", "EnsembleConfig", "EnsembleData", "Goal", "Member"]
+
+
+# The shares of training after which the second, third and fourth cycle of 'coslog' end, when the learning rate is zero.
+CYCLES = 1 / 5, 7 / 15, 1.0
 
 
 class EnsembleConfig(NamedTuple):
     """How the members are trained.
 
-    `n_jobs` members train at a time, in threads.
+    The last `n_last` of the `max_iter` epochs use all samples. `stops_early` says whether a member that was best before
+    the third cycle does without the fourth. `n_jobs` members train at a time, in threads.
     """
 
     n_estimators: int
@@ -29,9 +34,21 @@ class EnsembleConfig(NamedTuple):
     schedule: Any
     learning_rate_init: float
     max_iter: int
+    n_last: int
+    stops_early: bool
     batch_size: int
     label_smoothing: float
     n_jobs: int | None
+
+    @property
+    def n_validated(self):
+        """The number of epochs among which the best is chosen by the held-out samples."""
+        return self.max_iter - self.n_last
+
+    @property
+    def ends_of_cycles(self):
+        """The epochs among these with which the second, third and fourth cycle end."""
+        return [max(1, round(share * self.n_validated)) for share in CYCLES]
 
 
 class EnsembleData(NamedTuple):

@@ -51,9 +51,14 @@ class Progress:
             self._report.update(self._n_epochs, words)
         return self.is_over()
 
-    def pause(self, run):
-        """A network has been trained as far as it should be for now."""
-        if self._tasks is not None and run.is_complete:
+    def skip(self, n_epochs):
+        """A network does without its remaining epochs."""
+        with self._lock:
+            self._n_epochs += n_epochs
+
+    def complete(self, run):
+        """The best epoch of a network is known."""
+        if self._tasks is not None:
             with self._lock:
                 self.members.setdefault(self.goal, []).append(run.member)
                 self._tasks.begin()

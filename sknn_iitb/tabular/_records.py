@@ -26,14 +26,14 @@ class Records:
         self._pauses = dict(saved["pauses"]) if saved else {}  # by the name of the network, and then by the epoch
         self._latest = dict(saved["latest"]) if saved else {}  # parameters and state at the last of them
 
-    def add(self, run, name):
-        """Remember a network whose training has paused."""
+    def add(self, run, name, n_epochs):
+        """Remember a network whose training has paused after this epoch of its plan."""
         if self._writer is None:
             return
         found = to_plain(run.saved())
         with self._lock:
             pause = {key: found[key] for key in ("member", "history")}
-            self._pauses[name] = {**self._pauses.get(name, {}), str(run.n_iter): pause}
+            self._pauses[name] = {**self._pauses.get(name, {}), str(n_epochs): pause}
             self._latest[name] = {key: found[key] for key in ("theta", "state")}
             self._writer.count(self._content)
 

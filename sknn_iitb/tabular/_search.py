@@ -8,9 +8,10 @@ import numpy as np
 
 from sknn_iitb._engine.samples import Samples
 from sknn_iitb.activations import ACTIVATIONS
-from sknn_iitb.tabular._members import Ensemble
+from sknn_iitb.tabular._member_run import MemberRun
+from sknn_iitb.tabular._members import CYCLES, Ensemble
 from sknn_iitb.tabular._selection import greedy_selection, temperature_of_average
-from sknn_iitb.tabular._training import MemberRun, advance
+from sknn_iitb.tabular._training import advance
 
 __all__ = ["SPACE", "TrialSearch"]
 
@@ -24,10 +25,6 @@ SPACE = {
     "batch_size": (128, 256),
     "label_smoothing": (0.0, 0.1),
 }
-
-# The share of its epochs that a trial has trained for when the better half of the trials is chosen: the ends of the
-# second and the third cycle of 'coslog', when the learning rate is zero. The last share is the end.
-_RUNGS = 0.2, 7 / 15, 1.0
 
 # The number of trials that train on all splits, and the number of greedy selections, which begin with each of these
 # trials once: the best of a few held-out samples alone would be a matter of chance.
@@ -94,21 +91,21 @@ class TrialSearch:
     def _n_trials(self):
         """The number of trials that train until each rung."""
         n_trials = [len(self._drawn)]
-        while len(n_trials) < len(_RUNGS):
+        while len(n_trials) < len(CYCLES):
             n_trials.append(-(-n_trials[-1] // 2))
         return n_trials
 
     def _plan(self):
         """For each rung, the epoch that it ends with, and the number of epochs of all trials until then."""
-        ends = [max(1, round(rung * self._config.max_iter)) for rung in _RUNGS]
+        ends = self._config.ends_of_cycles
         lengths = np.diff(ends, prepend=0).tolist()
         return [(end, n * length) for end, n, length in zip(ends, self._n_trials(), lengths, strict=True)]
 
     def n_epochs(self, n_goals):
         """The maximum number of epochs of all networks."""
         n_finalists = self.n_members // self._config.n_estimators
-        n_final = n_finalists * (self._config.n_estimators - 1) * self._config.max_iter
-        return n_goals * (sum(n for _, n in self._plan()) + n_final)
+        n_final = n_finalists * (self._config.n_estimators - 1) * self._config.n_validated
+        return n_goals * (sum(n for _, n in self._plan()) + n_final + self.n_members * self._config.n_last)
 
     def train(self, data, goal, progress):
         """Search for a goal.
@@ -140,9 +137,12 @@ class TrialSearch:
         weight = {t: count / counts.total() for t, count in counts.items()}
         if self.table is None:
             self.table = self._table(trials, weight, held_out, goal)
-        members = [trials[t].runs[k].member._replace(settings=trials[t].settings) for t in weight for k in complete]
         weights = [weight[t] / len(complete) for t in weight for _ in complete]
         temperature = temperature_of_average([scores[t] for t in weight], samples, goal, [*weight.values()])
+        selected = [trials[t].runs[k] for t in weight for k in complete]
+        advance(selected, self._config.max_iter, progress, self._config.n_jobs)
+        settings = (trials[t].settings for t in weight for _ in complete)
+        members = [run.member._replace(settings=each) for run, each in zip(selected, settings, strict=True)]
         return Ensemble(members, weights, temperature)
 
     def _run(self, data, goal, t, k):
@@ -175,7 +175,7 @@ class TrialSearch:
         for trial in finalists:
             trial.runs.update({k: run(trial.number, k) for k in splits})
         runs = [trial.runs[k] for trial in finalists for k in splits]
-        advance(runs, self._config.max_iter, progress, self._config.n_jobs)
+        advance(runs, self._config.n_validated, progress, self._config.n_jobs)
         finished = [trial for trial in finalists if all(trial.runs[k].is_complete for k in splits)] or finalists[:1]
         return finished, [0, *(k for k in splits if finished[0].runs[k].is_complete)]
 

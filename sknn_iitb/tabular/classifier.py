@@ -34,9 +34,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     """Ensemble of neural networks for the classification of raw tables.
 
     Categories, missing values and numbers of any scale are encoded by :class:`TableEncoder`. Each member trains on a
-    different subset of the samples and keeps the weights of its best epoch on the held-out rest. Its
-    probabilities are calibrated on these samples by the temperature of the lowest log loss [2]_, whatever the `metric`.
-    Predicted probabilities are averaged over the members, and calibrated once more.
+    different subset of the samples, finds its best epoch with the held-out rest, and from there trains on all samples
+    for a few more epochs. Its probabilities are calibrated on the held-out samples by the temperature of the lowest log
+    loss [2]_, whatever the `metric`. Predicted probabilities are averaged over the members, and calibrated once more.
 
     If `views` is None and it improves the predictions of held-out samples, a logistic regression joins the members.
 
@@ -90,8 +90,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         Maximum learning rate, which the schedule scales. None uses 0.04.
 
     max_iter : int or None, default=None
-        Number of epochs of each member. None uses the number of the preset, multiplied by sqrt(4,000 / n_samples) if
-        there are more than 4,000 samples.
+        Maximum number of epochs of each member. None uses the number of the preset, multiplied by
+        sqrt(4,000 / n_samples) if there are more than 4,000 samples. The last 24th uses the held-out samples too. With
+        the default learning rates, a member whose best epoch is among the first fifth stops after 7/15 of the epochs.
 
     batch_size : int, default=256
         Number of samples per update.

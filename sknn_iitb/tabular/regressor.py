@@ -41,8 +41,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     """Ensemble of neural networks for regression on raw tables.
 
     Categories, missing values and numbers of any scale are encoded by :class:`TableEncoder`. Each member trains on a
-    different subset of the samples and keeps the weights of its best epoch on the held-out rest. Predictions are
-    averaged over the members. They stay within the range of y in the training data, which may have any scale.
+    different subset of the samples, finds its best epoch with the held-out rest, and from there trains on all samples
+    for a few more epochs. Predictions are averaged over the members. They stay within the range of y in the training
+    data, which may have any scale.
 
     If `views` is None and it improves the predictions of held-out samples, a ridge regression joins the members.
 
@@ -95,8 +96,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Maximum learning rate, which the schedule scales. None uses 0.15.
 
     max_iter : int or None, default=None
-        Number of epochs of each member. None uses the number of the preset, multiplied by sqrt(4,000 / n_samples) if
-        there are more than 4,000 samples.
+        Maximum number of epochs of each member. None uses the number of the preset, multiplied by
+        sqrt(4,000 / n_samples) if there are more than 4,000 samples. The last 24th uses the held-out samples too. With
+        the default learning rates, a member whose best epoch is among the first fifth stops after 7/15 of the epochs.
 
     batch_size : int, default=256
         Number of samples per update.
