@@ -827,8 +827,8 @@ def test_dropout_acts_only_in_training_and_depends_on_the_seed(table):
 def test_many_samples_need_fewer_epochs():
     X = np.random.RandomState(0).normal(size=(16_000, 2))
     net = TabularMLPRegressor(n_estimators=1, hidden_layer_sizes=2, n_bins=None, random_state=0)
-    assert net.fit(X, X.sum(axis=1)).n_iter_ == 48
-    assert net.fit(X[:4000], X[:4000].sum(axis=1)).n_iter_ == 96
+    assert net.fit(X, X.sum(axis=1)).n_iter_ == 32
+    assert net.fit(X[:4000], X[:4000].sum(axis=1)).n_iter_ == 64
     assert net.set_params(max_iter=3).fit(X, X.sum(axis=1)).n_iter_ == 3
 
 
