@@ -25,7 +25,7 @@ from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb.callbacks import Checkpoint
 from sknn_iitb.losses import Quantile
 from sknn_iitb.optimizers import LBFGS
-from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _training
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _runs
 
 X, Y = load_iris(return_X_y=True)
 DIABETES = load_diabetes(return_X_y=True)
@@ -153,6 +153,7 @@ TABLES = {
     "classifier": (TabularMLPClassifier(**SMALL), (X, Y)),
     "threads": (TabularMLPClassifier(**SMALL, n_jobs=2), (X, Y)),
     "regressor": (TabularMLPRegressor(**SMALL, quantiles=[0.1, 0.9]), DIABETES),
+    "last epochs": (TabularMLPRegressor(**SMALL | {"max_iter": 30}), DIABETES),
     "tuned": (TabularMLPClassifier("tuned", **SMALL | {"max_iter": 15}, n_trials=8), CANCER),
 }
 
@@ -162,13 +163,13 @@ TABLES = {
 def test_complete_networks_are_not_trained_again(name, n, tmp_path, monkeypatch):
     net, data = TABLES[name]
     epochs = []
-    train = _training.train_network
+    train = _runs.train
 
     def counted(run, theta):
         epochs.append(run.config.n_epochs)
         train(run, theta)
 
-    monkeypatch.setattr(_training, "train_network", counted)
+    monkeypatch.setattr(_runs, "train", counted)
     whole = clone(net).fit(*data)
     n_whole = sum(epochs)
     epochs.clear()

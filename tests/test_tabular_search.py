@@ -134,7 +134,7 @@ def test_little_time_is_divided_among_all_stages(monkeypatch):
     clock = iter(range(10**6))  # a second for each look at it, and two for each epoch
     monkeypatch.setattr(_progress, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(_base, "perf_counter", lambda: 0)
-    net = TabularMLPRegressor(preset="tuned", max_iter=20, max_time=400, random_state=0).fit(X, y)
+    net = TabularMLPRegressor(preset="tuned", max_iter=20, max_time=440, random_state=0).fit(X, y)
     trials = pd.DataFrame(net.trials_)
     assert (trials["n_epochs"] > 0).sum() > 2
     assert (trials["n_epochs"] == 19).sum() >= 1
@@ -175,6 +175,16 @@ def test_a_trial_that_diverges_does_not_end_the_search(monkeypatch):
     assert net.score(X, y) > 0.3
     with pytest.raises(ValueError, match="diverged at epoch"):
         TabularMLPRegressor(**SEARCH, learning_rate_init=1e30).fit(X, y)
+
+
+def test_callbacks_see_the_finalists_once_each_however_early_they_stop():
+    callback = pytest.importorskip("sklearn.callback")
+    pytest.importorskip("rich")
+    X, y = load_diabetes(return_X_y=True)
+    y = np.random.default_rng(0).permutation(y)
+    net = TabularMLPRegressor(preset="tuned", n_trials=16, max_iter=36, random_state=0)
+    net.set_callbacks(callback.ProgressBar()).fit(X, y)  # which refuses more networks than were announced
+    assert min(member.n_iter for member in net.members_) < 36
 
 
 def test_another_preset_forgets_the_trials():

@@ -432,6 +432,34 @@ def test_a_favourite_view_that_another_equals_is_replaced_by_it():
 
 @BOTH
 @pytest.mark.parametrize("preset", ["fast", "default", "tuned"])
+def test_the_last_epochs_are_announced(cls, preset, capsys, monkeypatch):
+    X, y = load_wine(return_X_y=True)
+    y = np.random.default_rng(0).permutation(y)  # so that some networks stop early
+    totals, counts = [], []
+
+    def announcing(verbose, n_epochs):
+        totals.append(n_epochs)
+        return reporter(verbose, n_epochs)
+
+    def end(self, words):
+        stops = ended(self, words)
+        counts.append(self._n_epochs)
+        return stops
+
+    ended = _progress.Progress.end
+    monkeypatch.setattr(_progress.Progress, "end", end)
+    monkeypatch.setattr(_base, "reporter", announcing)
+    net = cls(preset=preset, n_trials=9, max_iter=32, verbose=1, random_state=0).fit(X, y)
+    shown = re.findall(r"(.+ of \d+|split \d of 5), all samples, epoch 1 of 1", capsys.readouterr().out)
+    networks = [member for member in net.members_ if member.n_iter]
+    assert len(shown) == len(networks) > 0
+    assert cls is TabularMLPClassifier or any(member.n_iter < 32 for member in networks)
+    assert counts[-1] <= totals[0]
+    assert preset == "tuned" or counts[-1] == totals[0]  # the number of trials that are selected is not known before
+
+
+@BOTH
+@pytest.mark.parametrize("preset", ["fast", "default", "tuned"])
 def test_epochs_are_announced(cls, preset, capsys, monkeypatch):
     X, y = load_wine(return_X_y=True)
     announced = []

@@ -133,7 +133,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
 
     @property
     def validation_curves_(self) -> list[list[float]]:
-        """Validation error of each epoch of `fit`, for each member."""
+        """Validation error of each epoch of `fit` that did not use all samples, for each member."""
         return [[*member.validation_curve] for member in self.members_]
 
     @with_callbacks
@@ -289,7 +289,8 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         if not trained["members_"].members:
             raise KeyboardInterrupt
         if progress.interrupted:
-            n_networks = sum(len(ensemble.members) for ensemble in trained.values())
+            # a linear model has no epochs
+            n_networks = sum(member.n_iter > 0 for ensemble in trained.values() for member in ensemble.members)
             warn(f"{INTERRUPTED} {n_networks} of {len(goals) * strategy.n_members} networks are kept.")
         self._averages = averages = {}
         for name in goals:

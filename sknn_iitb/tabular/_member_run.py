@@ -39,7 +39,7 @@ class _Observer(NamedTuple):
     progress: Progress
     label: str
     n_epochs: int
-    metric: Any = None
+    metric: Any
     has_settled: Callable[[History], bool] = lambda history: False
 
     def begin(self):
@@ -87,6 +87,7 @@ class MemberRun:
         self._rng = np.random.RandomState(data.seeds[k])
         self._theta = draw(self._network, self._rng, data.samples.Y.dtype)
         self._state, self._history, self.member = None, History(), None
+        self._is_reported = False
 
     @property
     def n_iter(self):
@@ -109,25 +110,27 @@ class MemberRun:
         """Whether training stops before the last cycle, because the third has not made the network better."""
         second, third, _ = self._config.ends_of_cycles
         may_stop = self._config.stops_early and second >= _FEWEST and history.n_iter == third
-        return may_stop and bool(np.argmax(history.validation_scores) < second)
+        return may_stop and bool(np.argmax(np.nan_to_num(history.validation_scores, nan=-np.inf)) < second)
 
     def advance(self, n_epochs, progress):
         """Train until `n_epochs` of the plan have ended, and return the member."""
         last = min(n_epochs, self._config.max_iter)
         key = f"{progress.goal}: {self._name}"
-        if last <= self._position or progress.records.restore(self, key, last):
-            return self.member
-        was_complete = self.is_complete
-        if progress.remote is not None:
-            self.restore(**progress.remote(self, last, progress))
-        elif last <= self._config.n_validated:
-            self._train(last, progress)
-        else:
-            self._train_on_all_samples(progress)
-        if self._position >= last:
-            progress.records.add(self, key, last)
-        if self.is_complete and not was_complete:
-            progress.complete(self)
+        if last > self._position:
+            if progress.records.restore(self, key, last):
+                return self.member
+            if progress.remote is not None:
+                self.restore(**progress.remote(self, last, progress))
+            elif last <= self._config.n_validated:
+                self._train(last, progress)
+            else:
+                self._train_on_all_samples(progress)
+            if self._position >= last:
+                progress.records.add(self, key, last)
+        # not earlier, because a search may still drop one that has settled
+        if last == self._config.n_validated and self.is_complete and not self._is_reported:
+            self._is_reported = True
+            progress.complete(self, last - self.n_iter)
         return self.member
 
     def _train(self, last, progress):
@@ -156,13 +159,12 @@ class MemberRun:
             self.member = Member(
                 self._network, self._theta.copy(), temperature, min(curves[1]), history.n_iter, *curves
             )
-        progress.skip(self._position - self.n_iter)
+        if self.is_complete:
+            self._state.order = None  # an integer for each sample
 
     def _train_on_all_samples(self, progress):
-        if not self.is_complete:  # time was up
-            return
         n_epochs, samples = self._config.n_last, self._data.samples
-        state, theta = replace(self._state.copy(), order=None, best=None, current=None), self.member.theta.copy()
+        state, theta = replace(self._state.copy(), divisor=1.0, best=None, current=None), self.member.theta.copy()
         # the end of a linear schedule, because the optimizer goes on counting its steps
         n_steps = n_epochs * -(-samples.n_samples // min(self._config.batch_size, samples.n_samples))
         state.n_steps = state.step + n_steps
@@ -170,9 +172,9 @@ class MemberRun:
         config = self._config._replace(schedule=Linear(), learning_rate_init=rate)
         run = begin(self._network, samples, self._goal, config, n_epochs=n_epochs)
         run.state = state
-        run.observers = [_Observer(progress, f"{self.label}, all samples", n_epochs)]
+        run.observers = [_Observer(progress, f"{self.label}, all samples", n_epochs, self._goal.metric)]
         train_network(run, theta, progress)
-        if run.history.n_iter == n_epochs:
+        if run.history.n_iter == n_epochs and np.isfinite(theta).all():
             curve = [*self.member.loss_curve, *map(float, run.history.loss_curve)]
             self.member = self.member._replace(theta=theta, n_iter=len(curve), loss_curve=curve)
 

@@ -51,15 +51,11 @@ class Progress:
             self._report.update(self._n_epochs, words)
         return self.is_over()
 
-    def skip(self, n_epochs):
-        """A network does without its remaining epochs."""
+    def complete(self, run, n_spared):
+        """The best epoch of a network is known, which has done without some epochs."""
         with self._lock:
-            self._n_epochs += n_epochs
-
-    def complete(self, run):
-        """The best epoch of a network is known."""
-        if self._tasks is not None:
-            with self._lock:
+            self._n_epochs += n_spared
+            if self._tasks is not None:
                 self.members.setdefault(self.goal, []).append(run.member)
                 self._tasks.begin()
                 self._is_stopped |= bool(self._tasks.end(self.members))

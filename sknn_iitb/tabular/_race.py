@@ -7,7 +7,7 @@ from sknn_iitb.tabular._linear import linear_member
 from sknn_iitb.tabular._member_run import MemberRun
 from sknn_iitb.tabular._members import CYCLES, Ensemble
 from sknn_iitb.tabular._selection import greedy_selection, temperature_of_average
-from sknn_iitb.tabular._training import advance, train
+from sknn_iitb.tabular._training import advance, finish, train
 
 __all__ = ["Favourites", "ViewRace"]
 
@@ -101,7 +101,7 @@ class ViewRace:
                 shares = {name: rest * each for name, each in shares.items()} | {"linear": share}
                 weights = [rest / len(trained)] * len(trained) + [share]
         self._shares = self._shares or shares
-        advance([*trained.values()], self._config.max_iter, progress, self._config.n_jobs)
+        finish(trained.values(), self._config, progress)
         members = [run.member for run in trained.values()] + [linear] * (linear is not None)
         return Ensemble(members, weights, self._temperature)
 

@@ -11,7 +11,7 @@ from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.tabular._member_run import MemberRun
 from sknn_iitb.tabular._members import CYCLES, Ensemble
 from sknn_iitb.tabular._selection import greedy_selection, temperature_of_average
-from sknn_iitb.tabular._training import advance
+from sknn_iitb.tabular._training import advance, finish
 
 __all__ = ["SPACE", "TrialSearch"]
 
@@ -140,7 +140,7 @@ class TrialSearch:
         weights = [weight[t] / len(complete) for t in weight for _ in complete]
         temperature = temperature_of_average([scores[t] for t in weight], samples, goal, [*weight.values()])
         selected = [trials[t].runs[k] for t in weight for k in complete]
-        advance(selected, self._config.max_iter, progress, self._config.n_jobs)
+        finish(selected, self._config, progress)
         settings = (trials[t].settings for t in weight for _ in complete)
         members = [run.member._replace(settings=each) for run, each in zip(selected, settings, strict=True)]
         return Ensemble(members, weights, temperature)

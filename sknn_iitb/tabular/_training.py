@@ -11,7 +11,7 @@ from sknn_iitb.schedules import Constant
 from sknn_iitb.tabular._member_run import MemberRun
 from sknn_iitb.tabular._runs import begin, initial_state, train_network
 
-__all__ = ["advance", "in_threads", "train", "train_further"]
+__all__ = ["advance", "finish", "in_threads", "train", "train_further"]
 
 # The learning rate of partial_fit as a share of the highest one, because the schedule has ended at zero. On four
 # tables, networks trained on one half learned from the other half too slowly at 0.01; at 0.1, if samples came in small
@@ -85,6 +85,19 @@ def train(data, features, goal, config, progress, started=None):
 
     runs = in_threads(trained, range(len(data.splits)), progress, config.n_jobs)
     return {k: run for k, run in enumerate(runs) if run is not None and run.member is not None}
+
+
+def finish(runs, config, progress):
+    """Train those that are complete on all samples; one that diverges keeps its best epoch.
+
+    Parameters
+    ----------
+    runs : iterable of MemberRun
+    config : EnsembleConfig
+    progress : Progress
+    """
+    if config.n_last:
+        advance([run for run in runs if run.is_complete], config.max_iter, progress, config.n_jobs)
 
 
 def in_threads(function, items, progress, n_jobs):

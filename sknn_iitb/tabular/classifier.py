@@ -141,7 +141,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
 
     loss_curves_, validation_curves_ : list of list of float
         For each member, the training loss of each epoch and the error on its held-out samples after it: the log loss
-        if that is the `metric`, otherwise one minus the `metric`. `partial_fit` appends to the losses only.
+        if that is the `metric`, otherwise one minus the `metric`. The last epochs and
+        `partial_fit` have losses only.
 
     views_ : dict of str to float
         Share of each view in the weights of the members, and of 'linear', the linear model, if it has one.

@@ -143,7 +143,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
     loss_curves_, validation_curves_ : list of list of float
         For each member, the training loss of each epoch and the `metric` on its held-out samples after it, in standard
-        deviations of y. `partial_fit` appends to the losses only.
+        deviations of y. The last epochs and
+        `partial_fit` have losses only.
 
     views_ : dict of str to float
         Share of each view in the weights of the members, and of 'linear', the linear model, if it has one.
