@@ -205,7 +205,7 @@ def test_training_options_missing_in_scikit_learn_become_its_defaults(diabetes, 
 
 def test_network_without_hidden_layers_converts_with_any_activation(diabetes):
     X, y = diabetes
-    net = MLPRegressor(hidden_layer_sizes=(), activation="gelu", max_iter=2).fit(X, y)
+    net = MLPRegressor(hidden_layer_sizes=(), activation="gelu", max_iter=2, random_state=0).fit(X, y)
     np.testing.assert_allclose(net.to_sklearn().predict(X), net.predict(X), rtol=1e-12)
 
 

@@ -356,6 +356,15 @@ def test_quantile_members_have_the_same_views():
     assert of_quantiles == n_added[:8]  # a linear model may follow
 
 
+def test_members_for_quantiles_do_not_learn_from_their_held_out_samples():
+    X, y = load_diabetes(return_X_y=True)
+    net = TabularMLPRegressor("fast", quantiles=[0.2, 0.8], max_iter=26, random_state=0).fit(X, y)
+    for curves in zip(net.loss_curves_[:3], net.validation_curves_[:3], strict=True):
+        assert len(curves[0]) == len(curves[1]) + 1
+    for member in net.quantile_members_:
+        assert len(member.loss_curve) == len(member.validation_curve)
+
+
 def test_views_that_are_the_same_on_a_table_are_tried_once():
     X = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
     features = {name: features_of(view, X, None, 16) for name, view in VIEWS.items()}

@@ -91,12 +91,16 @@ class EnsembleData(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """What the members learn, and the metric by which their best epoch is chosen."""
+    """What the members learn, and the metric by which their best epoch is chosen.
+
+    `uses_held_out` says whether they learn from their held-out samples in the last epochs.
+    """
 
     targets: Any
     output: Any
     loss: Any
     metric: Any
+    uses_held_out: bool = True
 
     @property
     def least_probability(self):

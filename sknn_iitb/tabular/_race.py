@@ -101,7 +101,7 @@ class ViewRace:
                 shares = {name: rest * each for name, each in shares.items()} | {"linear": share}
                 weights = [rest / len(trained)] * len(trained) + [share]
         self._shares = self._shares or shares
-        finish(trained.values(), self._config, progress)
+        finish(trained.values(), goal, self._config, progress)
         members = [run.member for run in trained.values()] + [linear] * (linear is not None)
         return Ensemble(members, weights, self._temperature)
 

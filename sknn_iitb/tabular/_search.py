@@ -140,7 +140,7 @@ class TrialSearch:
         weights = [weight[t] / len(complete) for t in weight for _ in complete]
         temperature = temperature_of_average([scores[t] for t in weight], samples, goal, [*weight.values()])
         selected = [trials[t].runs[k] for t in weight for k in complete]
-        finish(selected, self._config, progress)
+        finish(selected, goal, self._config, progress)
         settings = (trials[t].settings for t in weight for _ in complete)
         members = [run.member._replace(settings=each) for run, each in zip(selected, settings, strict=True)]
         return Ensemble(members, weights, temperature)

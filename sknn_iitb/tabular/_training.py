@@ -87,16 +87,17 @@ def train(data, features, goal, config, progress, started=None):
     return {k: run for k, run in enumerate(runs) if run is not None and run.member is not None}
 
 
-def finish(runs, config, progress):
+def finish(runs, goal, config, progress):
     """Train those that are complete on all samples; one that diverges keeps its best epoch.
 
     Parameters
     ----------
     runs : iterable of MemberRun
+    goal : Goal
     config : EnsembleConfig
     progress : Progress
     """
-    if config.n_last:
+    if config.n_last and goal.uses_held_out:
         advance([run for run in runs if run.is_complete], config.max_iter, progress, config.n_jobs)
 
 

@@ -318,7 +318,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
             with naming("quantiles"):
                 loss = Quantile(self._quantile_list())
                 loss.validate()
-            goals["quantile_members_"] = goals["members_"]._replace(loss=loss, metric=pinball(loss))
+            # a network knows less about new samples than about those it has learned, and intervals would be too narrow
+            changes = {"loss": loss, "metric": pinball(loss), "uses_held_out": False}
+            goals["quantile_members_"] = goals["members_"]._replace(**changes)
         return goals
 
     def _smoothing(self):
