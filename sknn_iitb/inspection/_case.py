@@ -123,8 +123,6 @@ class MemberCase(Case):
 
     def _training(self):
         config = self.net._member_config(self.member, len(self.y))
-        loss_curve, validation_curve = (
-            curves[self.member] for curves in (self.net.loss_curves_, self.net.validation_curves_)
-        )
+        member = self.net.members_[self.member]
         # without the last epochs, which use other samples and learning rates
-        return np.array(loss_curve[: len(validation_curve)]), config.learning_rate_init
+        return np.array(member.loss_curve[: len(member.validation_curve)]), config.learning_rate_init

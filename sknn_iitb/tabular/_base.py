@@ -267,8 +267,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         seeds = rng.randint(2**31 - 1, size=config.n_estimators)
         data = EnsembleData(samples, seeds, member_splits, validation_set, everything)
         strategy = self._strategy(views, samples, config, rng)
-        n_spared = sum(not goal.uses_held_out for goal in goals.values()) * strategy.n_members * config.n_last
-        report, trained = reporter(self.verbose, strategy.n_epochs(len(goals)) - n_spared), {}
+        report, trained = reporter(self.verbose, strategy.n_epochs(goals.values())), {}
         tasks = next(iter(observers_of(self, *table[:3], len(goals) * strategy.n_members, "network")), None)
         records = self._records(samples, rng_state, saved, resume_from)
         # the source of fit_batches is read in this process

@@ -23,7 +23,7 @@ __all__ = ["MemberRun", "train_apart"]
 # The first learning rate of the last epochs, on all samples, as a share of the highest one; it falls to zero.
 _LAST_RATE = 0.1
 
-# The fewest epochs of the first two cycles that can tell whether a third is worthwhile.
+# Networks with fewer epochs in the first two cycles do not stop early: on few samples, they have taken too few steps.
 _FEWEST = 6
 
 # Ties go to the later epoch, which has trained longer: each epoch counts as better than the one before by this much.

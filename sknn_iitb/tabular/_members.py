@@ -45,6 +45,10 @@ class EnsembleConfig(NamedTuple):
         """The number of epochs among which the best is chosen by the held-out samples."""
         return self.max_iter - self.n_last
 
+    def n_epochs(self, goal):
+        """The maximum number of epochs of a member for this goal."""
+        return self.max_iter if goal.uses_held_out else self.n_validated
+
     @property
     def ends_of_cycles(self):
         """The epochs among these with which the second, third and fourth cycle end."""

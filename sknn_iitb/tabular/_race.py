@@ -65,10 +65,11 @@ class ViewRace:
         if views:
             self.views = [views[k % len(views)] for k in range(config.n_estimators)]
 
-    def n_epochs(self, n_goals):
-        """The number of epochs of all networks."""
+    def n_epochs(self, goals):
+        """The number of epochs of all networks for these goals."""
         n_losers = 0 if self.views else len(self._features) - 1  # one run becomes the first member
-        return n_losers * self._config.ends_of_cycles[0] + n_goals * self.n_members * self._config.max_iter
+        n_of_members = self.n_members * sum(map(self._config.n_epochs, goals))
+        return n_losers * self._config.ends_of_cycles[0] + n_of_members
 
     def train(self, data, goal, progress):
         """Train the members for a goal, after the race if it is the first.

@@ -59,6 +59,7 @@ def begin(network, samples, goal, config, **changes):
 
 
 def initial_state(rng, run, max_iter=1):
+    """The state of a run before its first step; `max_iter` epochs are planned."""
     state = State.before(run.config, run.objective, rng, max_iter)
     if run.objective.network.drops:
         state.seed = int(rng.randint(2**31 - 1))

@@ -101,11 +101,12 @@ class TrialSearch:
         lengths = np.diff(ends, prepend=0).tolist()
         return [(end, n * length) for end, n, length in zip(ends, self._n_trials(), lengths, strict=True)]
 
-    def n_epochs(self, n_goals):
-        """The maximum number of epochs of all networks."""
+    def n_epochs(self, goals):
+        """The maximum number of epochs of all networks for these goals."""
         n_finalists = self.n_members // self._config.n_estimators
-        n_final = n_finalists * (self._config.n_estimators - 1) * self._config.n_validated
-        return n_goals * (sum(n for _, n in self._plan()) + n_final + self.n_members * self._config.n_last)
+        # the first split of a finalist is among the trials
+        n_searched = sum(n for _, n in self._plan()) - n_finalists * self._config.n_validated
+        return sum(n_searched + self.n_members * self._config.n_epochs(goal) for goal in goals)
 
     def train(self, data, goal, progress):
         """Search for a goal.
@@ -154,7 +155,7 @@ class TrialSearch:
 
     def _halve(self, trials, goal, held_out, progress):
         """Train fewer and fewer trials on the first split; return those that went furthest, the best first."""
-        n_left = self.n_epochs(1)
+        n_left = self.n_epochs([goal])
         for rung, (end, n_epochs) in enumerate(self._plan()):
             if rung > 0:
                 trials = trials[: -(-len(trials) // 2)]

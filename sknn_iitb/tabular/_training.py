@@ -97,7 +97,7 @@ def finish(runs, goal, config, progress):
     config : EnsembleConfig
     progress : Progress
     """
-    if config.n_last and goal.uses_held_out:
+    if config.n_epochs(goal) > config.n_validated:
         advance([run for run in runs if run.is_complete], config.max_iter, progress, config.n_jobs)
 
 

@@ -97,7 +97,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
     max_iter : int or None, default=None
         Maximum number of epochs of each member. None uses the number of the preset, multiplied by
-        sqrt(4,000 / n_samples) if there are more than 4,000 samples. The last 24th uses the held-out samples too. With
+        sqrt(4,000 / n_samples) if there are more than 4,000 samples. The last 24th also uses the held-out samples. With
         the default learning rates, a member whose best epoch is among the first fifth stops after 7/15 of the epochs.
 
     batch_size : int, default=256
