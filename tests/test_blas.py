@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb._engine.objective import Objective
 from sknn_iitb._jit import blas
-from sknn_iitb._jit.blas import BLASThreads
+from sknn_iitb._jit.blas import BLASThreads, available_threads
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -39,6 +39,15 @@ def test_blas_limit_nests_and_is_lifted_at_the_end(blas_threads):
             assert blas_threads() == {1}
         assert blas_threads() == {1}
     assert blas_threads() == {2}
+
+
+def test_available_threads_are_those_outside_of_all_limits(blas_threads):
+    before = available_threads()
+    assert before == max(blas_threads())
+    with BLASThreads(1):
+        assert available_threads() == before
+    with threadpool_limits(3, "blas"):
+        assert available_threads() == 3
 
 
 def test_blas_limit_is_lifted_after_an_exception(blas_threads):

@@ -12,7 +12,7 @@ import weakref
 import scipy.linalg.cython_blas  # noqa: F401  loads the BLAS that Numba calls; a limit set earlier would miss it
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["BLASThreads"]
+__all__ = ["BLASThreads", "available_threads"]
 
 # the libraries take the number as an int of C
 _MOST = 2**31 - 1
@@ -29,16 +29,31 @@ def _set(library, n_threads):
     getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
 
 
+def _present():
+    """The libraries with their numbers of threads."""
+    global _libraries
+    if _libraries is None:  # takes about a millisecond
+        _libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    return [(library, library.num_threads) for library in _libraries]
+
+
+def available_threads():
+    """The number of threads that BLAS may use without the limits of this module: that of the processors by default.
+
+    Users and joblib's worker processes restrict it by environment variables and with threadpoolctl.
+    """
+    with _lock:
+        return max((n_threads for _, n_threads in _before or _present()), default=1)
+
+
 def _apply():
     """Apply `_limits` to the libraries; a second call completes an interrupted one."""
-    global _libraries, _before
+    global _before
     limit = min((n_threads for n_threads, _ in _limits.values()), default=None)
     if _before is None:
         if limit is None:
             return
-        if _libraries is None:  # takes about a millisecond
-            _libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-        _before = [(library, library.num_threads) for library in _libraries]
+        _before = _present()
     for library, n_threads in _before:
         wanted = n_threads if limit is None else limit
         if library.num_threads != wanted:

@@ -1,15 +1,16 @@
 """Base class of the tabular estimators: encode, train an ensemble, average."""
 
+from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral, Real
 from os import PathLike
 from time import perf_counter
 from typing import Self
 
 import numpy as np
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import (
     _num_samples,
     check_consistent_length,
@@ -27,7 +28,7 @@ from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData, che
 from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._engine.source import PartitionReader, Source, checked_epochs
 from sknn_iitb._engine.user_warnings import warn
-from sknn_iitb._jit.blas import BLASThreads
+from sknn_iitb._jit.blas import BLASThreads, available_threads
 from sknn_iitb._jit.patience import announced
 from sknn_iitb._registry import one_of, parameter_defaults
 from sknn_iitb._suggestions import SuggestionsMixin
@@ -520,10 +521,19 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
 
     def _mean_score(self, Z, name="members_"):
         """The scores of the members' averaged predictions for the encoded table, computed in its dtype."""
+        members, n_threads = getattr(self, name), self._n_prediction_threads(Z)
         with BLASThreads(1):
-            jobs = (delayed(member.scores)(Z) for member in getattr(self, name))
-            scores = Parallel(self.n_jobs, prefer="threads")(jobs)
+            if n_threads == 1:
+                scores = [member.scores(Z) for member in members]
+            else:  # not joblib's Parallel, which waits 10 ms between looks at its threads
+                with ThreadPoolExecutor(n_threads) as pool:
+                    scores = [*pool.map(lambda member: member.scores(Z), members)]
         return self._averages[name].mean(self._goals()[name], scores)
+
+    def _n_prediction_threads(self, Z):
+        if self.n_jobs is not None:
+            return effective_n_jobs(self.n_jobs)
+        return available_threads() if len(Z) > _FEW_ROWS else 1
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -6,8 +6,9 @@ import numpy as np
 
 from sknn_iitb._engine.plain import kind
 from sknn_iitb._jit.intrinsics import inlined, matrix_at, vector_at
+from sknn_iitb.tabular._lookup import end_of_column, find
 
-__all__ = ["Bins", "add_bins", "end_of_column", "gradient_of_bins"]
+__all__ = ["Bins", "add_bins", "gradient_of_bins"]
 
 
 @kind("Bins")
@@ -37,38 +38,6 @@ class Bins(NamedTuple):
 
 
 _NONE = np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
-
-
-def end_of_column(columns, first, n):
-    """Index after the last bin or knot of the column of `first`."""
-    stop = first + 1
-    while stop < n and columns[stop] == columns[first]:
-        stop += 1
-    return stop
-
-
-end_of_column = inlined(end_of_column)
-
-
-def find_bins(x, column, starts, first, stop, memory):
-    """The numbers of a column, and the bins they lie in, as offsets from the first; all earlier bins are 1, later -1.
-
-    Bin by bin, because a loop over the rows uses the processor's vector instructions.
-    """
-    n_rows = x.shape[0]
-    numbers, found = vector_at(memory, 0, n_rows), vector_at(memory, n_rows, n_rows)
-    for i in range(n_rows):
-        numbers[i] = x[i, column]
-        found[i] = 0
-    one, zero = memory.dtype.type(1), memory.dtype.type(0)
-    for b in range(first + 1, stop):
-        start = starts[b]
-        for i in range(n_rows):
-            found[i] += one if numbers[i] > start else zero
-    return numbers, found
-
-
-find_bins = inlined(find_bins)
 
 
 def height(number, starts, slopes, which):
@@ -113,7 +82,7 @@ def add_bins(x, value, bins, factors, weights, memory):
                 for k in range(n_out):
                     sums[b, k] += sums[b - 1, k]
             rest = vector_at(memory, (stop - first) * n_out, 2 * n_rows)
-            numbers, found = find_bins(x, columns[first], starts, first, stop, rest)
+            numbers, found = find(x, columns[first], starts, first, stop, rest)
             for i in range(n_rows):
                 which = int(found[i])
                 share = factors[first + which] * height(numbers[i], starts, slopes, first + which)
@@ -143,7 +112,7 @@ def gradient_of_bins(x, delta, bins, gradient, memory):
             sums = matrix_at(memory, 0, stop - first, n_out)
             sums[:] = 0
             rest = vector_at(memory, (stop - first) * n_out, 2 * n_rows)
-            numbers, found = find_bins(x, columns[first], starts, first, stop, rest)
+            numbers, found = find(x, columns[first], starts, first, stop, rest)
             for i in range(n_rows):
                 which = int(found[i])
                 share = height(numbers[i], starts, slopes, first + which)

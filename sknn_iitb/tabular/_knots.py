@@ -6,7 +6,7 @@ import numpy as np
 
 from sknn_iitb._engine.plain import kind
 from sknn_iitb._jit.intrinsics import inlined
-from sknn_iitb.tabular._bins import end_of_column
+from sknn_iitb.tabular._lookup import end_of_column, find
 
 __all__ = ["Knots", "add_splines", "gradient_of_splines"]
 
@@ -46,40 +46,29 @@ class Knots(NamedTuple):
 _NONE = np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
 
 
-def knot_before(number, positions, first, stop):
-    """The last knot of a column at or below a number, but not the last knot of all: a search without branches."""
-    found, n = first, stop - 1 - first
-    while n > 1:
-        half = n >> 1
-        found += half * (positions[found + half] <= number)
-        n -= half
-    return found
-
-
-knot_before = inlined(knot_before)
-
-
-def spline_of(number, knots, first, stop):
-    """The knot of a column before a number, its value, and that of the next knot; all others are zero."""
-    found = knot_before(number, knots.position, first, stop)
+def spline_of(number, knots, before):
+    """The value of the knot before a number, and of the next; all others are zero."""
     one = knots.position.dtype.type(1)
-    share = (number - knots.position[found]) * knots.slope[found]
+    share = (number - knots.position[before]) * knots.slope[before]
     share = share if share < one else one
     share = share if share > 0 else one - one
-    return found, knots.height - knots.height * share, knots.height * share
+    return knots.height - knots.height * share, knots.height * share
 
 
 spline_of = inlined(spline_of)
 
 
-def add_splines(x, value, knots, factors, weights):
-    """Add the products of all knots with their weights to `value`."""
+def add_splines(x, value, knots, factors, weights, memory):
+    """Add the products of all knots with their weights to `value`; `memory` has room for two numbers in each row."""
     n_rows, n_out, n_knots = value.shape[0], value.shape[1], len(knots.column)
     first = 0
     while first < n_knots:
         stop = end_of_column(knots.column, first, n_knots)
+        # not the last knot, which has no next
+        numbers, found = find(x, knots.column[first], knots.position, first, stop - 1, memory)
         for i in range(n_rows):
-            b, left, right = spline_of(x[i, knots.column[first]], knots, first, stop)
+            b = first + int(found[i])
+            left, right = spline_of(numbers[i], knots, b)
             left, right = left * factors[b], right * factors[b + 1]
             for k in range(n_out):
                 value[i, k] += left * weights[b, k] + right * weights[b + 1, k]
@@ -89,14 +78,17 @@ def add_splines(x, value, knots, factors, weights):
 add_splines = inlined(add_splines)
 
 
-def gradient_of_splines(x, delta, knots, gradient):
+def gradient_of_splines(x, delta, knots, gradient, memory):
     """Add the products of all knots, transposed, with `delta` to `gradient`."""
     n_rows, n_out, n_knots = delta.shape[0], delta.shape[1], len(knots.column)
     first = 0
     while first < n_knots:
         stop = end_of_column(knots.column, first, n_knots)
+        # not the last knot, which has no next
+        numbers, found = find(x, knots.column[first], knots.position, first, stop - 1, memory)
         for i in range(n_rows):
-            b, left, right = spline_of(x[i, knots.column[first]], knots, first, stop)
+            b = first + int(found[i])
+            left, right = spline_of(numbers[i], knots, b)
             for k in range(n_out):
                 gradient[b, k] += left * delta[i, k]
                 gradient[b + 1, k] += right * delta[i, k]

@@ -99,13 +99,14 @@ def scaled_dense_forward(x, value, cache, layer, theta, batch):
             scaled[i, j] = theta[factors + j] * squashed[i, j]
     matmul(scaled, matrix_at(theta, weights, n_columns, n_out), value)
     factors, weights = factors + n_columns, weights + n_columns * n_out
+    memory = vector_at(cache, 2 * n_cells, cache.size - 2 * n_cells)
     if n_bins > 0:
-        memory = vector_at(cache, 2 * n_cells, cache.size - 2 * n_cells)
         of_bins = vector_at(theta, factors, n_bins)
         add_bins(squashed, value, bins, of_bins, matrix_at(theta, weights, n_bins, n_out), memory)
     if n_knots > 0:
         of_knots = vector_at(theta, factors + n_bins, n_knots)
-        add_splines(squashed, value, knots, of_knots, matrix_at(theta, weights + n_bins * n_out, n_knots, n_out))
+        knot_weights = matrix_at(theta, weights + n_bins * n_out, n_knots, n_out)
+        add_splines(squashed, value, knots, of_knots, knot_weights, memory)
 
 
 def scaled_dense_backward(x, delta, cache, layer, theta, batch):
@@ -118,12 +119,12 @@ def scaled_dense_backward(x, delta, cache, layer, theta, batch):
     slopes = matrix_at(batch.gradient, weights_start, n_in, n_out)
     matmul_tn(squashed, delta, matrix_at(batch.gradient, weights_start, n_columns, n_out))
     slopes[n_columns:] = 0
+    memory = vector_at(cache, 2 * n_cells, cache.size - 2 * n_cells)
     if n_bins > 0:
-        memory = vector_at(cache, 2 * n_cells, cache.size - 2 * n_cells)
         gradient_of_bins(squashed, delta, bins, matrix_at(batch.gradient, added, n_bins, n_out), memory)
     if n_knots > 0:
         of_knots = matrix_at(batch.gradient, added + n_bins * n_out, n_knots, n_out)
-        gradient_of_splines(squashed, delta, knots, of_knots)
+        gradient_of_splines(squashed, delta, knots, of_knots, memory)
     factors, weights = vector_at(theta, factors_start, n_in), matrix_at(theta, weights_start, n_in, n_out)
     of_factors = vector_at(batch.gradient, factors_start, n_in)
     for p in range(n_in):
@@ -186,13 +187,14 @@ class ScaledDense(Layer):
         curvature, bins, knots = self.features
         n_bins, n_knots = len(bins.column), len(knots.column)
         longest = int(np.bincount(bins.column).max()) if n_bins else 0
+        looked_up = longest + 2 if n_bins or n_knots else 0
         columns = [address(each.column if len(each.column) else _NO_COLUMNS) for each in (bins, knots)]
         return LayerSpec(
             scaled_dense_forward,
             scaled_dense_backward,
             self.n_in,
             self.n_out,
-            cache_size=2 * self.n_in + (longest + 2 if longest else 0),
+            cache_size=2 * self.n_in + looked_up,
             own=(start["coefs"], start["factors"], columns[0], n_bins, columns[1], n_knots),
             hyper=(curvature, knots.height, *bins.start, *bins.slope, *knots.position, *knots.slope),
         )

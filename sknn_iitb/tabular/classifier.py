@@ -122,7 +122,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         results.
 
     n_jobs : int or None, default=None
-        Number of members to train or evaluate in parallel, in threads.
+        Number of members to train or evaluate in parallel, in threads. None trains one at a time, and predicts more
+        than 256 rows with as many threads as BLAS has.
 
     verbose : bool or int, default=0
         If True or 1, show progress as a live line in a terminal or a notebook, and as one line per epoch elsewhere. If
