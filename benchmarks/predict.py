@@ -3,7 +3,7 @@
 ``python -m benchmarks.predict``. On one thread, scikit-learn and this package take turns; figures are medians.
 `efficiency` is the time of the matrix products alone, with the same BLAS, divided by our time. The first row is
 predicted by an unpickled network in a new process whose cache is empty and read-only, as in a container; imports are
-excluded.
+excluded. The tabular estimators, of the default preset, predict with one thread and with those of BLAS.
 """
 
 import argparse
@@ -31,6 +31,7 @@ NETS = {"100": (100,), "256, 256": (256, 256)}
 ROWS = (1, 100, 100_000)
 N_COLUMNS = 100
 FIRST_ROW_TARGET = 2  # seconds
+TABLE, TABLE_TARGET = (10_000, 20), 45  # rows and columns; milliseconds
 
 FIRST_ROW = """
 import pickle, sys, time
@@ -70,10 +71,23 @@ def first_row(net):
     return float(done.stdout)
 
 
+def table_predictions(seconds):
+    """Milliseconds for the numbers of a table: by estimator, with one thread and with those of BLAS."""
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=TABLE)
+    y, found = X[:, 0] * X[:, 1], {}
+    for cls, targets in ((sknn_iitb.TabularMLPClassifier, y > 0), (sknn_iitb.TabularMLPRegressor, y)):
+        net = cls(random_state=0, max_iter=2).fit(X[:1000], targets[:1000])
+        for n_jobs in (1, None):
+            net.n_jobs = n_jobs
+            found[cls.__name__, n_jobs] = 1e3 * timed(lambda net=net: net.predict(X), seconds)
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.predict", description="Prediction time.")
     arguments = parse(parser, "one short turn")
-    n_turns, seconds = (1, 0.02) if arguments.quick else (5, 0.3)
+    n_turns, seconds_each = (1, 0.02) if arguments.quick else (5, 0.3)
     warnings.simplefilter("ignore", ConvergenceWarning)
     rng = np.random.RandomState(0)
 
@@ -91,7 +105,7 @@ def main():
                 units = [N_COLUMNS, *nets[0].hidden_layer_sizes, nets[0].n_outputs_]
                 calls.append(products_of_prediction(X[:n_rows], units))
                 with threadpool_limits(1, "blas"):
-                    turns = [[timed(call, seconds) for call in calls] for _ in range(n_turns)]
+                    turns = [[timed(call, seconds_each) for call in calls] for _ in range(n_turns)]
                 ours, theirs, alone = map(median, zip(*turns, strict=True))
                 ratios[n_rows].append(theirs / ours)
                 efficiencies[n_rows].append(alone / ours)
@@ -100,11 +114,20 @@ def main():
     seconds = median(first_row(nets[0]) for _ in range(min(3, n_turns)))
     first = f"first row of an unpickled network without a cache: {seconds:.2f} s"
     print(f"{first}, imports excluded (target {FIRST_ROW_TARGET})")
+    tables = table_predictions(seconds_each)
+    for (name, n_jobs), milliseconds in tables.items():
+        print(f"{name}, n_jobs={n_jobs}: {TABLE[0]:,} rows in {milliseconds:.0f} ms")
     one, *_, many = ROWS
     figures = {
         "one row, compared with scikit-learn": figure(ratios[one], 1, "times as fast", 3),
         f"{many:,} rows of {N_COLUMNS} columns, share of matrix products": figure(efficiencies[many], 2, target=0.8),
         "first row of an unpickled network without any cache": figure([seconds], 1, "s", FIRST_ROW_TARGET),
+        **{
+            f"`{name}`, {TABLE[0]:,} rows of {TABLE[1]} columns, {'one thread' if n_jobs else 'all threads'}": figure(
+                [milliseconds], None, "ms", TABLE_TARGET
+            )
+            for (name, n_jobs), milliseconds in tables.items()
+        },
     }
     save(arguments.save, "predict", figures)
 
