@@ -1,8 +1,9 @@
 """How many rounds per second a cluster of 2 to 1,000 workers makes: a model of sknn_iitb.dask.
 
 ``python -m benchmarks.scale_model`` measures the parts of a round on this machine: the steps, the tasks, their latency,
-and the bytes. It compares predicted with real rounds of fits on 1, 2 and 4 local workers, and then predicts those of
-clusters with the bandwidths in BANDWIDTHS. ``--figure FILE`` draws them.
+and the bytes. It compares predicted with real rounds of fits on 1, 2 and 4 local workers, whose steps it measures while
+all of them work, because they share cores and caches. Then it predicts the rounds of clusters with the bandwidths in
+BANDWIDTHS, with a machine for each worker. ``--figure FILE`` draws them.
 
 A round sends P bytes of parameters from the client to a worker, from there to all workers, which copy them from each
 other, and back through a tree that merges FAN_IN results at a time:
@@ -66,12 +67,6 @@ def communication(costs, n_workers, n_bytes, bandwidth=math.inf, round_trip=0.0,
     transfers = 2 + math.log2(n_workers) + arrivals
     delay = (costs.latency + round_trip) * (3 + len(tree))
     return delay + costs.task * n_tasks + n_bytes * transfers * (costs.byte + 1 / bandwidth)
-
-
-def on_this_machine(costs, n_workers, n_bytes, steps):
-    """Seconds of a round on local workers, which share the cores and copy through its memory."""
-    crowd = max(1.0, n_workers / os.cpu_count())
-    return communication(costs, n_workers, n_bytes) + steps * crowd
 
 
 # --- measurement ------------------------------------------------------------------------------------------------
@@ -141,14 +136,19 @@ class Timed(DaskCluster):
         result = super().map_reduce(function, handles, argument, combine)
         if function in (Learner.steps, Learner.gradient):
             self.seconds.append(perf_counter() - start)
-            self._last = function, handles[0], argument
+            self._last = function, handles, argument
         return result
 
     def work(self):
-        """Seconds that a worker takes for the last round of training."""
-        function, handle, argument = self._last
-        submit = self._submit
-        return median(submit(_elapsed, function, handle.value, argument).result() for _ in range(7))
+        """Seconds of the last round of training without its communication: until all workers have done their part."""
+        function, handles, argument = self._last
+        given = self.broadcast(argument)
+
+        def slowest():
+            tasks = [self._submit(_elapsed, function, each.value, given, worker=each.worker) for each in handles]
+            return max(task.result() for task in tasks)
+
+        return median(slowest() for _ in range(9))
 
 
 def data(n_rows):
@@ -173,8 +173,8 @@ def fit(client, n_rows, parameters, n_epochs):
 
 
 def measure(n_rows, n):
-    """The costs on this machine, and the seconds of a round of the fits to predict."""
-    measured, noops, work = {}, {}, {}
+    """The costs on this machine, and for the fits to predict: seconds of a round, bytes, and seconds of its work."""
+    measured, noops = {}, {}
     for n_workers in N_WORKERS:
         with (
             LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0") as cluster,
@@ -183,13 +183,14 @@ def measure(n_rows, n):
             for mode, parameters in MODES.items():
                 parameters = {"batch_size": BATCH * n_workers, **parameters}
                 fit(client, n_rows, parameters, 2)  # compiles
-                seconds, n_bytes, work[mode] = fit(client, n_rows, parameters, 1 + n // (4 if "full" in mode else 8))
-                measured[mode, n_workers] = median(seconds), n_bytes
+                seconds, n_bytes, work = fit(client, n_rows, parameters, 1 + n // (4 if "full" in mode else 8))
+                measured[mode, n_workers] = median(seconds), n_bytes, work
             for length in (SMALL, LARGE):
                 noops[n_workers, length] = rounds_without_steps(client, n_workers, length, n)
             if n_workers == 1:
                 latency = chain(client, 11, n)
-                step, row = work["local steps"] / MODES["local steps"]["local_steps"], work["full gradient"] / n_rows
+                step = measured["local steps", 1][2] / MODES["local steps"]["local_steps"]
+                row = measured["full gradient", 1][2] / n_rows
     return Costs(latency, *_fitted(latency, noops), step, row), measured
 
 
@@ -207,13 +208,12 @@ def _fitted(latency, noops):
 # --- report -----------------------------------------------------------------------------------------------------
 
 
-def check(costs, measured, n_rows):
+def check(costs, measured):
     """Print predicted and measured rounds per second; return the largest deviation."""
     worst = 0.0
-    for (mode, n_workers), (seconds, n_bytes) in measured.items():
-        full = mode == "full gradient"
-        work = costs.row * n_rows / n_workers if full else costs.step * MODES[mode]["local_steps"]
-        predicted = on_this_machine(costs, n_workers, n_bytes * (1 if full else 3), work)
+    for (mode, n_workers), (seconds, n_bytes, work) in measured.items():
+        n_vectors = 1 if mode == "full gradient" else 3
+        predicted = communication(costs, n_workers, n_vectors * n_bytes) + work
         worst = max(worst, abs(seconds / predicted - 1))
         print(f"{mode:14} {n_workers} workers: {1 / predicted:7.2f} rounds/s predicted, {1 / seconds:7.2f} measured")
     return worst
@@ -263,7 +263,7 @@ def main():
     n_rows, n = (20_000, 8) if arguments.quick else (arguments.rows, 40)
     costs, measured = measure(n_rows, n)
     print(costs)
-    worst = check(costs, measured, n_rows)
+    worst = check(costs, measured)
     print(f"largest deviation: {worst:.0%}")
     n_bytes = next(iter(measured.values()))[1]
     print(f"{'':12} {'workers':>8} {'rounds/s of 100 steps':>22} {'steps for 80 %':>15}")
