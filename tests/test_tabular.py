@@ -503,7 +503,7 @@ def test_prediction_of_many_rows_uses_the_threads_of_blas(table, monkeypatch):
     net = TabularMLPRegressor(n_jobs=1, **QUICK).fit(X, number)
     one, used = net.predict(many), set()
     scores = Member.scores
-    monkeypatch.setattr(Member, "scores", lambda *given: used.add(threading.get_ident()) or scores(*given))
+    monkeypatch.setattr(Member, "scores", lambda *a, **b: used.add(threading.get_ident()) or scores(*a, **b))
     for n_jobs, n_blas, apart in [(None, 2, True), (None, 1, False), (1, 2, False), (2, 1, True)]:
         used.clear()
         with threadpool_limits(n_blas, "blas"):

@@ -381,7 +381,7 @@ def test_views_that_are_the_same_on_a_table_are_tried_once():
 
 @pytest.mark.parametrize("view", list(VIEWS))
 def test_predictions_do_not_depend_on_the_number_of_rows(view):
-    """Few rows are predicted in float64; knots at outliers lie so close that a last digit would move a prediction."""
+    """Few rows are predicted row by row; knots at outliers lie so close that a last digit would move a prediction."""
     rng = np.random.default_rng(0)
     X = rng.integers(0, 50, (600, 3)).astype(float)
     X[:20] *= 1e4
@@ -389,6 +389,8 @@ def test_predictions_do_not_depend_on_the_number_of_rows(view):
     net = TabularMLPRegressor(**QUICK, n_estimators=1, views=[view]).fit(X, y)
     few = np.concatenate([net.predict(X[i : i + 50]) for i in range(0, 600, 50)])
     np.testing.assert_allclose(net.predict(X), few, atol=1e-5)
+    one_by_one = [net.predict(X[i : i + 1]).item() for i in range(100)]
+    np.testing.assert_array_equal(one_by_one, few[:100])
 
 
 def test_views_are_used_in_turn():

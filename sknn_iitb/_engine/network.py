@@ -17,7 +17,7 @@ from sknn_iitb._jit.signatures import Net
 from sknn_iitb._loops import elementwise
 from sknn_iitb.activations import Activation
 
-__all__ = ["CompiledNetwork", "Network", "feedforward"]
+__all__ = ["CHUNK", "CompiledNetwork", "Network", "feedforward"]
 
 # Rows that go through the layers at a time: enough for fast matrix products, few enough for the cache.
 CHUNK = 1024
@@ -95,7 +95,7 @@ class Network:
             chain += [spec for spec in specs if spec is not None]
         return chain
 
-    def predict(self, X, theta, activate_output, n_hidden=None):
+    def predict(self, X, theta, activate_output, n_hidden=None, chunk_rows=CHUNK):
         """Outputs for all rows of X.
 
         Parameters
@@ -107,6 +107,8 @@ class Network:
             Whether to return g(z) or the raw score z.
         n_hidden : int, optional
             Return the values of this hidden layer instead, counted from 1.
+        chunk_rows : int, optional
+            Rows that go through the layers at a time. One by one, outputs do not depend on the other rows, to the bit.
 
         Returns
         -------
@@ -121,7 +123,7 @@ class Network:
             if inputs.is_reusable:
                 self._compiled[key] = network
         out = np.empty((X.shape[0], network.n_out), theta.dtype)
-        chunk_rows = min(CHUNK, len(out))
+        chunk_rows = min(chunk_rows, len(out))
         work = aligned(chunk_rows * network.n_numbers, theta.dtype)
         kernel = compiled("predict", kernels.predict, theta.dtype, from_python=True).function
         # chunks of about 100 ms, between which Ctrl-C works

@@ -1,6 +1,7 @@
 """Base class of the tabular estimators: encode, train an ensemble, average."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from numbers import Integral, Real
 from os import PathLike
 from time import perf_counter
@@ -11,15 +12,12 @@ from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import (
-    _num_samples,
-    check_consistent_length,
-    check_is_fitted,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknn_iitb._engine.checkpoint import Origin, Writer, checkpoint_of, read
 from sknn_iitb._engine.description import DescriptionMixin, network_entries, training_entries
 from sknn_iitb._engine.naming import naming
+from sknn_iitb._engine.network import CHUNK
 from sknn_iitb._engine.plain import DamagedError, from_plain, to_plain
 from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.rollback import unchanged_on_error
@@ -70,8 +68,8 @@ _FEW_SAMPLES = 4000
 # good on 25 tables.)
 _LAST = 1 / 24
 
-# Up to this number of rows, predictions are computed in float64. In float32, some BLAS kernels make the last digit of a
-# row's prediction depend on its place among the others, and for few rows time does not matter.
+# Up to this number of rows, predictions are computed row by row. For several rows at a time, some BLAS kernels make the
+# last digit of a row's prediction depend on its place among the others, and for few rows time does not matter.
 _FEW_ROWS = 256
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -516,18 +514,18 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         check_is_fitted(self)
         with naming("X"):
             X = as_numpy(X)
-            dtype = np.float64 if _num_samples(X) <= _FEW_ROWS else np.float32
-        return np.concatenate([function(Z.astype(dtype, copy=False)) for _, Z in self.encoder_.batches(X)])
+        return np.concatenate([function(Z) for _, Z in self.encoder_.batches(X)])
 
     def _mean_score(self, Z, name="members_"):
         """The scores of the members' averaged predictions for the encoded table, computed in its dtype."""
         members, n_threads = getattr(self, name), self._n_prediction_threads(Z)
+        scores = partial(Member.scores, Z=Z, chunk_rows=1 if len(Z) <= _FEW_ROWS else CHUNK)
         with BLASThreads(1):
             if n_threads == 1:
-                scores = [member.scores(Z) for member in members]
+                scores = [*map(scores, members)]
             else:  # not joblib's Parallel, which waits 10 ms between looks at its threads
                 with ThreadPoolExecutor(n_threads) as pool:
-                    scores = [*pool.map(lambda member: member.scores(Z), members)]
+                    scores = [*pool.map(scores, members)]
         return self._averages[name].mean(self._goals()[name], scores)
 
     def _n_prediction_threads(self, Z):

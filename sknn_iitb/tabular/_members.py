@@ -7,6 +7,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import logit
 
+from sknn_iitb._engine.network import CHUNK
 from sknn_iitb._engine.parameters import native
 from sknn_iitb._engine.plain import kind
 from sknn_iitb._engine.samples import Samples
@@ -185,10 +186,10 @@ class Member(_Member):
     def _features(self):
         return self.network.blocks[0][0].features
 
-    def scores(self, Z):
-        """The calibrated scores for an encoded table, computed in its dtype."""
+    def scores(self, Z, chunk_rows=CHUNK):
+        """The calibrated scores for an encoded table, computed in its dtype, for so many rows at a time."""
         theta = self.theta.astype(Z.dtype, copy=False)
-        return self.network.predict(Z, theta, False) / Z.dtype.type(self.temperature)
+        return self.network.predict(Z, theta, False, chunk_rows=chunk_rows) / Z.dtype.type(self.temperature)
 
 
 @kind("Ensemble")
