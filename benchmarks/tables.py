@@ -56,7 +56,7 @@ FILE = Path(__file__).parents[1] / "docs" / "accuracy.json"
 LABELS = {
     LINEAR: ("right", (10, 6)),
     "LightGBM": ("right", (-6, -3)),
-    "CatBoost": ("center", (-3, 6)),
+    "CatBoost": ("right", (12, 6)),
     "HistGB": ("left", (-2, 6)),
     "RealMLP TD-S": ("left", (6, -3)),
     "RealMLP TD": ("left", (6, -3)),
