@@ -5,7 +5,6 @@ import os
 import pickle
 import re
 import runpy
-import threading
 import time
 from pathlib import Path
 
@@ -25,7 +24,6 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit, cros
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
-from threadpoolctl import threadpool_limits
 
 from sknn_iitb import MLPClassifier
 from sknn_iitb._engine.samples import Samples
@@ -40,7 +38,6 @@ from sknn_iitb.tabular import (
     TabularMLPRegressor,
     _race,
 )
-from sknn_iitb.tabular._members import Member
 from sknn_iitb.tabular._metrics import CLASSIFIER_METRICS
 
 QUICK = {"preset": "fast", "max_iter": 8, "hidden_layer_sizes": (16,), "random_state": 0}
@@ -495,23 +492,6 @@ def test_results_do_not_depend_on_threads_and_survive_a_pickle(table):
     expected = net.predict_proba(X)
     np.testing.assert_array_equal(TabularMLPClassifier(n_jobs=2, **QUICK).fit(X, label).predict_proba(X), expected)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).predict_proba(X), expected)
-
-
-def test_prediction_of_many_rows_uses_the_threads_of_blas(table, monkeypatch):
-    X, number, _ = table
-    many = pd.concat([X] * (300 // len(X) + 1))
-    net = TabularMLPRegressor(n_jobs=1, **QUICK).fit(X, number)
-    one, used = net.predict(many), set()
-    scores = Member.scores
-    monkeypatch.setattr(Member, "scores", lambda *a, **b: used.add(threading.get_ident()) or scores(*a, **b))
-    for n_jobs, n_blas, apart in [(None, 2, True), (None, 1, False), (1, 2, False), (2, 1, True)]:
-        used.clear()
-        with threadpool_limits(n_blas, "blas"):
-            np.testing.assert_array_equal(net.set_params(n_jobs=n_jobs).predict(many), one)
-        assert (used != {threading.get_ident()}) == apart
-    used.clear()
-    net.set_params(n_jobs=None).predict(X[:2])
-    assert used == {threading.get_ident()}
 
 
 def test_estimators_work_with_scikit_learn_tools(table):

@@ -35,6 +35,7 @@ from sknn_iitb.tabular import (
     _base,
     _member_run,
     _progress,
+    _race,
 )
 from sknn_iitb.tabular._layers import PLAIN, squash
 from sknn_iitb.tabular._member_run import MemberRun
@@ -407,6 +408,17 @@ def test_views_are_those_of_the_members_that_max_time_leaves():
     net = TabularMLPClassifier(max_time=1e-9, random_state=0).fit(X, y)
     assert len(net.members_) == 1
     assert sorted(net.views_.values()) == [0, 0, 0, 0, 1]
+
+
+def test_an_interrupt_of_the_linear_model_keeps_the_networks(monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_race, "linear_member", interrupted)
+    X, y = load_wine(return_X_y=True)
+    with pytest.warns(UserWarning, match="5 of 5 networks are kept"):
+        net = TabularMLPClassifier(**QUICK, n_estimators=5).fit(X, y)
+    assert net.score(X, y) > 0.5
 
 
 def test_an_interrupted_race_keeps_its_choice(monkeypatch):

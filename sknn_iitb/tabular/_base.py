@@ -1,23 +1,19 @@
 """Base class of the tabular estimators: encode, train an ensemble, average."""
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from numbers import Integral, Real
 from os import PathLike
 from time import perf_counter
 from typing import Self
 
 import numpy as np
-from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
 from sknn_iitb._engine.checkpoint import Origin, Writer, checkpoint_of, read
 from sknn_iitb._engine.description import DescriptionMixin, network_entries, training_entries
 from sknn_iitb._engine.naming import naming
-from sknn_iitb._engine.network import CHUNK
 from sknn_iitb._engine.plain import DamagedError, from_plain, to_plain
 from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.rollback import unchanged_on_error
@@ -26,7 +22,7 @@ from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData, che
 from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._engine.source import PartitionReader, Source, checked_epochs
 from sknn_iitb._engine.user_warnings import warn
-from sknn_iitb._jit.blas import BLASThreads, available_threads
+from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb._jit.patience import announced
 from sknn_iitb._registry import one_of, parameter_defaults
 from sknn_iitb._suggestions import SuggestionsMixin
@@ -39,6 +35,7 @@ from sknn_iitb.schedules import SCHEDULES, Coslog
 from sknn_iitb.tabular._columns import as_numpy
 from sknn_iitb.tabular._members import Ensemble, EnsembleConfig, EnsembleData, Goal, Member
 from sknn_iitb.tabular._partitions import TableSurvey
+from sknn_iitb.tabular._prediction import n_prediction_threads, scores_of
 from sknn_iitb.tabular._progress import Progress
 from sknn_iitb.tabular._race import Favourites, ViewRace
 from sknn_iitb.tabular._records import Records
@@ -69,7 +66,7 @@ _FEW_SAMPLES = 4000
 _LAST = 1 / 24
 
 # Up to this number of rows, predictions are computed row by row. For several rows at a time, some BLAS kernels make the
-# last digit of a row's prediction depend on its place among the others, and for few rows time does not matter.
+# last digit of a row's prediction depend on its place among the others.
 _FEW_ROWS = 256
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -510,28 +507,18 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         return self.encoder_.transform(X)
 
     def _in_batches(self, X, function):
-        """Apply a function to the encoded table in batches, so that it is never in memory as a whole."""
+        """``function(Z, row_by_row)`` of the encoded table Z in batches, so that it is never in memory as a whole."""
         check_is_fitted(self)
         with naming("X"):
             X = as_numpy(X)
-        return np.concatenate([function(Z) for _, Z in self.encoder_.batches(X)])
+            row_by_row = _num_samples(X) <= _FEW_ROWS
+        return np.concatenate([function(Z, row_by_row) for _, Z in self.encoder_.batches(X)])
 
-    def _mean_score(self, Z, name="members_"):
+    def _mean_score(self, Z, row_by_row=False, name="members_"):
         """The scores of the members' averaged predictions for the encoded table, computed in its dtype."""
-        members, n_threads = getattr(self, name), self._n_prediction_threads(Z)
-        scores = partial(Member.scores, Z=Z, chunk_rows=1 if len(Z) <= _FEW_ROWS else CHUNK)
-        with BLASThreads(1):
-            if n_threads == 1:
-                scores = [*map(scores, members)]
-            else:  # not joblib's Parallel, which waits 10 ms between looks at its threads
-                with ThreadPoolExecutor(n_threads) as pool:
-                    scores = [*pool.map(scores, members)]
+        n_threads = 1 if row_by_row else n_prediction_threads(self.n_jobs)
+        scores = scores_of(getattr(self, name), Z, row_by_row, n_threads)
         return self._averages[name].mean(self._goals()[name], scores)
-
-    def _n_prediction_threads(self, Z):
-        if self.n_jobs is not None:
-            return effective_n_jobs(self.n_jobs)
-        return available_threads() if len(Z) > _FEW_ROWS else 1
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -20,10 +20,10 @@ end_of_column = inlined(end_of_column)
 
 
 def find(x, column, starts, first, stop, memory):
-    """The numbers of a column, and how many of ``starts[first + 1:stop]`` are below them.
+    """The numbers of a column, and how many of ``starts[first + 1:stop]`` are below each, as floats.
 
     All are compared, because that uses the processor's vector instructions: over the rows, or over the starts if there
-    are few rows. A first layer of splines with 64 knots takes half of its time with a binary search per number.
+    are few rows. With 64 knots, a first layer of splines takes half as long as with a binary search per number.
     `memory` has room for two numbers in each row.
     """
     n_rows = x.shape[0]

@@ -96,7 +96,10 @@ class ViewRace:
         shares = {name: n / len(trained) for name, n in Counter(self.views[k] for k in trained).items()}
         linear, weights = None, None
         if self._linear is not None and not progress.is_over():
-            linear, share = linear_member({k: run.member for k, run in trained.items()}, data, self._linear, goal)
+            try:
+                linear, share = linear_member({k: run.member for k, run in trained.items()}, data, self._linear, goal)
+            except KeyboardInterrupt:
+                progress.interrupt()
             if linear is not None:
                 rest = 1 - share
                 shares = {name: rest * each for name, each in shares.items()} | {"linear": share}

@@ -122,8 +122,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         results.
 
     n_jobs : int or None, default=None
-        Number of members to train or evaluate in parallel, in threads. None trains one at a time, and predicts more
-        than 256 rows with as many threads as BLAS has.
+        Number of members to train in parallel, in threads, and number of threads for the prediction of more than 256
+        rows. None means 1 in training, and in prediction the number of threads of BLAS, unless joblib's context or the
+        caller has started others.
 
     verbose : bool or int, default=0
         If True or 1, show progress as a live line in a terminal or a notebook, and as one line per epoch elsewhere. If
@@ -350,9 +351,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         """
         return self._in_batches(X, self._predicted).astype(np.float32, copy=False)
 
-    def _predicted(self, Z):
+    def _predicted(self, Z, row_by_row=False):
         """Mean probabilities for an encoded table."""
-        return self._targets.probabilities(self._mean_score(Z), self._output().names[0])
+        return self._targets.probabilities(self._mean_score(Z, row_by_row), self._output().names[0])
 
     def predict(self, X: MatrixLike) -> Array:
         """Predict class labels.

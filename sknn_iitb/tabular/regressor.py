@@ -124,8 +124,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         results.
 
     n_jobs : int or None, default=None
-        Number of members to train or evaluate in parallel, in threads. None trains one at a time, and predicts more
-        than 256 rows with as many threads as BLAS has.
+        Number of members to train in parallel, in threads, and number of threads for the prediction of more than 256
+        rows. None means 1 in training, and in prediction the number of threads of BLAS, unless joblib's context or the
+        caller has started others.
 
     verbose : bool or int, default=0
         If True or 1, show progress as a live line in a terminal or a notebook, and as one line per epoch elsewhere. If
@@ -364,9 +365,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         y = self._in_batches(X, self._predicted)
         return self._targets.one(y)
 
-    def _predicted(self, Z):
+    def _predicted(self, Z, row_by_row=False):
         """Mean predictions for an encoded table."""
-        mean = self._mean_score(Z).astype(np.float64)
+        mean = self._mean_score(Z, row_by_row).astype(np.float64)
         return np.clip(mean * self._scale + self._mean, *self._range)
 
     @available_if(_has_quantiles)
@@ -392,7 +393,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         value = self._in_batches(X, self._predicted_quantiles)
         return value[:, 0] if self._targets.single else value
 
-    def _predicted_quantiles(self, Z):
-        mean = Quantile(self._quantile_list()).narrow(self._mean_score(Z, "quantile_members_").astype(np.float64))
+    def _predicted_quantiles(self, Z, row_by_row):
+        score = self._mean_score(Z, row_by_row, "quantile_members_")
+        mean = Quantile(self._quantile_list()).narrow(score.astype(np.float64))
         scale, center, (low, high) = self._scale[:, None], self._mean[:, None], self._range
         return np.clip(mean * scale + center, low[:, None], high[:, None])
