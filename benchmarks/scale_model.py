@@ -161,7 +161,7 @@ def data(n_rows):
 
 
 # with as many rows of a batch on each worker as one machine would take
-MODES = {"local steps": {"local_steps": 50}, "full gradient": {"batch_size": "full"}}
+MODES = {"local steps": {"local_steps": 250}, "full gradient": {"batch_size": "full"}}
 
 
 def fit(client, n_rows, parameters, n_epochs):
