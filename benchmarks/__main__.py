@@ -9,6 +9,7 @@ COMMANDS = [
     "-m benchmarks.fit --save",
     "-m benchmarks.fit --threads 0 --save",
     "-m benchmarks.predict --save",
+    "-m benchmarks.predict --tables --save",
     "-m benchmarks.start --save",
     "-m benchmarks.search --save",
     "-m benchmarks.threads --save",

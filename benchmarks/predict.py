@@ -3,7 +3,7 @@
 ``python -m benchmarks.predict``. On one thread, scikit-learn and this package take turns; figures are medians.
 `efficiency` is the time of the matrix products alone, with the same BLAS, divided by our time. The first row is
 predicted by an unpickled network in a new process whose cache is empty and read-only, as in a container; imports are
-excluded. The tabular estimators, of the default preset, predict with one thread and with those of BLAS.
+excluded. ``--tables`` measures the tabular estimators, of the default preset, with one thread and with those of BLAS.
 """
 
 import argparse
@@ -71,23 +71,30 @@ def first_row(net):
     return float(done.stdout)
 
 
-def table_predictions(seconds):
-    """Milliseconds for the numbers of a table: by estimator, with one thread and with those of BLAS."""
+def tables(seconds):
+    """The figures of predictions for a table of numbers."""
     rng = np.random.RandomState(0)
     X = rng.normal(size=TABLE)
-    y, found = X[:, 0] * X[:, 1], {}
+    y, figures = X[:, 0] * X[:, 1], {}
     for cls, targets in ((sknn_iitb.TabularMLPClassifier, y > 0), (sknn_iitb.TabularMLPRegressor, y)):
         net = cls(random_state=0, max_iter=2).fit(X[:1000], targets[:1000])
-        for n_jobs in (1, None):
+        for n_jobs, threads in ((1, "one thread"), (None, "all threads")):
             net.n_jobs = n_jobs
-            found[cls.__name__, n_jobs] = 1e3 * timed(lambda net=net: net.predict(X), seconds)
-    return found
+            milliseconds = 1e3 * timed(lambda net=net: net.predict(X), seconds)
+            name = f"`{cls.__name__}`, {TABLE[0]:,} rows of {TABLE[1]} columns, {threads}"
+            figures[name] = figure([milliseconds], None, "ms", TABLE_TARGET)
+            print(f"{name}: {milliseconds:.0f} ms")
+    return figures
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.predict", description="Prediction time.")
+    parser.add_argument("--tables", action="store_true", help="the tabular estimators instead")
     arguments = parse(parser, "one short turn")
     n_turns, seconds_each = (1, 0.02) if arguments.quick else (5, 0.3)
+    if arguments.tables:
+        save(arguments.save, "predict --tables", tables(10 * seconds_each))
+        return
     warnings.simplefilter("ignore", ConvergenceWarning)
     rng = np.random.RandomState(0)
 
@@ -114,20 +121,11 @@ def main():
     seconds = median(first_row(nets[0]) for _ in range(min(3, n_turns)))
     first = f"first row of an unpickled network without a cache: {seconds:.2f} s"
     print(f"{first}, imports excluded (target {FIRST_ROW_TARGET})")
-    tables = table_predictions(seconds_each)
-    for (name, n_jobs), milliseconds in tables.items():
-        print(f"{name}, n_jobs={n_jobs}: {TABLE[0]:,} rows in {milliseconds:.0f} ms")
     one, *_, many = ROWS
     figures = {
         "one row, compared with scikit-learn": figure(ratios[one], 1, "times as fast", 3),
         f"{many:,} rows of {N_COLUMNS} columns, share of matrix products": figure(efficiencies[many], 2, target=0.8),
         "first row of an unpickled network without any cache": figure([seconds], 1, "s", FIRST_ROW_TARGET),
-        **{
-            f"`{name}`, {TABLE[0]:,} rows of {TABLE[1]} columns, {'one thread' if n_jobs else 'all threads'}": figure(
-                [milliseconds], None, "ms", TABLE_TARGET
-            )
-            for (name, n_jobs), milliseconds in tables.items()
-        },
     }
     save(arguments.save, "predict", figures)
 

@@ -71,7 +71,10 @@ TABLES = {
     "environments": environments,
     "default networks": default_networks,
     "fit": training,
-    **{name: partial(measured, name) for name in ("growth", "threads", "search", "predict", "start", "memory")},
+    **{
+        name: partial(measured, name)
+        for name in ("growth", "threads", "search", "predict", "predict --tables", "start", "memory")
+    },
 }
 
 if __name__ == "__main__":
