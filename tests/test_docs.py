@@ -244,6 +244,7 @@ def test_every_image_is_drawn_by_a_script_and_shown():
     assert files.keys() == {
         *drawn["IMAGES"],
         "accuracy",
+        "epochs",
         "growth",
         "scale_model",
         "tabular",
