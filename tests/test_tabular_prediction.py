@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from sknn_iitb.tabular import TabularMLPRegressor
+from sknn_iitb._engine.network import CHUNK
+from sknn_iitb.tabular import TabularMLPRegressor, encoder
 from sknn_iitb.tabular._members import Member
 from sknn_iitb.tabular._prediction import n_prediction_threads
 
@@ -51,6 +52,18 @@ def test_many_rows_are_predicted_in_threads(net, data, monkeypatch, n_jobs, n_bl
         used.clear()
         net.predict(X[:256])
         assert used == {MAIN}
+
+
+def test_rows_are_few_by_the_whole_table(net, data, monkeypatch):
+    """Wide tables are encoded in batches of 256 rows."""
+    given, scores = [], Member.scores
+    monkeypatch.setattr(encoder, "_CELLS", 1)
+    monkeypatch.setattr(Member, "scores", lambda self, Z, n: given.append((len(Z), n)) or scores(self, Z, n))
+    net.predict(data[0][:300])
+    assert set(given) == {(256, CHUNK), (44, CHUNK)}
+    given.clear()
+    net.predict(data[0][:256])
+    assert set(given) == {(256, 1)}
 
 
 def test_threads_are_not_multiplied():
@@ -105,7 +118,8 @@ def test_an_interrupt_ends_all_threads(net, data, monkeypatch):
 AT_THE_END = """
 import atexit, threading
 import numpy as np
-from sknn_iitb.tabular import TabularMLPRegressor
+from sknn_iitb._engine.network import CHUNK
+from sknn_iitb.tabular import TabularMLPRegressor, encoder
 
 X = np.random.default_rng(0).normal(size=(5000, 3))
 net = TabularMLPRegressor(hidden_layer_sizes=8, max_iter=1, n_jobs=2, random_state=0).fit(X[:200], X[:200, 0])
