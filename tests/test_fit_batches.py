@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import PEAK_MEMORY
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
@@ -154,7 +155,6 @@ def test_every_sample_counts_once_per_epoch():
 @pytest.mark.newest
 def test_memory_does_not_grow_with_the_number_of_partitions():
     code = """
-import resource
 import numpy as np
 from sknn_iitb import MLPRegressor
 
@@ -163,16 +163,13 @@ def partitions(n):
         X = np.random.default_rng(seed).normal(size=(20_000, 50))
         yield X, X[:, 0]
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
 net = MLPRegressor(hidden_layer_sizes=(4,), batch_size=1000, random_state=0)
 net.fit_batches(lambda: partitions(5), epochs=1)
-before = peak()
+before = peak_memory()
 net.fit_batches(lambda: partitions(60), epochs=1)
-print((peak() - before) / 1024)
+print((peak_memory() - before) / 1e6)
 """
-    grown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    grown = subprocess.run([sys.executable, "-c", PEAK_MEMORY + code], check=True, capture_output=True, text=True)
     assert float(grown.stdout) < 60  # MB; the data take 480
 
 

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from memory import PEAK_MEMORY
 from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.feature_extraction import DictVectorizer
@@ -277,8 +278,6 @@ def test_integer_entries_are_never_converted_all_at_once():
 
 
 LARGE = """
-import resource, sys
-from pathlib import Path
 import numpy as np
 from scipy import sparse
 from sknn_iitb import {cls}
@@ -288,11 +287,7 @@ y = np.arange(20_000) % 2
 net = {cls}(max_iter=1, random_state=0).fit(X, y)
 assert net.coefs_[0].shape == (50_000, 100)
 net.predict(X)
-if sys.platform == "linux":  # where ru_maxrss is at least that of the process that has started this one
-    lines = Path("/proc/self/status").read_text().splitlines()
-    print(1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1]))
-else:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+print(peak_memory())
 """
 
 
@@ -302,7 +297,7 @@ else:
 def test_large_matrix_trains_in_less_than_a_gigabyte(cls, form):
     """X alone would take eight gigabytes if it were dense."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", LARGE.format(cls=cls, form=form)],
+        [sys.executable, "-W", "ignore", "-c", PEAK_MEMORY + LARGE.format(cls=cls, form=form)],
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
