@@ -122,9 +122,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         results.
 
     n_jobs : int or None, default=None
-        Number of members to train in parallel, in threads, and number of threads for the prediction of more than 256
-        rows. None means 1 in training, and in prediction the number of threads of BLAS, unless joblib's context or the
-        caller has started others.
+        Number of members to train in parallel, in threads, and number of threads for predicting more than 256 rows.
+        None means 1 for training, and for prediction the number of BLAS threads, or 1 in a worker of joblib and in a
+        thread that the caller has started.
 
     verbose : bool or int, default=0
         If True or 1, show progress as a live line in a terminal or a notebook, and as one line per epoch elsewhere. If
@@ -143,8 +143,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
 
     loss_curves_, validation_curves_ : list of list of float
         For each member, the training loss of each epoch and the error on its held-out samples after it: the log loss
-        if that is the `metric`, otherwise one minus the `metric`. The last epochs and
-        `partial_fit` have losses only.
+        if that is the `metric`, otherwise one minus the `metric`. The last epochs and `partial_fit` have losses only.
 
     views_ : dict of str to float
         Share of each view in the weights of the members, and of 'linear', the linear model, if it has one.
