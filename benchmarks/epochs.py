@@ -1,18 +1,20 @@
-"""The error of the tabular estimators against the number of epochs, for numbers of rows.
+"""The error of the tabular estimators against the number of epochs, by the number of rows.
 
 ``python -m benchmarks.epochs --out epochs.jsonl`` fits with multiples of the number of epochs that the default preset
-chooses, on random rows of each table, and scores up to 20,000 others. Means of several seeds for few rows. Lines that
-are in the file already are not measured again. ``--figure FILE`` plots them, relative to the default.
+chooses, on random rows of each table, and scores up to 20,000 others, with several seeds if there are few rows. Lines
+that are in the file already are not measured again. ``--figure FILE`` plots means over the seeds and tables, relative
+to the default.
 
 The data are those of :mod:`benchmarks.tables`: ``--data MODULE`` and ``--tables`` choose larger ones.
 """
 
 import argparse
 import importlib
-import json
 import os
 import sys
 import warnings
+from functools import partial
+from itertools import cycle, product
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ import pandas as pd
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import train_test_split
 
-from benchmarks.tables import SHIPPED
+from benchmarks.tables import SHIPPED, record
 from sknn_iitb.inspection._figures import WIDTH
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
@@ -30,16 +32,18 @@ MOST_TESTED = 20_000
 NAMES = {"binary": "classification error", "multiclass": "classification error", "regression": "RMSE"}
 
 
-def error(X, y, task, n_rows, factor, seed):
-    """The number of epochs, and the error with it."""
+def measure(X, y, task, n_rows, factor, seed):
+    """The task, the number of epochs, and the error with it."""
     sizes = {"train_size": n_rows, "test_size": min(MOST_TESTED, len(y) - n_rows)}
     stratify = None if task == "regression" else y
     X_train, X_test, y_train, y_test = train_test_split(X, y, **sizes, random_state=seed, stratify=stratify)
     net = (TabularMLPRegressor if task == "regression" else TabularMLPClassifier)(random_state=seed)
     net.set_params(max_iter=max(1, round(factor * net._config(n_rows).max_iter))).fit(X_train, y_train)
     if task == "regression":
-        return net.max_iter, root_mean_squared_error(y_test, net.predict(X_test)) / np.std(y_test)
-    return net.max_iter, 1 - net.score(X_test, y_test)
+        error = root_mean_squared_error(y_test, net.predict(X_test)) / np.std(y_test)
+    else:
+        error = 1 - net.score(X_test, y_test)
+    return {"task": task, "epochs": net.max_iter, "error": error}
 
 
 def plot(lines, path):
@@ -50,17 +54,17 @@ def plot(lines, path):
     means = lines.assign(name=lines["task"].map(NAMES)).groupby(key)["error"].mean().unstack()
     relative = 100 * (means.div(means[1.0], axis=0) - 1).groupby(["name", "n_rows"]).mean()
     names = relative.index.unique("name")
-    figure, axes = plt.subplots(len(names), figsize=(WIDTH, 2.7 * len(names)), sharex=True, layout="constrained")
-    for ax, name in zip(np.atleast_1d(axes), names, strict=True):
-        for (n_rows, changes), style in zip(relative.loc[name].iterrows(), ("o-", "s--", "D-.", "^:"), strict=False):
+    size = (WIDTH, 2.7 * len(names))
+    figure, axes = plt.subplots(len(names), figsize=size, sharex=True, squeeze=False, layout="constrained")
+    for ax, name in zip(axes[:, 0], names, strict=True):
+        for (n_rows, changes), style in zip(relative.loc[name].iterrows(), cycle(("o-", "s--", "D-.", "^:"))):
             ax.plot(changes.index, changes, style, label=f"{n_rows:,} rows")
         ax.axhline(0, color="0.7", lw=0.8)
         ax.set(xscale="log", ylabel=f"{name}, change in %")
         ax.set_xticks(FACTORS, [f"{factor:g}" for factor in FACTORS])
         ax.minorticks_off()
         ax.legend()
-    axes = np.atleast_1d(axes)
-    axes[-1].set_xlabel("number of epochs, relative to the default")
+    ax.set_xlabel("number of epochs, relative to the default")
     figure.savefig(path, dpi=150)
 
 
@@ -79,25 +83,15 @@ def main():
     warnings.simplefilter("ignore")
     sys.path.insert(0, os.getcwd())
     module = importlib.import_module(arguments.data)
-    text = arguments.out.read_text() if arguments.out.exists() else ""
-    keys = "table", "n_rows", "factor", "seed"
-    done = {tuple(line[key] for key in keys) for line in map(json.loads, text.splitlines())}
     for table in arguments.tables.split(","):
         X, y, task = module.load(table)
         for n_rows in map(int, arguments.rows.split(",")):
             if n_rows > 0.8 * len(y):
                 continue
             seeds = range(max(1, round(SEEDS / max(1, n_rows / 1000) ** np.log10(2))))
-            for case in [
-                (table, n_rows, factor, s) for s in seeds for factor in map(float, arguments.factors.split(","))
-            ]:
-                if case in done:
-                    continue
-                n_epochs, found = error(X, y, task, *case[1:])
-                line = dict(zip(keys, case, strict=True)) | {"task": task, "epochs": n_epochs, "error": found}
-                print(json.dumps(line, default=float), flush=True)
-                with arguments.out.open("a") as file:
-                    file.write(json.dumps(line, default=float) + "\n")
+            for seed, factor in product(seeds, map(float, arguments.factors.split(","))):
+                case = {"table": table, "n_rows": n_rows, "factor": factor, "seed": seed}
+                record(arguments.out, case, partial(measure, X, y, task, n_rows, factor, seed))
 
 
 if __name__ == "__main__":

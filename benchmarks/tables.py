@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -200,6 +201,17 @@ def _plot_models(ax, errors, seconds, labels=None):
     ax.margins(y=0.15)
 
 
+def record(path, case, measure):
+    """Append the line of a case and what ``measure()`` returns to a file, unless the file has the case already."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    if any(case.items() <= line.items() for line in map(json.loads, lines)):
+        return
+    line = json.dumps(case | measure(), default=float)
+    print(line, flush=True)
+    with path.open("a") as file:
+        file.write(line + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description="Accuracy on tables.")
     parser.add_argument("--out", type=Path, default=Path("tables.jsonl"))
@@ -223,20 +235,12 @@ def main():
     warnings.simplefilter("ignore")
     sys.path.insert(0, os.getcwd())
     module = importlib.import_module(arguments.data)
-    text = arguments.out.read_text() if arguments.out.exists() else ""
-    keys = ("configuration", "table", "seed")
-    done = {tuple(line[key] for key in keys) for line in map(json.loads, text.splitlines())}
     for table in arguments.tables.split(","):
         X, y, task = module.load(table)
         for seed in map(int, arguments.seeds.split(",")):
             for name in arguments.configurations.split(","):
-                if (name, table, seed) in done:
-                    continue
-                found = measure(name, (X, y, task, arguments.rows), seed)
-                line = json.dumps(dict(zip(keys, (name, table, seed), strict=True)) | found, default=float)
-                print(line, flush=True)
-                with arguments.out.open("a") as file:
-                    file.write(line + "\n")
+                case = {"configuration": name, "table": table, "seed": seed}
+                record(arguments.out, case, partial(measure, name, (X, y, task, arguments.rows), seed))
 
 
 if __name__ == "__main__":
