@@ -2,8 +2,6 @@
 
 import multiprocessing
 import threading
-from collections import deque
-from contextvars import copy_context
 from itertools import product
 
 import numpy as np
@@ -12,6 +10,7 @@ from sklearn.utils import gen_batches
 
 from sknn_iitb._engine.network import CHUNK
 from sknn_iitb._jit.blas import BLASThreads, available_threads
+from sknn_iitb.tabular._threads import in_threads
 
 __all__ = ["n_prediction_threads", "scores_of"]
 
@@ -49,41 +48,12 @@ def scores_of(members, Z, row_by_row, n_threads):
     scores : list of ndarray of shape (n_rows, n_outputs)
     """
     scores = [np.empty((len(Z), member.network.units[-1]), Z.dtype) for member in members]
-    tasks = deque(product(range(len(members)), gen_batches(len(Z), _ROWS)))
-    chunk_rows, failures = 1 if row_by_row else CHUNK, []
+    chunk_rows = 1 if row_by_row else CHUNK
 
-    def work():
-        try:
-            while tasks:
-                try:
-                    k, rows = tasks.popleft()
-                except IndexError:  # another thread was faster
-                    return
-                scores[k][rows] = members[k].scores(Z[rows], chunk_rows)
-        except BaseException as failure:
-            tasks.clear()
-            failures.append(failure)
+    def compute(task):
+        k, rows = task
+        scores[k][rows] = members[k].scores(Z[rows], chunk_rows)
 
-    # not a ThreadPoolExecutor, which starts no threads after the main thread has ended and waits for all tasks on
-    # Ctrl-C, and not joblib's Parallel, which looks at its threads every 10 ms
-    threads = []
     with BLASThreads(1):
-        try:
-            for _ in range(min(n_threads, len(tasks)) - 1):
-                thread = threading.Thread(target=copy_context().run, args=[work], daemon=True)
-                thread.start()
-                threads.append(thread)
-        except RuntimeError:  # the interpreter is about to end
-            pass
-        try:
-            work()
-            for thread in threads:
-                thread.join()
-        except BaseException:  # an interrupt of `join`: the others end with their present tasks
-            tasks.clear()
-            for thread in threads:
-                thread.join()
-            raise
-    if failures:
-        raise failures[0]
+        in_threads(compute, product(range(len(members)), gen_batches(len(Z), _ROWS)), n_threads)
     return scores

@@ -1,8 +1,5 @@
 """The training of all members of an ensemble."""
 
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextvars import copy_context
-
 import numpy as np
 from joblib import effective_n_jobs
 
@@ -10,8 +7,9 @@ from sknn_iitb._engine.training import DivergenceError
 from sknn_iitb.schedules import Constant
 from sknn_iitb.tabular._member_run import MemberRun
 from sknn_iitb.tabular._runs import begin, initial_state, train_network
+from sknn_iitb.tabular._threads import in_threads
 
-__all__ = ["advance", "finish", "in_threads", "train", "train_further"]
+__all__ = ["advance", "finish", "train", "train_further"]
 
 # The learning rate of partial_fit as a share of the highest one, because the schedule has ended at zero. On four
 # tables, networks trained on one half learned from the other half too slowly at 0.01; at 0.1, if samples came in small
@@ -46,7 +44,7 @@ def advance(runs, n_epochs, progress, n_jobs, required=False):
             except DivergenceError as failure:
                 failures.append(failure)
 
-    in_threads(continued, runs, progress, n_jobs)
+    _of_each(continued, runs, progress, n_jobs)
     trained = [run for run in runs if run.member is not None]
     if required and failures and not trained and not progress.interrupted:
         raise failures[0]
@@ -83,7 +81,7 @@ def train(data, features, goal, config, progress, started=None):
             run.advance(config.n_validated, progress)
         return run
 
-    runs = in_threads(trained, range(len(data.splits)), progress, config.n_jobs)
+    runs = _of_each(trained, range(len(data.splits)), progress, config.n_jobs)
     return {k: run for k, run in enumerate(runs) if run is not None and run.member is not None}
 
 
@@ -101,34 +99,21 @@ def finish(runs, goal, config, progress):
         advance([run for run in runs if run.is_complete], config.max_iter, progress, config.n_jobs)
 
 
-def in_threads(function, items, progress, n_jobs):
-    """Call `function` for each item in `n_jobs` threads; the result is None for those that were interrupted.
-
-    An interrupt reaches the main thread only, and joblib would leave its other threads at work.
-    """
+def _of_each(function, items, progress, n_jobs):
+    """Call `function` for each item in `n_jobs` threads; the result is None for those that were interrupted."""
+    results = dict.fromkeys(items)
 
     def call(item):
         try:
-            return function(item)
+            results[item] = function(item)
         except KeyboardInterrupt:
             progress.interrupt()
-        except BaseException:
-            progress.interrupt()
-            raise
 
-    n_threads = min(effective_n_jobs(n_jobs), len(items))
-    if n_threads <= 1:
-        return [call(item) for item in items]
-    pool, futures = ThreadPoolExecutor(n_threads), []
     try:
-        for item in items:
-            futures.append(pool.submit(copy_context().run, call, item))  # announces compilations
-        while wait(futures, 0.1).not_done:  # without a timeout Windows would not see an interrupt
-            pass
-    except KeyboardInterrupt:
+        in_threads(call, items, effective_n_jobs(n_jobs), progress.interrupt)
+    except KeyboardInterrupt:  # between two items
         progress.interrupt()
-    pool.shutdown()
-    return [future.result() for future in futures]
+    return list(results.values())
 
 
 def train_further(members, data, goal, config, progress):
@@ -165,5 +150,5 @@ def train_further(members, data, goal, config, progress):
         losses = [*member.loss_curve, float(run.history.loss)]
         return member._replace(theta=theta, state=run.state, n_iter=member.n_iter + 1, loss_curve=losses)
 
-    found = in_threads(further, range(len(members)), progress, config.n_jobs)
+    found = _of_each(further, range(len(members)), progress, config.n_jobs)
     return [old if new is None else new for old, new in zip(members, found, strict=True)]
