@@ -173,10 +173,21 @@ def test_files_of_every_release_load(path):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)  # on any machine
 
 
+def test_a_network_of_schema_1_continues():
+    """Its file has the last order of the rows as an array."""
+    net = pickle.loads((golden.FOLDER / "schema_1" / "partial_fit.pickle").read_bytes())
+    assert net._optimizer.order is None
+    t, loss = net.t_, net.loss_
+    for _ in range(5):
+        net.partial_fit(X, Y)
+    assert (net.t_, net.loss_ < loss) == (t + 5 * len(X), True)
+
+
 def test_an_older_schema_is_migrated(models, monkeypatch):
     state = {**models["classifier"][0].__getstate__(), "_schema": SCHEMA - 1}
     state["old_classes"] = state.pop("classes_")
     loaded = MLPClassifier.__new__(MLPClassifier)
+    monkeypatch.setattr(saving, "MIGRATIONS", {})
     with pytest.raises(ValueError, match=rf"schema {SCHEMA - 1}; version 0.1.0 reads schemas {SCHEMA} to {SCHEMA}"):
         loaded.__setstate__(state)
 
@@ -263,8 +274,21 @@ def test_a_damaged_ensemble_is_refused(models, damage):
     _damage(models["tabular classifier"][0], TABULAR_DAMAGES[damage])
 
 
-def test_an_order_beyond_the_rows_is_refused(models):
-    _damage(models["partial_fit"][0], lambda s: s["_optimizer"]["order"].fill(10**6))
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"n_rows": 0},
+        {"n_rows": 2.0},
+        {"n_epochs": -1},
+        {"n_epochs": "1"},
+        {"first": {}},
+        {"first": None},
+        {"rows": [0]},
+    ],
+    ids=str,
+)
+def test_an_order_of_no_rows_is_refused(models, values):
+    _damage(models["partial_fit"][0], lambda s: s["_optimizer"]["order"].update(values))
 
 
 def test_the_state_of_another_optimizer_is_refused(models):

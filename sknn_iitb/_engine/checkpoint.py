@@ -15,7 +15,7 @@ from sknn_iitb.callbacks import Checkpoint
 
 __all__ = ["Origin", "Writer", "checkpoint_of", "read", "restore_run", "state_of_run"]
 
-_FORMAT = 1
+_FORMAT = 2
 # seconds between two checkpoints if the user does not set a number of epochs
 _SECONDS = 30.0
 # parameters that may differ, because they do not change the result

@@ -176,6 +176,8 @@ class _PartitionedObjective:
         Rows of a partition that do not fill a batch are joined with those of the next.
         """
         size, left = config.batch_size, None
+        if self._samples.n_partitions > 1:
+            state.order = None  # the order of the partitions is drawn from the same random numbers
         partitions = self._samples.read(self._samples.order(state.rng) if config.shuffle else None)
         with closing(partitions):
             for self._position, (number, samples) in enumerate(partitions, 1):

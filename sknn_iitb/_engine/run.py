@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sknn_iitb._engine.order import RowOrder
 from sknn_iitb._engine.parameters import native
 from sknn_iitb._engine.plain import kind
 
@@ -48,7 +49,7 @@ class State:
     learning_rate: float
     step: int = 0
     divisor: float = 1.0
-    order: np.ndarray | None = None
+    order: RowOrder | None = None
     optimizer: str = ""
     seed: int = 0
     averages_moments: bool = True  # whether running moments begin with the first step
@@ -73,32 +74,16 @@ class State:
 
     def next_order(self, n):
         """Shuffle the order of the last epoch, with the draws of scikit-learn and so into the same order."""
-        if self.order is None or len(self.order) != n:
-            self.order = np.arange(n, dtype=np.int64)
-        self.rng.shuffle(self.order)
-        return self.order
+        if self.order is None or self.order.n_rows != n:
+            self.order = RowOrder.before(n, self.rng)
+        return self.order.shuffle(self.rng)
 
     def writable(self):
-        """Self, or a copy if its arrays are read-only, as after joblib has memory-mapped them."""
-        arrays = (self.optimizer_state, self.order)
-        return self if all(a is None or a.flags.writeable for a in arrays) else self.copy()
+        """Self, or a copy if its optimizer's state is read-only, as after joblib has memory-mapped it."""
+        return self if self.optimizer_state.flags.writeable else self.copy()
 
     def __post_init__(self):
         self.optimizer_state = native(self.optimizer_state)
-        self.order = None if self.order is None else self.order.astype(np.int64)
-
-    @classmethod
-    def from_fields(cls, **fields):
-        """The inverse of `fields`; kernels access rows by these numbers."""
-        state = cls(**fields)
-        order = state.order
-        if order is not None and not (order.ndim == 1 and order.size and 0 <= order.min() <= order.max() < order.size):
-            raise ValueError("the order is not one of the rows")
-        return state
-
-    def fields(self):
-        """What makes an equal state; 32 bits suffice for the order, and halve the file."""
-        return {**vars(self), "order": None if self.order is None else self.order.astype(np.uint32)}
 
     def copy(self):
         """A copy that shares nothing that training changes."""

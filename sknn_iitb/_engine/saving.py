@@ -9,10 +9,18 @@ from sknn_iitb._version import __version__
 __all__ = ["MIGRATIONS", "SCHEMA", "SavedStateMixin"]
 
 # Raise it with any change of the saved state, add a function to MIGRATIONS, and keep the files in tests/data.
-SCHEMA = 1
+SCHEMA = 2
+
+
+def _without_rows(state):
+    """From schema 1, in which the order of an epoch was an array of rows: the next epoch begins with a new one."""
+    if "_optimizer" in state:
+        state = state | {"_optimizer": state["_optimizer"] | {"order": None}}
+    return state
+
 
 # by the schema that it reads: a function that turns a saved state into that of the next schema
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _without_rows}
 
 _SCHEMA, _VERSION = "_schema", "_version"
 
