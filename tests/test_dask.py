@@ -683,6 +683,17 @@ def test_errors_on_workers_are_those_of_one_machine(table, workers):
         net.fit(*chunked(table[0], table[0][:, 0]))
 
 
+def missing(block):
+    raise FileNotFoundError("part-7.parquet")
+
+
+def test_a_missing_file_is_an_error_of_its_own(table, workers):
+    X, y = chunked(*table[:2])
+    X = X.map_blocks(missing, dtype=X.dtype, meta=np.empty((0, 0), X.dtype))
+    with pytest.raises(FileNotFoundError, match=r"^part-7\.parquet$"):
+        DaskMLPClassifier(client=workers, solver="lbfgs", **SIZES).fit(X, y)
+
+
 @pytest.mark.newest
 def test_partitions_in_memory_are_used_where_they_are(table, workers):
     (X,) = dask.persist(*chunked(table[0], size=100))

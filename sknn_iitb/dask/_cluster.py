@@ -242,11 +242,13 @@ class DaskCluster:
     def _cancelled_on_error(self, futures):
         try:
             yield
-        except (CancelledError, KilledWorker, OSError) as error:
-            raise WorkersLostError(
-                f"The cluster lost the tasks of this round: {type(error).__name__}: {error}. {self._advice()}"
-            ) from error
-        except BaseException:
+        except BaseException as error:
+            # an OSError may be that of a lost connection, or of a task, such as a file that is missing
+            is_of_task = any(future.status == "error" for future in futures)
+            if isinstance(error, (CancelledError, KilledWorker)) or (isinstance(error, OSError) and not is_of_task):
+                raise WorkersLostError(
+                    f"The cluster lost the tasks of this round: {type(error).__name__}: {error}. {self._advice()}"
+                ) from error
             if self._client.status == "running":
                 self._client.cancel(futures)
             raise
