@@ -5,6 +5,7 @@ slower: for 40,000 rows of 15 numeric and 4 categorical columns, it takes twice 
 memory, and for one row three times as long. It also treats True, 1 and 1.0 as three categories.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Self
@@ -289,8 +290,8 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         if hasattr(X, "collect") and not hasattr(X, "shape"):
             raise ValueError(f"X is a {type(X).__name__}, which is not evaluated yet. Call its collect method first.")
         if is_frame(X):
-            names = [*map(str, names_of(X))]
-            duplicates = sorted({name for name in names if names.count(name) > 1})
+            counts = Counter(map(str, names_of(X)))
+            duplicates = sorted(name for name, count in counts.items() if count > 1)
             if duplicates:
                 raise ValueError(f"X has duplicate column names: {', '.join(map(repr, duplicates))}.")
             for size, unit in zip(X.shape, ("sample", "feature"), strict=True):
