@@ -232,6 +232,16 @@ def test_tables_with_categories_gaps_and_unknown_levels(view, table, unseen):
     check(net, new, model=to_onnx(net, X))
 
 
+def test_numbers_beyond_float32_have_inputs_of_float64(table):
+    X, number, _ = table
+    X = X[["size", "income", "city"]].assign(time=1.7e18 + 1e9 * number, power=1e45 * number, charge=1e-50 * number)
+    X.loc[X.index[::5], "power"] = np.nan
+    net = TabularMLPRegressor(**FEW).fit(X, number)
+    check(net, X)
+    numbers = X.drop(columns="city").to_numpy()
+    check(TabularMLPRegressor(**FEW).fit(numbers, number), numbers)
+
+
 def test_regression_on_a_table_with_quantiles(table, unseen):
     X, new = unseen
     targets = np.column_stack([1e6 + 1000 * table[1], table[1] > 4])

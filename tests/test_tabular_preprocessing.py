@@ -55,6 +55,24 @@ def test_scaler_uses_half_the_range_for_equal_quartiles_and_ignores_missing_valu
     assert np.all(np.delete(Z[:, 1], 2) == 0)
 
 
+# times of an hour in nanoseconds, powers of quasars in erg/s, squared charges, and numbers near the limits of float64
+@pytest.mark.parametrize("view", ["smooth", "bins", "spline"])
+@pytest.mark.parametrize(
+    ("start", "unit"), [(1.7e18, 3.6e12), (-1e9, 1.0), (0, 1e45), (0, 1e-50), (0, 1e-300), (0, 1e308)]
+)
+def test_numbers_beyond_float32_are_encoded_as_others(start, unit, view):
+    rng = np.random.RandomState(0)
+    small, weight = rng.uniform(size=(500, 2)), rng.randint(3, size=500)
+    small[::9, 1] = np.nan
+    small[0] = 0.5  # the other column does not change
+    X = np.column_stack([start + unit * small, small])
+    encoder = TableEncoder(view=view)
+    Z = encoder.fit_transform(X, sample_weight=weight)
+    np.testing.assert_array_equal(Z, encoder.transform(X))
+    expected = TableEncoder(view=view).fit_transform(np.column_stack([small, small]), sample_weight=weight)
+    np.testing.assert_allclose(Z, expected, rtol=0, atol=1e-4)
+
+
 @settings(max_examples=60, deadline=None)
 @example(np.eye(7, 2) * 1e-45, np.float32)
 @example(np.eye(7, 2) * 5e-324, np.float64)

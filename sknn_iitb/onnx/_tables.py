@@ -22,7 +22,7 @@ class _Column(NamedTuple):
 def encoded(graph: Graph, encoder: Any, inputs: list[Any]) -> str:
     """The matrix of the TableEncoder of a tabular estimator.
 
-    It is computed in float32 by the operations of the encoder, in the same order, so that no digit differs.
+    It is computed by the operations of the encoder, in the same order, so that no digit differs.
 
     Parameters
     ----------
@@ -35,14 +35,17 @@ def encoded(graph: Graph, encoder: Any, inputs: list[Any]) -> str:
     -------
     Z : str
     """
-    numbers, categorical = _split(graph, encoder, inputs)
-    center = (encoder._scaler.center_ / 2).astype(np.float32)
-    parts = []
+    wide = encoder._wide()
+    numbers, categorical = _split(graph, encoder, inputs, TensorProto.DOUBLE if wide else TensorProto.FLOAT)
+    scaler, parts = encoder._scaler_of_float32(wide), []
+    center = (scaler.center_ / 2).astype(np.float32)
     if numbers:
-        numbers = graph.concat(numbers)
+        numbers, n = graph.concat(numbers), np.count_nonzero(~encoder.is_categorical_)
+        if wide:
+            numbers = graph.cast(_standardized(graph, numbers, wide, n), TensorProto.FLOAT)
         missing = graph.add("IsNaN", numbers)
         # a missing number becomes the median, which is zero after scaling
-        median = 2 * center[: np.count_nonzero(~encoder.is_categorical_)]
+        median = 2 * center[:n]
         known = graph.add("Where", missing, median, numbers)
         largest = np.finfo(np.float32).max
         parts.append(graph.add("Clip", known, -largest, largest))
@@ -51,11 +54,20 @@ def encoded(graph: Graph, encoder: Any, inputs: list[Any]) -> str:
             parts.append(graph.cast(missing, TensorProto.FLOAT))
     for column, positions, n in zip(categorical, encoder._positions, encoder._n_positions, strict=True):
         parts.append(_levels(graph, column, positions, n))
-    return squashed(graph, _scaled(graph, graph.concat(parts), center, encoder._scaler), encoder._features.curvature)
+    return squashed(graph, _scaled(graph, graph.concat(parts), center, scaler), encoder._features.curvature)
 
 
-def _split(graph, encoder, inputs):
-    """The matrices of numbers, and the categorical columns."""
+def _standardized(graph, numbers, wide, n):
+    """The numeric columns in float64, of which those that float32 cannot hold are scaled; the others stay the same."""
+    center, scale = np.zeros(n), np.ones(n)
+    for j, exact in wide.items():
+        center[j], scale[j] = exact
+    halves = np.maximum(scale / 2, np.finfo(np.float64).tiny)
+    return graph.add("Div", graph.add("Sub", graph.add("Mul", numbers, np.float64(0.5)), center / 2), halves)
+
+
+def _split(graph, encoder, inputs, kind):
+    """The matrices of numbers in a type of `TensorProto`, and the categorical columns."""
     numbers, categorical, start = [], [], 0
     for each in inputs:
         width = each.type.shape[1] or encoder.n_features_in_
@@ -68,7 +80,7 @@ def _split(graph, encoder, inputs):
                     "numeric."
                 )
             own = each.onnx_name if some.size == width else graph.columns(each.onnx_name, some)
-            numbers.append(graph.cast(own, TensorProto.FLOAT))
+            numbers.append(graph.cast(own, kind))
         for j in np.flatnonzero(is_categorical):
             values = each.onnx_name if width == 1 else graph.columns(each.onnx_name, [j])
             categorical.append(_Column(encoder._names[start + j], values, each.type))

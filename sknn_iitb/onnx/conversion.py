@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 import skl2onnx
 from onnx import ModelProto
-from skl2onnx.common.data_types import BooleanTensorType, FloatTensorType, Int64TensorType, StringTensorType
+from skl2onnx.common.data_types import (
+    BooleanTensorType,
+    DoubleTensorType,
+    FloatTensorType,
+    Int64TensorType,
+    StringTensorType,
+)
 from sklearn.base import is_classifier
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
@@ -37,10 +43,11 @@ def to_onnx(estimator: Any, X: MatrixLike, *, target_opset: int = OPSET) -> Mode
         Sample of the data to predict, with at least one row. It determines the inputs of the graph. For an array, there
         is a single input "X", float32 of shape (n, n_features). For a data frame, there is an input of shape (n, 1) for
         each column, in the same order and with its name, in which "_" replaces all but letters and digits. Numbers are
-        float32, with NaN if missing. Categories are strings. Missing categories are encoded like unknown ones, so any
-        string that is not a category stands for them, such as the empty string. Categorical columns of a tabular
-        estimator that hold integers, floats or booleans in X are int64, float32 or bool instead. Its inputs for an
-        array with text are the columns "x0", "x1" and so on.
+        float32, with NaN if missing. They are float64, also in an array, if float32 cannot hold a column of a tabular
+        estimator, such as times in nanoseconds. Categories are strings. Missing categories are encoded like unknown
+        ones, so any string that is not a category stands for them, such as the empty string. Categorical columns of a
+        tabular estimator that hold integers, floats or booleans in X are int64, float32 or bool instead. Its inputs for
+        an array with text are the columns "x0", "x1" and so on.
     target_opset : int, default=17
         Version of the ONNX operators, at least 17.
 
@@ -128,15 +135,16 @@ def _as_table(X):
 
 def _inputs(first, X):
     """The names and types of the inputs."""
-    if not is_frame(X) and X.dtype.kind in "biuf":
-        return [("X", FloatTensorType([None, X.shape[1]]))]
-    columns = columns_of(X)
     encoder = getattr(first, "encoder_", None)
+    number = DoubleTensorType if encoder is not None and encoder._wide() else FloatTensorType
+    if not is_frame(X) and X.dtype.kind in "biuf":
+        return [("X", number([None, X.shape[1]]))]
+    columns = columns_of(X)
     if encoder is None:
-        types = [StringTensorType if column.is_categorical else FloatTensorType for column in columns]
+        types = [StringTensorType if column.is_categorical else number for column in columns]
     else:
         types = [
-            _CATEGORIES.get(column.to_numpy().dtype.kind, StringTensorType) if is_categorical else FloatTensorType
+            _CATEGORIES.get(column.to_numpy().dtype.kind, StringTensorType) if is_categorical else number
             for column, is_categorical in zip(columns, encoder.is_categorical_, strict=True)
         ]
     names = [f"x{column.name}" if isinstance(column.name, int) else str(column.name) for column in columns]

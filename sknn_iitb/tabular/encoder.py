@@ -7,6 +7,7 @@ memory, and for one row three times as long. It also treats True, 1 and 1.0 as t
 
 from collections import Counter
 from collections.abc import Iterator
+from copy import copy
 from functools import partial
 from typing import Any, Self
 
@@ -35,7 +36,7 @@ from sknn_iitb.tabular._columns import (
     with_nan,
 )
 from sknn_iitb.tabular.piecewise import check_n_bins
-from sknn_iitb.tabular.scaler import RobustSmoothScaler
+from sknn_iitb.tabular.scaler import RobustSmoothScaler, center_and_scale
 from sknn_iitb.tabular.views import WIDEST, View, dense, features_of, resolved
 
 __all__ = ["TableEncoder"]
@@ -45,6 +46,11 @@ __all__ = ["TableEncoder"]
 _MAX_CATEGORIES, _MOST_ONE_HOT, _FEWEST_CATEGORIES = 256, 2048, 32
 # largest number in float32
 _LARGEST = float(np.finfo(np.float32).max)
+# smallest number in float64 with all its digits
+_SMALLEST = float(np.finfo(np.float64).tiny)
+# Numbers are first scaled in float64 if float32 would leave them fewer than a few thousand steps, because their center
+# is more than this many times their scale, or if their scale or its inverse is larger than the last number.
+_FARTHEST, _WIDEST_SCALE = 2.0**12, 2.0**100
 # maximum size of the dense copy of a sparse table
 _MAX_DENSE_BYTES = 2**30
 # Entries of a batch, 16 MB as float32. A batch is a multiple of the chunks of prediction, so predictions do not depend
@@ -178,9 +184,12 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
             [numeric_index, numeric_index[self._has_indicator], np.repeat(categorical_index, widths)]
         ).astype(int)
         self._n_columns = len(self.origins_)
-        Z = self._matrix(numeric, categorical, lambda part, start: None)
+        wide = _wide_of(*_centers_and_scales(numeric, rows, weight))
+        Z = self._matrix(numeric, categorical, lambda part, start: None, wide)
         self._scaler = RobustSmoothScaler(WIDEST).fit(Z, sample_weight=sample_weight)
-        self._scale(Z)
+        for j, exact in wide.items():
+            self._scaler.center_[j], self._scaler.scale_[j] = exact
+        _scale(self._scaler_of_float32(wide), Z)
         self._features = features_of(view, Z[rows, : len(numeric)], weight, self.n_bins)
         added = np.concatenate([self._features.bins.column, self._features.knots.column])
         self.origins_ = np.concatenate([self.origins_, numeric_index[added]])
@@ -192,12 +201,17 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         numeric = [column for column, is_categorical in pairs if not is_categorical]
         return numeric, [column.to_categorical() for column, is_categorical in pairs if is_categorical]
 
-    def _scale(self, matrix, start=0):
-        """Scale a matrix in place, whose first column is the encoded table's column `start`."""
-        for rows in row_chunks(matrix):
-            part = np.ascontiguousarray(matrix[rows])  # in some columns of a matrix, arithmetic is slower
-            self._scaler.scale(part, slice(start, start + matrix.shape[1]))
-            matrix[rows] = np.nan_to_num(part, copy=False)
+    def _wide(self):
+        """Center and scale of the numeric columns that float32 cannot hold, by their numbers among those columns."""
+        n = np.count_nonzero(~self.is_categorical_)
+        return _wide_of(self._scaler.center_[:n], self._scaler.scale_[:n])
+
+    def _scaler_of_float32(self, wide):
+        """The scaler of the matrix, in which the columns `wide` are scaled already, but not yet clipped."""
+        scaler, columns = copy(self._scaler), [*wide]
+        scaler.center_, scaler.scale_ = scaler.center_.copy(), scaler.scale_.copy()
+        scaler.center_[columns], scaler.scale_[columns] = 0, 1
+        return scaler
 
     def transform(self, X: MatrixLike) -> Array:
         """Encode a table.
@@ -239,12 +253,14 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         n_rows = _CELLS // n_cells // CHUNK * CHUNK or max(_CELLS // n_cells // _FEW_ROWS, 1) * _FEW_ROWS
         categorical_index = np.flatnonzero(self.is_categorical_)
         has_values, has_known = np.zeros((2, len(categorical_index)), bool)
+        wide = self._wide()
+        scale = partial(_scale, self._scaler_of_float32(wide))
         for rows in gen_batches(X.shape[0], n_rows):
             numeric, categorical = self._numeric_and_categorical(columns_of(rows_of(X, rows)))
             for k, (column, positions) in enumerate(zip(categorical, self._positions, strict=True)):
                 has_values[k] |= bool(column.categories)
                 has_known[k] |= not positions.keys().isdisjoint(column.categories)
-            yield rows, dense(self._features, self._matrix(numeric, categorical, self._scale))
+            yield rows, dense(self._features, self._matrix(numeric, categorical, scale, wide))
         unknown = [self._names[j] for j in categorical_index[has_values & ~has_known]]
         if unknown:
             warn(
@@ -362,13 +378,18 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
                 )
         return mask
 
-    def _matrix(self, numeric, categorical, scale):
+    def _matrix(self, numeric, categorical, scale, wide):
         """The encoded table; ``scale(part, start)`` scales columns in place, of which the first is column `start`."""
         n_samples = len(categorical[0].codes if categorical else numeric[0].to_floats())
         matrix = np.empty((n_samples, self._n_columns), np.float32)
         start = len(numeric)
         for j, column in enumerate(numeric):
             values = column.to_floats()
+            if j in wide:
+                # halved, because the difference of two large numbers may overflow
+                center, width = wide[j]
+                with np.errstate(over="ignore"):
+                    values = (values / 2 - center / 2) / max(width / 2, _SMALLEST)
             matrix[:, j] = np.clip(values, -_LARGEST, _LARGEST)
             if self._has_indicator[j]:
                 matrix[:, start] = np.isnan(values)
@@ -395,6 +416,31 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _centers_and_scales(numeric, rows, weight):
+    """Those of the numeric columns, in float64."""
+    found = np.empty((2, len(numeric)))
+    for j, column in enumerate(numeric):
+        x = column.to_floats()[rows]
+        known = ~np.isnan(x)
+        found[:, j] = center_and_scale(x[known], weight[known])
+    return found
+
+
+def _wide_of(center, scale):
+    """Center and scale of the columns that float32 cannot hold, by their numbers."""
+    is_far = abs(center) / _FARTHEST > scale
+    found = is_far | (scale < 1 / _WIDEST_SCALE) | ((scale > _WIDEST_SCALE) & (scale < np.inf))
+    return {j: (center[j], scale[j]) for j in np.flatnonzero(found).tolist()}
+
+
+def _scale(scaler, matrix, start=0):
+    """Scale a matrix in place, whose first column is column `start` of the scaler."""
+    for rows in row_chunks(matrix):
+        part = np.ascontiguousarray(matrix[rows])  # in some columns of a matrix, arithmetic is slower
+        scaler.scale(part, slice(start, start + matrix.shape[1]))
+        matrix[rows] = np.nan_to_num(part, copy=False)
 
 
 def _has_gaps(values):

@@ -12,7 +12,17 @@ from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import row_chunks
 from sknn_iitb.tabular._float_columns import FloatTransformer, quantiles
 
-__all__ = ["RobustSmoothScaler"]
+__all__ = ["RobustSmoothScaler", "center_and_scale"]
+
+
+def center_and_scale(x: Array, weight: Array) -> tuple[float, float]:
+    """The median of a column without NaN, and its scale as in :class:`RobustSmoothScaler`."""
+    if x.size == 0 or x.min() == x.max():
+        return (x[0] if x.size else 0.0), np.inf
+    # halved, because the difference of two large numbers may overflow
+    low, middle, high = quantiles(x / 2, weight, [0.25, 0.5, 0.75])
+    scale = 2 * min(high - low, np.finfo(np.float64).max / 2) if high > low else x.max() / 2 - x.min() / 2
+    return 2 * middle, scale
 
 
 class RobustSmoothScaler(OneToOneFeatureMixin, FloatTransformer):
@@ -82,19 +92,8 @@ class RobustSmoothScaler(OneToOneFeatureMixin, FloatTransformer):
         """
         if not isinstance(self.limit, Real) or not self.limit > 0:
             raise ValueError(f"limit must be a positive number, got {self.limit!r}.")
-        center, scale = [], []
-        largest = np.finfo(np.float64).max / 2
-        for x, weight in self._known(X, sample_weight):
-            x = x.astype(np.float64)
-            if x.size == 0 or x.min() == x.max():
-                center.append(x[0] if x.size else 0.0)
-                scale.append(np.inf)
-                continue
-            # halved, because the difference of two large numbers may overflow
-            low, middle, high = quantiles(x / 2, weight, [0.25, 0.5, 0.75])
-            center.append(2 * middle)
-            scale.append(2 * min(high - low, largest) if high > low else x.max() / 2 - x.min() / 2)
-        self.center_, self.scale_ = np.array(center), np.array(scale)
+        found = [center_and_scale(x.astype(np.float64), weight) for x, weight in self._known(X, sample_weight)]
+        self.center_, self.scale_ = np.array(found, np.float64).T.copy()
         return self
 
     def transform(self, X: MatrixLike) -> Array:
