@@ -207,16 +207,43 @@ def test_rare_categories_share_a_column():
     assert TableEncoder().fit_transform(many).shape[1] == 20 * (2048 // 20)
 
 
-@pytest.mark.parametrize("chosen", [["b"], [1], [-1], [False, True]])
+@pytest.mark.parametrize(
+    "chosen", [["b"], [1], [-1], [np.int64(1)], [False, True], np.array([False, True], object)], ids=str
+)
 def test_categorical_features_can_be_chosen(chosen):
     X = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [7, 8, 9, 7]})
     encoder = TableEncoder(categorical_features=chosen).fit(X)
     assert encoder.is_categorical_.tolist() == [False, True]
     as_floats = X.astype({"b": float})
     np.testing.assert_array_equal(encoder.transform(X), encoder.transform(as_floats))
-    by_number = [1] if chosen == ["b"] else chosen
+    by_number = [1] if isinstance(chosen[0], str) else chosen
     Z = TableEncoder(categorical_features=by_number).fit_transform(X.to_numpy())
     np.testing.assert_array_equal(Z, encoder.transform(X))
+
+
+def test_categorical_features_may_be_names_with_indices_or_tuples():
+    X = pd.DataFrame({"a": [1.0, 2.0], "b": [7, 8], "c": [3, 4]})
+    assert TableEncoder(categorical_features=["b", 2]).fit(X).is_categorical_.tolist() == [False, True, True]
+    X.columns = pd.MultiIndex.from_tuples([("x", "a"), ("x", "b"), ("y", "a")])
+    for chosen in ([("x", "b"), ("y", "a")], X.columns[1:]):
+        assert TableEncoder(categorical_features=chosen).fit(X).is_categorical_.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (1, "list of columns, got 1"),
+        (np.array([[0], [1]]), "list of columns, got array"),
+        ([[0]], r"contains \[0\]"),
+        ([True, "a"], "a mask, or names and indices"),
+        (np.array([True], object), "2 entries"),
+    ],
+    ids=str,
+)
+def test_other_categorical_features_raise(chosen, message):
+    X = pd.DataFrame({"a": [1.0, 2.0], "b": [7, 8]})
+    with pytest.raises(ValueError, match=f"categorical_features .*{message}"):
+        TableEncoder(categorical_features=chosen).fit(X)
 
 
 def test_polars_matches_pandas(table):

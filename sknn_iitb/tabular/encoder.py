@@ -6,9 +6,10 @@ memory, and for one row three times as long. It also treats True, 1 and 1.0 as t
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 from functools import partial
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -354,23 +355,24 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
 
     def _mask_of(self, selected, columns):
         """Whether each column is among those selected by name, index or mask."""
-        selected = np.asarray(selected)
-        if selected.ndim != 1:
-            raise ValueError(
-                f"categorical_features must be 'from_dtype' or a list of columns, got {self.categorical_features!r}."
-            )
-        if selected.dtype == bool:
-            if selected.shape != (len(columns),):
+        if not isinstance(selected, Iterable) or getattr(selected, "ndim", 1) != 1:
+            raise ValueError(f"categorical_features must be 'from_dtype' or a list of columns, got {selected!r}.")
+        # not as an array, which would convert names with indices to text, and tuples to a matrix
+        items = selected.tolist() if hasattr(selected, "tolist") else [*selected]
+        if items and all(isinstance(item, bool | np.bool_) for item in items):
+            if len(items) != len(columns):
                 raise ValueError(
                     f"categorical_features must have {len(columns)} entries if it is a mask, got {selected!r}."
                 )
-            return selected
+            return np.array(items)
         names = [column.name for column in columns]
         mask = np.zeros(len(columns), bool)
-        for item in selected.tolist():
+        for item in items:
+            if isinstance(item, bool | np.bool_):
+                raise ValueError(f"categorical_features must be a mask, or names and indices, got {selected!r}.")
             if item in names:
                 mask[names.index(item)] = True
-            elif isinstance(item, int) and -len(columns) <= item < len(columns):
+            elif isinstance(item, Integral) and -len(columns) <= item < len(columns):
                 mask[item] = True
             else:
                 raise ValueError(
