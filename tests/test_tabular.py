@@ -33,6 +33,7 @@ from sknn_iitb.schedules import StepDecay
 from sknn_iitb.tabular import (
     PiecewiseLinearEncoder,
     RobustSmoothScaler,
+    SplineEncoder,
     TableEncoder,
     TabularMLPClassifier,
     TabularMLPRegressor,
@@ -294,6 +295,22 @@ def test_integer_weights_equal_repeated_rows_exactly_in_any_order(estimator, tab
         np.testing.assert_array_equal(other, outputs[0])
     with pytest.raises(ValueError, match="non-zero"):
         estimator(**QUICK).fit(X, y, sample_weight=0 * counts)
+
+
+@pytest.mark.parametrize("unit", [2.0**1023, 2.0**-1000])
+def test_the_scale_of_the_weights_does_not_matter(unit, table):
+    X, number, label = table
+    weight = np.random.RandomState(0).uniform(0.5, 1.5, size=len(X))
+    for net, y in (
+        (TabularMLPClassifier(metric="roc_auc", **QUICK), label),
+        (TabularMLPRegressor(quantiles=[0.5], **QUICK), number),
+    ):
+        expected = net.fit(X, y, sample_weight=weight).predict(X)
+        np.testing.assert_array_equal(net.fit(X, y, sample_weight=unit * weight).predict(X), expected)
+    for encoder in (RobustSmoothScaler(), PiecewiseLinearEncoder(), SplineEncoder(n_knots=3)):
+        numbers = np.round(number, 1)[:, None]
+        expected = encoder.fit(numbers, sample_weight=weight).transform(numbers)
+        np.testing.assert_array_equal(encoder.fit(numbers, sample_weight=unit * weight).transform(numbers), expected)
 
 
 def test_few_distinct_rows_are_learned_as_well_as_their_frequencies():

@@ -32,7 +32,7 @@ from sknn_iitb.losses import LOSSES
 from sknn_iitb.mlp._callbacks import CallbackSupport, observers_of, with_callbacks
 from sknn_iitb.optimizers import LBFGS, OPTIMIZERS, Adam
 from sknn_iitb.schedules import SCHEDULES, Coslog
-from sknn_iitb.tabular._columns import as_numpy
+from sknn_iitb.tabular._columns import as_numpy, relative_weight
 from sknn_iitb.tabular._members import Ensemble, EnsembleConfig, EnsembleData, Goal, Member
 from sknn_iitb.tabular._partitions import TableSurvey
 from sknn_iitb.tabular._prediction import n_prediction_threads, scores_of
@@ -359,7 +359,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         X, y, weight, (*_, groups) = data
         encoder = TableEncoder(self.categorical_features, view=View(limit=WIDEST, bins=False))
         Z = encoder.fit_transform(X, sample_weight=weight)
-        weight = None if weight is None else checked_weight(weight, Z)
+        weight = None if weight is None else relative_weight(weight, Z)
         for name in ("n_features_in_", "feature_names_in_", "quantile_members_"):
             vars(self).pop(name, None)  # of an earlier fit
             if hasattr(encoder, name):

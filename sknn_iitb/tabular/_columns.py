@@ -24,6 +24,7 @@ __all__ = [
     "columns_of",
     "is_frame",
     "names_of",
+    "relative_weight",
     "row_chunks",
     "rows_of",
     "rows_with_weight",
@@ -290,6 +291,12 @@ def row_chunks(matrix: Array) -> Iterator[slice]:
     return gen_batches(len(matrix), max(1, _ENTRIES // max(1, matrix.shape[1])))
 
 
+def relative_weight(sample_weight: ArrayLike, X: Any) -> Array:
+    """The weights of the samples in X, divided by a power of two, which is exact, so that no sum of them overflows."""
+    weight = checked_weight(sample_weight, X)
+    return np.ldexp(weight, -np.frexp(weight.max())[1])
+
+
 def rows_with_weight(n_samples: int, sample_weight: ArrayLike | None) -> tuple[Array, Array]:
     """Indices of the rows with nonzero weight, and their weights.
 
@@ -311,7 +318,7 @@ def rows_with_weight(n_samples: int, sample_weight: ArrayLike | None) -> tuple[A
     rows = np.arange(n_samples)
     if sample_weight is None:
         return rows, np.ones(n_samples)
-    weight = checked_weight(as_numpy(sample_weight), rows)
+    weight = relative_weight(as_numpy(sample_weight), rows)
     if not weight.any():  # newer versions of scikit-learn have raised already
         raise ValueError("sample_weight: Sample weights must contain at least one non-zero number.")
     return (rows, weight) if weight.all() else (rows[weight > 0], weight[weight > 0])
