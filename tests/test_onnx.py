@@ -409,6 +409,14 @@ def test_quantiles_set_after_fit_are_refused(diabetes):
         to_onnx(net, diabetes[0])
 
 
+def test_targets_beyond_float32_are_refused(diabetes):
+    X, y = diabetes
+    for targets in (1e40 * y, np.column_stack([y, -1e200 * y])):
+        net = TabularMLPRegressor(**FEW).fit(X, targets)
+        with pytest.raises(ValueError, match=r"largest y in fit was .* float32"):
+            to_onnx(net, X)
+
+
 @pytest.mark.parametrize("package", ["onnx", "skl2onnx"])
 def test_missing_packages_are_named_with_the_extra(package, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("sknn_iitb.onnx")]:

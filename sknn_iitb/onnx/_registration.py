@@ -50,11 +50,17 @@ def check(net: Any) -> None:
     TypeError
         If its class labels have no type in ONNX.
     ValueError
-        If it has a custom activation or loss.
+        If it has a custom activation or loss, or learned from targets that float32 cannot hold.
     """
     check_is_fitted(net)
     if isinstance(net, TabularMLPRegressor):
         net._check_quantiles()
+        largest = np.abs(net._range).max()
+        if largest > np.finfo(np.float32).max:
+            raise ValueError(
+                f"The largest y in fit was {largest:.3g}, but predictions of ONNX are float32, at most "
+                f"{np.finfo(np.float32).max:.3g}. Divide y by a constant."
+            )
     for network in _networks(net):
         for activation in network.activations:
             if type(activation) not in ACTIVATIONS:

@@ -76,7 +76,8 @@ def to_onnx(estimator: Any, X: MatrixLike, *, target_opset: int = OPSET) -> Mode
     TypeError
         If the estimator or its class labels are of another kind.
     ValueError
-        If a component is a custom function, X cannot be used, or `target_opset` is too low.
+        If a component is a custom function, X cannot be used, the y of a TabularMLPRegressor is too large for float32,
+        or `target_opset` is too low.
 
     Examples
     --------
