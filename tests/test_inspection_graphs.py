@@ -16,7 +16,7 @@ from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb.inspection import DecisionRegionDisplay, NetworkDisplay, describe
 from sknn_iitb.inspection._units import member_layers
 from sknn_iitb.optimizers import RMSprop
-from sknn_iitb.schedules import StepDecay
+from sknn_iitb.schedules import Polynomial, StepDecay, WarmUp
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -234,8 +234,17 @@ def _power(theta, gradient, optimizer_state, hyper, step):
             ["SGD(momentum=0.5)", "0.1, StepDecay(every=3)", "at most 200"],
         ),
         ({"solver": RMSprop(rho=0.8), "batch_size": "full"}, ["RMSprop(rho=0.8)", "0.001, constant", "all samples"]),
+        (
+            {"learning_rate": WarmUp(Polynomial(power=2.5, end=0.001), duration=0.123456789)},
+            [
+                "adam",
+                "0.001, WarmUp(duration=0.123456789, schedule=Polynomial(end=0.001, power=2.5))",
+                "at most 200",
+            ],
+        ),
+        ({"learning_rate": WarmUp()}, ["adam", "0.001, WarmUp()", "at most 200"]),
     ],
-    ids=["lbfgs", "defaults", "full batch", "own solver", "schedule", "full"],  # no addresses
+    ids=["lbfgs", "defaults", "full batch", "own solver", "schedule", "full", "long", "no name"],  # no addresses
 )
 def test_the_description_says_how_the_network_was_trained(parameters, expected):
     found = describe(MLPClassifier((3,), max_iter=20, random_state=0, **parameters).fit(X, y))

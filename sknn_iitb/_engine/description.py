@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_iitb._engine.layers import Kind
+from sknn_iitb._registry import Custom
 
 __all__ = ["Description", "DescriptionMixin", "description", "network_entries", "training_entries"]
 
@@ -97,10 +98,10 @@ def sparkline(curves: Any) -> str:
 
 def component_text(component: Any) -> str:
     """An optimizer or a schedule: its name, or the call that creates it if its parameters are not the defaults."""
-    if not component.names:
+    if isinstance(component, Custom):
         return getattr(component.function, "__name__", type(component).__name__)
-    call = repr(component)
-    return component.names[0] if call.endswith("()") else call
+    call = " ".join(repr(component).split())
+    return component.names[0] if component.names and call.endswith("()") else call
 
 
 def training_entries(optimizer: Any, schedule: Any, learning_rate_init: float, batch_size: Any) -> dict[str, Any]:
