@@ -96,10 +96,11 @@ class Registry:
         self.base = base
         self.custom = custom
         self._classes = {}
+        self.classes: list[Any] = []  # with those that no name selects
 
     def __iter__(self) -> Iterator[Any]:
-        """Iterate over the classes, each once."""
-        return iter(dict.fromkeys(self._classes.values()))
+        """Iterate over the classes that have names, each once."""
+        return (cls for cls in self.classes if cls.names)
 
     def __getitem__(self, name: str) -> Any:
         return self._classes[name]
@@ -115,6 +116,7 @@ class Registry:
                 if name in self._classes:
                     raise ValueError(f"{self.parameter}: {name!r} is already registered")
                 self._classes[name] = cls
+            self.classes.append(cls)
             cls.names = names
             return cls
 

@@ -12,6 +12,6 @@ from sknn_iitb.mlp import MLPClassifier, MLPRegressor
 __all__ = ["TRUSTED_TYPES"]
 
 _ESTIMATORS = [MLPClassifier, MLPRegressor, *(getattr(tabular, name) for name in tabular.__all__)]
-_COMPONENTS = [cls for registry in REGISTRIES.values() for cls in registry]
+_COMPONENTS = [cls for registry in REGISTRIES.values() for cls in registry.classes]
 
 TRUSTED_TYPES: list[str] = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _ESTIMATORS + _COMPONENTS)

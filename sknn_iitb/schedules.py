@@ -381,6 +381,7 @@ class Plateau(Schedule):
         return divisor / self.factor if stalled and stalled % self.patience == 0 else divisor
 
 
+@SCHEDULES.add()
 class WarmUp(Schedule):
     """Raises the learning rate of another schedule linearly from near zero at first.
 

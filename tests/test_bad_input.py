@@ -319,6 +319,8 @@ def test_nested_parameter_of_a_name_raises(data, cls):
         net.set_params(solver__rho=0.8)
     with pytest.raises(ValueError, match=r"learning_rate__factor.*StepDecay\(\)"):
         net.set_params(learning_rate__factor=0.8)
+    with pytest.raises(ValueError, match=r"learning_rate__duration.*WarmUp\(\)"):
+        net.set_params(learning_rate__duration=0.1)
     with pytest.raises(ValueError, match=r"learning_rate__rho.*no learning_rate has a parameter 'rho'\.$"):
         net.set_params(learning_rate__rho=0.8)
     with pytest.raises(ValueError, match=r"activation__negative_slope.*LeakyReLU\(\)"):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 
-from sknn_iitb import MLPClassifier
+from sknn_iitb import MLPClassifier, activations, initializers, losses, optimizers, schedules
 from sknn_iitb._engine import plain, saving
 from sknn_iitb._engine.saving import SCHEMA
 from sknn_iitb.persistence import TRUSTED_TYPES
@@ -308,6 +308,16 @@ def test_every_type_of_a_safe_file_is_ours_and_documented(models):
     for name, (model, _) in models.items():
         if name not in UNSAFE:
             assert set(skops.get_untrusted_types(data=skops.dumps(model))) <= set(TRUSTED_TYPES)
+
+
+@pytest.mark.parametrize(
+    "module", [activations, losses, optimizers, schedules, initializers], ids=lambda module: module.__name__
+)
+def test_every_component_is_trusted(module):
+    """Also those that no name selects."""
+    public = [getattr(module, name) for name in module.__all__]
+    components = {each for each in public if isinstance(each, type)} - {each.base for each in plain.REGISTRIES.values()}
+    assert {f"{cls.__module__}.{cls.__qualname__}" for cls in components} <= set(TRUSTED_TYPES)
 
 
 @pytest.mark.parametrize("name", _marked(UNSAFE))

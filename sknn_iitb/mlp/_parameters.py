@@ -114,7 +114,7 @@ class ParametersMixin(SuggestionsMixin):
                     f"another {name}."
                 )
             if isinstance(value, str):
-                have_it = [f"{name}={c.__name__}()" for c in REGISTRIES[name] if inner in parameter_defaults(c)]
+                have_it = [f"{name}={c.__name__}()" for c in REGISTRIES[name].classes if inner in parameter_defaults(c)]
                 advice = (
                     f"pass an object: {' or '.join(have_it)}" if have_it else f"no {name} has a parameter {inner!r}"
                 )
