@@ -136,7 +136,8 @@ class Validation:
             scorer = sklearn.metrics.check_scoring(estimator, scoring)
             X, _, y, weight, _ = self.samples
             X = X.copied() if isinstance(X, Rows) else X
-            takes = signature(scorer).parameters
+            # scikit-learn's scorers take weights for any metric, and pass them on
+            takes = signature(getattr(scorer, "_score_func", scorer)).parameters
             takes_weights = "sample_weight" in takes or any(p.kind is p.VAR_KEYWORD for p in takes.values())
             weighted = {"sample_weight": weight} if weight is not None and takes_weights else {}
             # the samples have been validated, and have no feature names any more
