@@ -122,6 +122,15 @@ def test_overfitting_needs_validation_samples():
     assert found.value == pytest.approx(net.score(x[:100], y[:100]) - net.score(x[100:], y[100:]))
 
 
+def test_the_score_of_a_single_sample_is_no_overfitting():
+    """R2 is NaN then."""
+    x, y = np.ones((1, 3)), np.ones(1)
+    net = _fitted(MLPRegressor(hidden_layer_sizes=(5,), max_iter=5, random_state=0), x, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the score
+        assert "overfitting" not in {each.name for each in diagnose(net, x, y, x, y)}
+
+
 def test_units_that_are_dead_because_x_hardly_varies_need_no_lower_learning_rate():
     x, y = load_diabetes(return_X_y=True)  # the standard deviation of each column is 0.05
     net = _fitted(MLPRegressor(max_iter=30, random_state=0), x, scale(y))

@@ -197,7 +197,7 @@ def _overfitting(case):
     train, held_out = case.net.score(case.X, case.y), case.net.score(case.X_val, case.y_val)
     gap = float(train - held_out)
     limit = 0.1
-    if gap <= limit:
+    if not gap > limit:  # NaN is the R2 of a single sample
         return None
     return Finding(
         "overfitting",
