@@ -10,6 +10,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 __all__ = ["ArrayPartitions", "ArrowPartitions", "DaskPartitions"]
 
@@ -30,6 +31,8 @@ class ArrayPartitions(Sequence):
 
     Raises
     ------
+    TypeError
+        If one is no array, but a list, a data frame or a sparse matrix, for example.
     ValueError
         If the arrays have different lengths, or `n_rows` is not positive.
 
@@ -55,6 +58,12 @@ class ArrayPartitions(Sequence):
 
     def __init__(self, X: Any, y: Any, sample_weight: Any = None, *, n_rows: int | None = None) -> None:
         self._arrays = (X, y) if sample_weight is None else (X, y, sample_weight)
+        for name, array in zip(("X", "y", "sample_weight"), self._arrays, strict=False):
+            if not hasattr(array, "dtype") or issparse(array):
+                raise TypeError(
+                    f"{name} must be an array, such as a memory map, got {type(array).__name__}; pass other data to "
+                    "fit_batches as a list of partitions."
+                )
         lengths = [array.shape[0] for array in self._arrays]
         if len(set(lengths)) > 1:
             raise ValueError(f"X, y and sample_weight must have the same length, got {lengths}.")
@@ -90,7 +99,8 @@ class ArrowPartitions(Sequence):
     Parameters
     ----------
     data : pyarrow.dataset.Dataset, str, path-like or list of them
-        A data set, or what ``pyarrow.dataset.dataset`` makes one of: a file, a folder or a list of files.
+        A Parquet file, a folder or a list of them, or a data set, such as
+        ``pyarrow.dataset.dataset("data.csv", format="csv")``.
     target : str or list of str
         The column of y, or several.
     features : list of str, default=None

@@ -324,6 +324,14 @@ def test_parquet_files(tmp_path):
         ArrowPartitions(tmp_path, "y")
 
 
+@pytest.mark.parametrize("kind", ["csv", "feather"])
+def test_files_of_other_formats_are_a_data_set(tmp_path, kind):
+    file, frame = tmp_path / "data", pd.DataFrame(X, columns=[f"x{k}" for k in range(30)]).assign(y=y)
+    frame.to_csv(file, index=False) if kind == "csv" else frame.to_feather(file)
+    source = ArrowPartitions(ds.dataset(file, format=kind), target="y")
+    assert_same(clone(CLASSIFIER).fit_batches(source), clone(CLASSIFIER).fit(frame.iloc[:, :30], y))
+
+
 def test_missing_values_and_text_in_parquet_files(tmp_path):
     frame = pd.DataFrame({"a": [1.0, np.nan], "b": ["x", "y"], "y": [0, 1]})
     frame.to_parquet(tmp_path / "a.parquet")
@@ -367,6 +375,7 @@ def parts_with(position, **changes):
         ([(X[:0], y[:0])], ValueError, "source has no samples"),
         (parts_with(2, X=X[:100, :5]), ValueError, "partition 2: X has 5 features, but MLPClassifier is expecting 30"),
         (parts_with(3, X=np.full((100, 30), np.nan)), ValueError, "partition 3: Input X contains NaN"),
+        (parts_with(2, X=sparse.csr_array(X[:100])), ValueError, "partition 2: X is sparse, but was dense"),
         (parts_with(3, X=X[:99]), ValueError, "partition 3: X and y: Found input variables with inconsistent numbers"),
         (
             parts_with(1, y=y[:100]),
@@ -441,6 +450,11 @@ def test_what_is_not_supported():
     with pytest.raises(ValueError, match="fit_batches requires a number as validation_fraction, got ShuffleSplit"):
         MLPClassifier(early_stopping=True, validation_fraction=splitter).fit_batches([(X, y)])
     assert not hasattr(MLPClassifier(solver="lbfgs"), "fit_batches")
+    for data in (X.tolist(), sparse.csr_array(X), pd.DataFrame(X)):
+        with pytest.raises(TypeError, match=f"X must be an array, such as a memory map, got {type(data).__name__}; "):
+            ArrayPartitions(data, y)
+    with pytest.raises(TypeError, match=r"y must be an array.*got list"):
+        ArrayPartitions(X, y.tolist())
     with pytest.raises(ValueError, match="must have the same length"):
         ArrayPartitions(X, y[:5])
     with pytest.raises(ValueError, match="n_rows must be at least 1"):

@@ -1,6 +1,7 @@
 """The first reading of samples in partitions."""
 
 import numpy as np
+from scipy import sparse
 
 from sknn_iitb._engine.samples import stacked
 
@@ -47,11 +48,15 @@ class Survey:
         Raises
         ------
         ValueError
-            If the partition differs from those before in the shape or type of y, or in whether it has weights.
+            If the partition differs from those before in whether X is sparse, in the shape or type of y, or in whether
+            it has weights.
         """
         has_weights = weight is not None
         if self.is_empty:
             self.X, self.y, self._has_weights = X[:_N_ROWS].copy(), y[:_N_ROWS].copy(), has_weights
+        if sparse.issparse(X) != sparse.issparse(self.X):
+            mine, others = ("sparse" if sparse.issparse(each) else "dense" for each in (X, self.X))
+            raise ValueError(f"X is {mine}, but was {others} in the partitions before.")
         if y.shape[1:] != self.y.shape[1:] or _is_number(y) != _is_number(self.y) or has_weights != self._has_weights:
             mine, others = (_words(*each) for each in ((y, has_weights), (self.y, self._has_weights)))
             raise ValueError(f"y is {mine}, but was {others} in the partitions before.")
