@@ -459,3 +459,11 @@ def test_what_is_not_supported():
         ArrayPartitions(X, y[:5])
     with pytest.raises(ValueError, match="n_rows must be at least 1"):
         ArrayPartitions(X, y, n_rows=0)
+
+
+def test_a_range_test_passes_over_a_partition_that_is_held_out_as_a_whole():
+    """It took batches from no rows without end."""
+    net = clone(CLASSIFIER).set_params(learning_rate_init="auto", early_stopping=True, validation_fraction=0.5)
+    for seed in range(20):
+        fitted = clone(net).set_params(random_state=seed).fit_batches([(X[:1], y[:1]), (X[1:], y[1:])], epochs=1)
+        assert 1e-6 < fitted.learning_rate_init_ < 100

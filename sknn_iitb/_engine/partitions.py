@@ -165,10 +165,13 @@ class _PartitionedObjective:
             self._current.interrupt()
 
     def first(self):
-        """The objective on the first partition, for a trial."""
+        """The objective on the first partition that is not held out as a whole, for a trial."""
         with closing(self._samples.read()) as partitions:
-            number, samples = next(partitions)
-        return self._build(samples, rows=self._rows(number, samples), **self._weighting)
+            for number, samples in partitions:
+                rows = self._rows(number, samples)
+                if rows is None or len(rows):
+                    break
+        return self._build(samples, rows=rows, **self._weighting)
 
     def parts(self, state, config):
         """Yield objectives that are in memory, with the rows to train on; all batches but the last are full.
