@@ -100,6 +100,8 @@ def test_what_has_no_curve_is_an_error():
     net = MLPClassifier((2,), **SHORT).fit(X, Y)
     with pytest.raises(ValueError, match="show must have only 'score' and 'learning_rate', got 'loss'"):
         LossCurveDisplay.from_estimator(net, show=["loss"])
+    with pytest.raises(ValueError, match="a list of at least one, got an empty list"):
+        LossCurveDisplay.from_estimator([])
     with pytest.raises(ValueError, match="labels must have an entry for each of the 1 estimators"):
         LossCurveDisplay.from_estimator(net, labels=["a", "b"])
 

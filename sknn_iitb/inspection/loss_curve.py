@@ -78,6 +78,8 @@ class LossCurveDisplay:
         """
         several = estimator if isinstance(estimator, (list, tuple)) else [estimator]
         estimators = [last_step(each)[0] for each in several]
+        if not estimators:
+            raise ValueError("estimator must be an estimator or a list of at least one, got an empty list.")
         if len(estimators) == 1 and hasattr(estimators[0], "loss_curves_"):
             curves, metric = _member_curves(estimators[0])
             return cls(curves, metric).plot(ax, show=("score",) if show is None else show)
