@@ -13,6 +13,8 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import ShuffleSplit
 
 from sknn_iitb import MLPClassifier, activations, initializers, losses, optimizers, schedules
 from sknn_iitb._engine import plain, saving
@@ -318,6 +320,20 @@ def test_every_component_is_trusted(module):
     public = [getattr(module, name) for name in module.__all__]
     components = {each for each in public if isinstance(each, type)} - {each.base for each in plain.REGISTRIES.values()}
     assert {f"{cls.__module__}.{cls.__qualname__}" for cls in components} <= set(TRUSTED_TYPES)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [({"scoring": get_scorer("accuracy")}, "_Scorer"), ({"validation_fraction": ShuffleSplit(1)}, "ShuffleSplit")],
+    ids=["scorer", "splitter"],
+)
+def test_skops_refuses_scorers_and_splitters_by_name(parameters, name):
+    skops = pytest.importorskip("skops.io")
+    net = MLPClassifier(learning_rate="cosine", max_iter=5, random_state=0, **parameters).fit(X, Y)
+    with pytest.raises(TypeError, match=name):
+        skops.loads(skops.dumps(net), trusted=TRUSTED_TYPES)
+    loaded = skops.loads(skops.dumps(net.set_params(scoring=None, validation_fraction=0.1)), trusted=TRUSTED_TYPES)
+    np.testing.assert_array_equal(loaded.predict(X), net.predict(X))
 
 
 @pytest.mark.parametrize("name", _marked(UNSAFE))
