@@ -28,6 +28,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from sknn_iitb import MLPClassifier
 from sknn_iitb._engine.samples import Samples
 from sknn_iitb._engine.targets import ClassTargets
+from sknn_iitb.inspection import describe
 from sknn_iitb.optimizers import LBFGS, AdamW
 from sknn_iitb.schedules import StepDecay
 from sknn_iitb.tabular import (
@@ -847,6 +848,25 @@ def test_many_samples_need_fewer_epochs():
     assert net.fit(X, X.sum(axis=1)).n_iter_ == 32
     assert net.fit(X[:4000], X[:4000].sum(axis=1)).n_iter_ == 64
     assert net.set_params(max_iter=3).fit(X, X.sum(axis=1)).n_iter_ == 3
+
+
+@pytest.mark.parametrize(
+    ("cls", "n", "expected"),
+    [
+        (TabularMLPClassifier, 50_001, 256),
+        (TabularMLPRegressor, 50_000, 256),
+        (TabularMLPRegressor, 50_001, 512),
+    ],
+)
+def test_many_samples_come_in_larger_batches(cls, n, expected):
+    X = np.random.RandomState(0).normal(size=(n, 2))  # no rows are equal, which would be merged
+    net = cls(n_estimators=1, hidden_layer_sizes=2, views=["smooth"], max_iter=1, random_state=0)
+    weights = []
+    for given in (None, expected):
+        assert net.set_params(batch_size=given).fit(X, X[:, 0] > 0).batch_size_ == expected
+        assert describe(net)["networks"][0]["batch_size"] == expected
+        weights.append(net.members_[0].theta)
+    np.testing.assert_array_equal(*weights)
 
 
 def test_hyperparameters_can_be_searched(table):

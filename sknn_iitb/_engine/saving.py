@@ -12,15 +12,18 @@ __all__ = ["MIGRATIONS", "SCHEMA", "SavedStateMixin"]
 SCHEMA = 2
 
 
-def _without_rows(state):
-    """From schema 1, in which the order of an epoch was an array of rows: the next epoch begins with a new one."""
+def _from_schema_1(state):
+    """There, the order of an epoch was an array of rows, so the next begins with a new one; ensembles had batches of
+    the size of their parameter."""
     if "_optimizer" in state:
         state = state | {"_optimizer": state["_optimizer"] | {"order": None}}
+    if "members_" in state:
+        state = state | {"batch_size_": state["batch_size"]}
     return state
 
 
 # by the schema that it reads: a function that turns a saved state into that of the next schema
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _without_rows}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_schema_1}
 
 _SCHEMA, _VERSION = "_schema", "_version"
 

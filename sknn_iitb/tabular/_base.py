@@ -102,7 +102,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         "learning_rate": [one_of(SCHEDULES.names()), SCHEDULES.base, None],
         "learning_rate_init": [_POSITIVE, None],
         "max_iter": [_COUNT, None],
-        "batch_size": [_COUNT],
+        "batch_size": [_COUNT, None],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), HasMethods(["split", "get_n_splits"])],
         "max_time": [_POSITIVE, None],
@@ -259,6 +259,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         config = config if epochs is None else config._replace(max_iter=epochs)
         if validation_set is None and everything is None:  # otherwise the members train on all samples anyway
             config = config._replace(n_last=round(_LAST * config.max_iter))
+        self.batch_size_ = config.batch_size
         member_splits = self._splits(samples, data.validation.groups is not None, validation_set, config, rng)
         seeds = rng.randint(2**31 - 1, size=config.n_estimators)
         data = EnsembleData(samples, seeds, member_splits, validation_set, everything)
@@ -421,7 +422,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
             max_iter=self.max_iter or max(1, round(n_epochs)),
             n_last=0,
             stops_early=self.learning_rate is None and self.learning_rate_init is None,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size or max(size for n, size in self._batch_sizes.items() if n_samples > n),
             label_smoothing=self._smoothing(),
             n_jobs=self.n_jobs,
         )
@@ -495,8 +496,9 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
     def _described_networks(self):
         found = []
         for k, (member, curve) in enumerate(zip(self.members_, self.loss_curves_, strict=True)):
-            config = self._member_config(k, n_samples=1)  # only the number of epochs depends on them
-            training = config.optimizer, config.schedule, config.learning_rate_init, config.batch_size
+            config = self._member_config(k, n_samples=1)  # the others do not depend on them
+            batch_size = (member.settings or {}).get("batch_size", self.batch_size_)
+            training = config.optimizer, config.schedule, config.learning_rate_init, batch_size
             loss = curve[-1] if curve else None
             found.append(network_entries(member.network, training_entries(*training), member.n_iter, loss, curve))
         return found

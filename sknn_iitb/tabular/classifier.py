@@ -94,8 +94,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         sqrt(4,000 / n_samples) if there are more than 4,000 samples. The last 24th also uses the held-out samples. With
         the default learning rates, a member whose best epoch is among the first fifth stops after 7/15 of the epochs.
 
-    batch_size : int, default=256
-        Number of samples per update.
+    batch_size : int or None, default=None
+        Number of samples per update. None uses 256.
 
     label_smoothing : float in [0, 1) or 'auto', default='auto'
         Fraction of the target probability that is spread evenly over all classes. 'auto' uses 0.1, or 0 if `metric` is
@@ -159,6 +159,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     n_iter_ : int
         Maximum number of epochs over the members.
 
+    batch_size_ : int
+        Number of samples per update in `fit`.
+
     n_features_in_ : int
         Number of columns of the table.
 
@@ -195,6 +198,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
     _defaults = "selu", 0.04
+    _batch_sizes = {0: 256}  # for more samples than these
     _presets = PRESETS
     # a smooth first member is better than one chosen freely, on average over twelve tables
     _favourites = Favourites(few=("bins", "smooth"), first=("smooth",))
@@ -216,7 +220,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         learning_rate: str | Schedule | None = None,
         learning_rate_init: float | None = None,
         max_iter: int | None = None,
-        batch_size: int = 256,
+        batch_size: int | None = None,
         label_smoothing: float | Literal["auto"] = "auto",
         categorical_features: ArrayLike | None = "from_dtype",
         validation_fraction: float | Splitter = 0.2,

@@ -100,8 +100,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         sqrt(4,000 / n_samples) if there are more than 4,000 samples. The last 24th also uses the held-out samples. With
         the default learning rates, a member whose best epoch is among the first fifth stops after 7/15 of the epochs.
 
-    batch_size : int, default=256
-        Number of samples per update.
+    batch_size : int or None, default=None
+        Number of samples per update. None uses 256, or 512 if there are more than 50,000 samples.
 
     categorical_features : 'from_dtype', array-like or None, default='from_dtype'
         Columns to treat as categorical, as in :class:`TableEncoder`.
@@ -161,6 +161,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     n_iter_ : int
         Maximum number of epochs over the members.
 
+    batch_size_ : int
+        Number of samples per update in `fit`.
+
     n_features_in_ : int
         Number of columns of the table.
 
@@ -195,6 +198,10 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         "quantiles": ["array-like", None],
     }
     _defaults = "mish", 0.15
+    # For more samples than these. An update takes as long as the gradient of 256 samples if a network has many knots.
+    # (The RMSE of 40,000 to 250,000 samples of four tables was up to 3 % lower with 512, and once 1 % higher. For
+    # classification, larger batches gained nothing.)
+    _batch_sizes = {0: 256, 50_000: 512}
     # More members of fewer epochs are as fast; on 13 tables "fast" is 4 % better, and "default" 1.5 %. Not so for
     # classification, where letter needs all epochs.
     _presets = PRESETS | {
@@ -221,7 +228,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         learning_rate: str | Schedule | None = None,
         learning_rate_init: float | None = None,
         max_iter: int | None = None,
-        batch_size: int = 256,
+        batch_size: int | None = None,
         categorical_features: ArrayLike | None = "from_dtype",
         validation_fraction: float | Splitter = 0.2,
         quantiles: ArrayLike | None = None,
