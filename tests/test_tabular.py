@@ -833,6 +833,14 @@ def test_hyperparameters_take_effect(parameters, table):
     assert abs(net.predict(X) - plain.predict(X)).max() > 1e-3
 
 
+def test_log_probabilities_are_those_of_the_probabilities_and_finite(monkeypatch):
+    X, y = load_iris(return_X_y=True)
+    net = TabularMLPClassifier(**QUICK).fit(X, y)
+    np.testing.assert_allclose(np.exp(net.predict_log_proba(X)), net.predict_proba(X), rtol=1e-5)
+    monkeypatch.setattr(TabularMLPClassifier, "predict_proba", lambda self, X: np.float32([[0, 1]]))
+    np.testing.assert_allclose(net.predict_log_proba(X), [[-87.34, 0]], rtol=1e-4)
+
+
 def test_dropout_acts_only_in_training_and_depends_on_the_seed(table):
     X, number, _ = table
     nets = [TabularMLPRegressor(**{**QUICK, "random_state": k}, dropout=0.5).fit(X, number) for k in (0, 0, 1)]

@@ -354,6 +354,19 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         """
         return self._in_batches(X, self._predicted).astype(np.float32, copy=False)
 
+    def predict_log_proba(self, X: MatrixLike) -> Array:
+        """Predict the logarithms of the class probabilities, which stay finite if a probability rounds to 0.
+
+        Parameters
+        ----------
+        X : DataFrame, pyarrow Table, array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probabilities : ndarray of float32 of shape (n_samples, n_classes)
+        """
+        return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float32).tiny))
+
     def _predicted(self, Z, row_by_row=False):
         """Mean probabilities for an encoded table."""
         return self._targets.probabilities(self._mean_score(Z, row_by_row), self._output().names[0])
