@@ -80,6 +80,8 @@ def test_a_tabular_estimator_has_a_curve_for_each_network():
         np.testing.assert_array_equal(losses[label], net.loss_curves_[k])
         np.testing.assert_array_equal(scores[label], 1 - np.array(net.validation_curves_[k]))
     assert display.axes_[1].get_ylabel() == "validation\naccuracy"
+    panels = len(display.axes_)
+    assert len(display.plot().axes_) == panels == len(display.plot(ax=display.axes_).axes_) == 2
     assert len(LossCurveDisplay.from_estimator(net, show=()).axes_) == 1
     regressor = TabularMLPRegressor(n_estimators=1, max_iter=2, hidden_layer_sizes=(4,), random_state=0).fit(X, Y)
     display = LossCurveDisplay.from_estimator(regressor)

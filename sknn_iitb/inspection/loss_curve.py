@@ -26,6 +26,8 @@ class LossCurveDisplay:
         `score` and `learning_rate`: lists with a number for each epoch.
     metric : str, default='score'
         Name of the score.
+    show : sequence of {'score', 'learning_rate'}, default=()
+        What :meth:`plot` shows below the loss unless told otherwise.
 
     Attributes
     ----------
@@ -41,9 +43,10 @@ class LossCurveDisplay:
     axes_: list[Any]
     figure_: Any
 
-    def __init__(self, curves: list[dict[str, Any]], metric: str = "score") -> None:
+    def __init__(self, curves: list[dict[str, Any]], metric: str = "score", show: Sequence[str] = ()) -> None:
         self.curves = curves
         self.metric = metric
+        self.show = show
 
     @classmethod
     def from_estimator(
@@ -82,23 +85,24 @@ class LossCurveDisplay:
             raise ValueError("estimator must be an estimator or a list of at least one, got an empty list.")
         if len(estimators) == 1 and hasattr(estimators[0], "loss_curves_"):
             curves, metric = _member_curves(estimators[0])
-            return cls(curves, metric).plot(ax, show=("score",) if show is None else show)
+            return cls(curves, metric, ("score",) if show is None else show).plot(ax)
         if labels is None:
             labels = _differences(estimators)
         if len(labels) != len(estimators):
             raise ValueError(f"labels must have an entry for each of the {len(estimators)} estimators, got {labels!r}.")
         curves = [_curves(each, label) for each, label in zip(estimators, labels, strict=True)]
-        return cls(curves).plot(ax, show=() if show is None else show)
+        return cls(curves, show=() if show is None else show).plot(ax)
 
-    def plot(self, ax: Any = None, *, show: Sequence[str] = ()) -> Self:
+    def plot(self, ax: Any = None, *, show: Sequence[str] | None = None) -> Self:
         """Plot the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes, list of them or None, default=None
             Axes to plot on, one for each panel, as in `axes_`. None creates a new figure.
-        show : sequence of {'score', 'learning_rate'}, default=()
-            What to show below the loss, as far as there is any.
+        show : sequence of {'score', 'learning_rate'}, default=None
+            What to show below the loss, as far as there is any. None shows what the display was created
+            with.
 
         Returns
         -------
@@ -109,6 +113,7 @@ class LossCurveDisplay:
         ValueError
             If there is nothing of this name.
         """
+        show = self.show if show is None else show
         show = (show,) if isinstance(show, str) else tuple(show)
         if unknown := [name for name in show if name not in ("score", "learning_rate")]:
             raise ValueError(f"show must have only 'score' and 'learning_rate', got {unknown[0]!r}.")
