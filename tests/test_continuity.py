@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -231,6 +232,53 @@ def test_a_saved_network_continues_as_if_it_had_not_been_saved(cancer, parameter
         in_memory.set_params(early_stopping=True).partial_fit(X[:300], y[:300], **validation)
         saved = clone_fitted(saved.set_params(early_stopping=True).partial_fit(X[:300], y[:300], **validation))
         np.testing.assert_array_equal(saved.parameters_, in_memory.parameters_)
+
+
+def _share(net, other, X, y):
+    """Two networks draw from the same random numbers."""
+    rng = np.random.RandomState(0)
+    net.set_params(random_state=rng)
+    other.set_params(random_state=rng)
+    for _ in range(3):
+        net.partial_fit(X, y)
+        other.partial_fit(X, y)
+
+
+def _begin_dropout(net, other, X, y):
+    """Draws a seed between two epochs."""
+    for rate in (0, 0, 0.5):
+        net.set_params(dropout=rate).partial_fit(X, y)
+
+
+def _interrupt(net, other, X, y):
+    """Ctrl-C while the rows are shuffled takes effect after it, and before the epoch is counted."""
+    net.partial_fit(X, y)
+    state = net.partial_fit(X, y)._optimizer
+    rng, state.rng = state.rng, Interrupting(state.rng)
+    net.partial_fit(X, y)
+    state.rng = rng
+
+
+class Interrupting:
+    def __init__(self, rng):
+        self.get_state, self._rng = rng.get_state, rng
+
+    def shuffle(self, rows):
+        self._rng.shuffle(rows)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("train", [_share, _begin_dropout, _interrupt])
+def test_a_saved_network_continues_if_others_draw_from_its_random_numbers(cancer, train):
+    """A file has the order of the rows as the random numbers before the first epoch."""
+    X, y = cancer
+    net = MLPRegressor(hidden_layer_sizes=5, random_state=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Training interrupted by user")
+        train(net, clone(net), X, y)
+    loaded = clone_fitted(net)
+    for _ in range(2):
+        np.testing.assert_array_equal(loaded.partial_fit(X, y).parameters_, net.partial_fit(X, y).parameters_)
 
 
 def clone_fitted(net):

@@ -12,8 +12,8 @@ class RowOrder:
     """The order of the rows in an epoch: that of the epoch before, shuffled, as in scikit-learn.
 
     An order takes 8 bytes for each row. In a file it is the state of the random numbers before the first epoch, from
-    which the later orders follow if nothing else draws from them meanwhile. To shuffle as often again takes about a
-    hundredth of the time of the epochs, and is only done when training continues.
+    which the later orders follow if nothing else draws from them meanwhile; otherwise it begins anew. To shuffle as
+    often again takes about a hundredth of the time of the epochs, and is only done when training continues.
 
     Parameters
     ----------
@@ -27,6 +27,7 @@ class RowOrder:
     def __init__(self, n_rows, first, n_epochs=0):
         self.n_rows, self._first, self._n_epochs = n_rows, first, n_epochs
         self._rows = None if n_epochs else np.arange(n_rows, dtype=np.int64)
+        self._paused = None  # the random numbers when training paused
 
     @classmethod
     def before(cls, n_rows, rng):
@@ -51,14 +52,23 @@ class RowOrder:
             self._rows, earlier = np.arange(self.n_rows, dtype=np.int64), _random_numbers(self._first)
             for _ in range(self._n_epochs):
                 earlier.shuffle(self._rows)
+            self.pause(earlier)
+        # not in each epoch, because it takes as long as one of few rows
+        if self._paused is not None and not _equal(self._paused, now := rng.get_state(legacy=False)):
+            self.__init__(self.n_rows, now)
+        self._paused = None
         rng.shuffle(self._rows)
         self._n_epochs += 1
         return self._rows
 
+    def pause(self, rng):
+        """Training pauses, and others may draw from `rng`, which the user may have passed to several networks."""
+        self._paused = rng.get_state(legacy=False)
+
     def copy(self):
         """A copy that shares nothing that training changes."""
         other = RowOrder(**self.fields())
-        other._rows = None if self._rows is None else self._rows.copy()
+        other._rows, other._paused = None if self._rows is None else self._rows.copy(), self._paused
         return other
 
 
@@ -66,3 +76,8 @@ def _random_numbers(state):
     rng = np.random.RandomState()
     rng.set_state(state)
     return rng
+
+
+def _equal(a, b):
+    a, b = a["state"], b["state"]
+    return a["pos"] == b["pos"] and np.array_equal(a["key"], b["key"])

@@ -78,6 +78,13 @@ class State:
             self.order = RowOrder.before(n, self.rng)
         return self.order.shuffle(self.rng)
 
+    def pause(self, keeps_order):
+        """Training pauses; after an interrupt, it is unknown whether the last order has been drawn."""
+        if not keeps_order:
+            self.order = None
+        elif self.order is not None:
+            self.order.pause(self.rng)
+
     def writable(self):
         """Self, or a copy if its optimizer's state is read-only, as after joblib has memory-mapped it."""
         return self if self.optimizer_state.flags.writeable else self.copy()

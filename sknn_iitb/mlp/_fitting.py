@@ -83,7 +83,7 @@ class FittingMixin(ReadingMixin):
         if run.state is None:
             vars(self).pop("_optimizer", None)
         else:
-            run.state.order = run.state.order if call.incremental else None
+            run.state.pause(keeps_order=call.incremental and not run.history.interrupted)
             self._optimizer = run.state
         vars(self).pop("_by_hand", None)
         self._expose_history(run.history, run.config, call)
