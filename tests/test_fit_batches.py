@@ -76,6 +76,27 @@ def test_a_single_partition_gives_the_weights_of_fit(net, data):
     assert_same(clone(net).fit_batches([data]), clone(net).fit(*data))
 
 
+def test_empty_partitions_change_nothing(tmp_path):
+    """Their order was drawn too, so a fit that was resumed could not tell the order of the rows."""
+    partitions = [(X[:0], y[:0]), (X, y), (X[:0], y[:0])]
+    whole = clone(CLASSIFIER).fit_batches(partitions)
+    assert_same(whole, clone(CLASSIFIER).fit(X, y))
+
+    class Failing(list):
+        n_reads = 0
+
+        def __getitem__(self, k):
+            Failing.n_reads += 1
+            if Failing.n_reads > len(self) + 4:
+                raise OSError("the disk is gone")
+            return super().__getitem__(k)
+
+    net = clone(CLASSIFIER).set_callbacks(Checkpoint(tmp_path / "file", every=1))
+    with pytest.raises(OSError, match="the disk is gone"):
+        net.fit_batches(Failing(partitions))
+    assert_same(clone(CLASSIFIER).fit_batches(partitions, resume_from=tmp_path / "file"), whole)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 120), min_size=1, max_size=6).filter(any),

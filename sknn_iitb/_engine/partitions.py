@@ -65,7 +65,7 @@ class PartitionedSamples:
 
     def order(self, rng):
         """A random order of the partitions, if they can be read in any."""
-        order = np.arange(len(self._n_rows))
+        order = np.flatnonzero(self._n_rows)  # a single one that is not empty takes no random numbers, as in fit
         rng.shuffle(order)
         return order
 
