@@ -115,6 +115,21 @@ def test_an_interrupt_ends_all_threads(net, data, monkeypatch):
     assert next(calls) < 10  # of 40
 
 
+def test_an_interrupt_ends_a_thread_that_has_just_begun(net, data, monkeypatch):
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    _instead_of_scores(monkeypatch, lambda: time.sleep(0.2))
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        net.set_params(n_jobs=2).predict(data[0])
+    assert threading.active_count() == before
+
+
 # what a thread pool refuses
 AT_THE_END = """
 import atexit, threading

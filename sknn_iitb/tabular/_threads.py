@@ -58,8 +58,8 @@ def in_threads(function, items, n_threads, stop=None):
             for _ in range(min(n_threads, len(tasks)) - 1):
                 # in this context, in which compilations are announced
                 thread = threading.Thread(target=copy_context().run, args=[work], daemon=True)
+                threads.append(thread)  # before it starts, because an interrupt may come as soon as it has
                 thread.start()
-                threads.append(thread)
         except RuntimeError:  # the interpreter is about to end
             pass
         work()
