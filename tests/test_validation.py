@@ -349,6 +349,25 @@ def test_scorer_gets_the_original_labels(iris):
     )
 
 
+@pytest.mark.parametrize("weight", [None, np.full(221, 2.0)], ids=["without weights", "with weights"])
+def test_a_metric_need_not_tell_its_parameters(diabetes, weight):
+    """Compiled functions often do not."""
+
+    class Metric:
+        __name__ = "compiled"
+
+        @property
+        def __signature__(self):
+            raise ValueError("no signature found for builtin")
+
+        def __call__(self, y_true, y_pred):
+            return metrics.r2_score(y_true, y_pred)
+
+    train, val = _halves(*diabetes)
+    net = _net(MLPRegressor, scoring=metrics.make_scorer(Metric())).fit(*train, **val, sample_weight_val=weight)
+    assert net.validation_scores_[-1] == metrics.r2_score(val["y_val"], net.predict(val["X_val"]))
+
+
 def test_scoring_may_be_a_function(task):
     cls, X, y = task
     train, val = _halves(X, y)

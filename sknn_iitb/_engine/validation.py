@@ -136,10 +136,7 @@ class Validation:
             scorer = sklearn.metrics.check_scoring(estimator, scoring)
             X, _, y, weight, _ = self.samples
             X = X.copied() if isinstance(X, Rows) else X
-            # scikit-learn's scorers take weights for any metric, and pass them on
-            takes = signature(getattr(scorer, "_score_func", scorer)).parameters
-            takes_weights = "sample_weight" in takes or any(p.kind is p.VAR_KEYWORD for p in takes.values())
-            weighted = {"sample_weight": weight} if weight is not None and takes_weights else {}
+            weighted = {"sample_weight": weight} if weight is not None and _takes_weights(scorer) else {}
             # the samples have been validated, and have no feature names any more
             estimator = copy.copy(estimator)
             vars(estimator).pop("feature_names_in_", None)
@@ -182,3 +179,12 @@ class Validation:
         raise ValueError(
             f"scoring={self._scoring!r} returned NaN each time it was called ({n_calls} times) on the validation set."
         )
+
+
+def _takes_weights(scorer):
+    """Whether a scorer takes weights: those of scikit-learn do for any metric, and pass them on."""
+    try:
+        parameters = signature(getattr(scorer, "_score_func", scorer)).parameters
+    except ValueError:  # a compiled function may not tell its parameters
+        return False
+    return "sample_weight" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
