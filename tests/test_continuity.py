@@ -281,5 +281,23 @@ def test_a_saved_network_continues_if_others_draw_from_its_random_numbers(cancer
         np.testing.assert_array_equal(loaded.partial_fit(X, y).parameters_, net.partial_fit(X, y).parameters_)
 
 
+class Scorer:
+    def score(self, net, X, y):
+        return net.score(X, y)
+
+
+def test_a_saved_network_knows_that_an_equal_method_scores_it(cancer):
+    """Python makes a new bound method each time."""
+    X, y = cancer
+    validation, scorer = {"X_val": X[300:], "y_val": y[300:]}, Scorer()
+    net = MLPRegressor(hidden_layer_sizes=5, early_stopping=True, tol=1.0, random_state=0)
+    for _ in range(3):
+        net.set_params(scoring=scorer.score).partial_fit(X[:300], y[:300], **validation)
+    loaded = clone_fitted(net.set_params(scoring=scorer.score))
+    loaded.partial_fit(X[:300], y[:300], **validation)
+    net.partial_fit(X[:300], y[:300], **validation)
+    assert loaded._no_improvement_count == net._no_improvement_count > 1
+
+
 def clone_fitted(net):
     return pickle.loads(pickle.dumps(net))

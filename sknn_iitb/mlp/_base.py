@@ -152,7 +152,7 @@ class BaseMLP(
         attributes = dict(vars(self))
         if "_parameters" in attributes:
             attributes["_parameters"] = self._parameters.vector  # where the arrays lie in it, the network knows
-        if callable(scorer := attributes.get("_scored_by")) and scorer is not self.scoring:
+        if callable(scorer := attributes.get("_scored_by")) and scorer != self.scoring:
             attributes["_scored_by"] = ""  # an earlier scorer, which only has to differ from the next one
         return attributes
 
