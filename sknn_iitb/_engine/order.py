@@ -12,8 +12,9 @@ class RowOrder:
     """The order of the rows in an epoch: that of the epoch before, shuffled, as in scikit-learn.
 
     An order takes 8 bytes for each row. In a file it is the state of the random numbers before the first epoch, from
-    which the later orders follow if nothing else draws from them meanwhile; otherwise it begins anew. To shuffle as
-    often again takes about a hundredth of the time of the epochs, and is only done when training continues.
+    which the later orders follow if nothing else draws from them meanwhile; if anything does, training continues with
+    a new order. To shuffle as often again takes about a hundredth of the time of the epochs, and is only done when
+    training continues.
 
     Parameters
     ----------
@@ -46,16 +47,21 @@ class RowOrder:
         """What makes an equal order."""
         return {"n_rows": self.n_rows, "first": self._first, "n_epochs": self._n_epochs}
 
+    def continues(self, n_rows, rng):
+        """Whether the next order follows from this one: for as many rows, if nothing else has drawn from `rng`."""
+        if n_rows != self.n_rows:
+            return False
+        if self._rows is None:
+            rows, earlier = np.arange(n_rows, dtype=np.int64), _random_numbers(self._first)
+            for _ in range(self._n_epochs):
+                earlier.shuffle(rows)
+            self.pause(earlier)
+            self._rows = rows
+        # not in each epoch, because it takes as long as one of few rows
+        return self._paused is None or _equal(self._paused, rng.get_state(legacy=False))
+
     def shuffle(self, rng):
         """The rows in the order of the next epoch, which `rng` draws."""
-        if self._rows is None:
-            self._rows, earlier = np.arange(self.n_rows, dtype=np.int64), _random_numbers(self._first)
-            for _ in range(self._n_epochs):
-                earlier.shuffle(self._rows)
-            self.pause(earlier)
-        # not in each epoch, because it takes as long as one of few rows
-        if self._paused is not None and not _equal(self._paused, now := rng.get_state(legacy=False)):
-            self.__init__(self.n_rows, now)
         self._paused = None
         rng.shuffle(self._rows)
         self._n_epochs += 1

@@ -74,7 +74,7 @@ class State:
 
     def next_order(self, n):
         """Shuffle the order of the last epoch, with the draws of scikit-learn and so into the same order."""
-        if self.order is None or self.order.n_rows != n:
+        if self.order is None or not self.order.continues(n, self.rng):
             self.order = RowOrder.before(n, self.rng)
         return self.order.shuffle(self.rng)
 
