@@ -234,6 +234,28 @@ def test_a_saved_network_continues_as_if_it_had_not_been_saved(cancer, parameter
         np.testing.assert_array_equal(saved.parameters_, in_memory.parameters_)
 
 
+def test_a_network_saved_after_each_of_many_calls_continues(cancer):
+    X, y = cancer[0][:50], cancer[1][:50]
+    in_memory = MLPRegressor(hidden_layer_sizes=1, random_state=0)
+    saved = clone(in_memory)
+    for _ in range(205):
+        in_memory.partial_fit(X, y)
+        saved = clone_fitted(saved.partial_fit(X, y))
+    np.testing.assert_array_equal(saved.parameters_, in_memory.parameters_)
+    assert in_memory._optimizer.order.fields()["n_epochs"] == 5  # which a file lets it shuffle again
+
+
+@pytest.mark.parametrize("name", ["MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"])
+def test_random_numbers_of_any_kind_continue(cancer, name):
+    X, y = cancer
+    rng = np.random.RandomState(getattr(np.random, name)(0))
+    rng.normal()  # leaves another one for the next call
+    net = MLPRegressor(hidden_layer_sizes=5, dropout=0.5, random_state=rng).partial_fit(X, y).partial_fit(X, y)
+    saved = clone_fitted(net)
+    assert saved._optimizer.rng is not net._optimizer.rng
+    np.testing.assert_array_equal(saved.partial_fit(X, y).parameters_, net.partial_fit(X, y).parameters_)
+
+
 def _share(net, other, X, y):
     """Two networks draw from the same random numbers."""
     rng = np.random.RandomState(0)

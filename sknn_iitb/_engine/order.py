@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from sknn_iitb._engine.plain import kind
+from sknn_iitb._engine.plain import kind, random_state
 
 __all__ = ["RowOrder"]
+
+_MOST_EPOCHS = 100
 
 
 @kind("RowOrder")
@@ -14,7 +16,7 @@ class RowOrder:
     An order takes 8 bytes for each row. In a file it is the state of the random numbers before the first epoch, from
     which the later orders follow if nothing else draws from them meanwhile; if anything does, training continues with
     a new order. To shuffle as often again takes about a hundredth of the time of the epochs, and is only done when
-    training continues.
+    training continues. So that it never takes longer than the next epoch, an order that pauses ends after 100 epochs.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ class RowOrder:
         """The inverse of `fields`."""
         if not (type(n_rows) is type(n_epochs) is int and n_rows > 0 and n_epochs >= 0):
             raise ValueError("they are not numbers of rows and of epochs")
-        _random_numbers(first)
+        random_state(first)
         return cls(n_rows, first, n_epochs)
 
     def fields(self):
@@ -52,7 +54,7 @@ class RowOrder:
         if n_rows != self.n_rows:
             return False
         if self._rows is None:
-            rows, earlier = np.arange(n_rows, dtype=np.int64), _random_numbers(self._first)
+            rows, earlier = np.arange(n_rows, dtype=np.int64), random_state(self._first)
             for _ in range(self._n_epochs):
                 earlier.shuffle(rows)
             self.pause(earlier)
@@ -67,6 +69,11 @@ class RowOrder:
         self._n_epochs += 1
         return self._rows
 
+    @property
+    def is_long(self):
+        """Whether shuffling as often again would take about as long as an epoch."""
+        return self._n_epochs >= _MOST_EPOCHS
+
     def pause(self, rng):
         """Training pauses, and others may draw from `rng`, which the user may have passed to several networks."""
         self._paused = rng.get_state(legacy=False)
@@ -78,12 +85,7 @@ class RowOrder:
         return other
 
 
-def _random_numbers(state):
-    rng = np.random.RandomState()
-    rng.set_state(state)
-    return rng
-
-
 def _equal(a, b):
-    a, b = a["state"], b["state"]
-    return a["pos"] == b["pos"] and np.array_equal(a["key"], b["key"])
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
+    return np.array_equal(a, b)

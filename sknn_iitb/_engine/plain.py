@@ -17,13 +17,15 @@ from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import OPTIMIZERS
 from sknn_iitb.schedules import SCHEDULES
 
-__all__ = ["REGISTRIES", "DamagedError", "from_plain", "kind", "to_plain"]
+__all__ = ["REGISTRIES", "DamagedError", "from_plain", "kind", "random_state", "to_plain"]
 
 _Class = TypeVar("_Class", bound=type)
 
 _KIND = "__kind__"
 _CLASSES: dict[str, Any] = {}
 _NAMES: dict[type, str] = {}
+# those of NumPy
+_BIT_GENERATORS = "MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"
 REGISTRIES = {registry.parameter: registry for registry in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS)}
 
 
@@ -107,7 +109,7 @@ def _plain_component(component):
 def _constructor(name):
     if name in _CLASSES:
         return getattr(_CLASSES[name], "from_fields", _CLASSES[name])
-    return {"component": _component, "custom": _custom, "RandomState": _random_state, "dict": _dict}[name]
+    return {"component": _component, "custom": _custom, "RandomState": random_state, "dict": _dict}[name]
 
 
 def _component(family, name, parameters):
@@ -120,8 +122,12 @@ def _custom(family, function):
     return REGISTRIES[family].resolve(function)
 
 
-def _random_state(state):
-    rng = np.random.RandomState()
+def random_state(state: dict[str, Any]) -> np.random.RandomState:
+    """The random numbers that continue from what ``get_state(legacy=False)`` has returned."""
+    name = state["bit_generator"]
+    if name not in _BIT_GENERATORS:
+        raise ValueError(f"random_state must draw from one of {[*_BIT_GENERATORS]}, got {name!r}.")
+    rng = np.random.RandomState(getattr(np.random, name)())
     rng.set_state(state)
     return rng
 

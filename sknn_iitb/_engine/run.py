@@ -8,7 +8,7 @@ import numpy as np
 
 from sknn_iitb._engine.order import RowOrder
 from sknn_iitb._engine.parameters import native
-from sknn_iitb._engine.plain import kind
+from sknn_iitb._engine.plain import kind, random_state
 
 __all__ = ["INTERRUPTED", "NON_FINITE", "History", "Interrupted", "Run", "State", "TrainingConfig", "planned_steps"]
 
@@ -80,7 +80,7 @@ class State:
 
     def pause(self, keeps_order):
         """Training pauses; after an interrupt, it is unknown whether the last order has been drawn."""
-        if not keeps_order:
+        if not keeps_order or (self.order is not None and self.order.is_long):
             self.order = None
         elif self.order is not None:
             self.order.pause(self.rng)
@@ -94,8 +94,7 @@ class State:
 
     def copy(self):
         """A copy that shares nothing that training changes."""
-        rng = np.random.RandomState()
-        rng.set_state(self.rng.get_state())
+        rng = random_state(self.rng.get_state(legacy=False))
         order = None if self.order is None else self.order.copy()
         return replace(self, rng=rng, optimizer_state=self.optimizer_state.copy(), order=order)
 
