@@ -355,7 +355,7 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
 
     def _mask_of(self, selected, columns):
         """Whether each column is among those selected by name, index or mask."""
-        if not isinstance(selected, Iterable) or getattr(selected, "ndim", 1) != 1:
+        if not isinstance(selected, Iterable) or isinstance(selected, dict) or getattr(selected, "ndim", 1) != 1:
             raise ValueError(f"categorical_features must be 'from_dtype' or a list of columns, got {selected!r}.")
         # not as an array, which would convert names with indices to text, and tuples to a matrix
         items = selected.tolist() if hasattr(selected, "tolist") else [*selected]
