@@ -233,6 +233,7 @@ def test_categorical_features_may_be_names_with_indices_or_tuples():
     ("chosen", "message"),
     [
         (1, "list of columns, got 1"),
+        ({"a": 1}, "list of columns, got {'a': 1}"),
         (np.array([[0], [1]]), "list of columns, got array"),
         ([[0]], r"contains \[0\]"),
         ([True, "a"], "a mask, or names and indices"),

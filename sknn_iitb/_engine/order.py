@@ -14,9 +14,9 @@ class RowOrder:
     """The order of the rows in an epoch: that of the epoch before, shuffled, as in scikit-learn.
 
     An order takes 8 bytes for each row. In a file it is the state of the random numbers before the first epoch, from
-    which the later orders follow if nothing else draws from them meanwhile; if anything does, training continues with
-    a new order. To shuffle as often again takes about a hundredth of the time of the epochs, and is only done when
-    training continues. So that it never takes longer than the next epoch, an order that pauses ends after 100 epochs.
+    which the later orders follow if nothing else draws from them meanwhile; if anything does, training continues with a
+    new order. Repeating the shuffles takes about a hundredth of the time of the epochs, and is only done when training
+    continues. To keep it shorter than an epoch, an order of 100 epochs ends when training pauses.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class RowOrder:
 
     @property
     def is_long(self):
-        """Whether shuffling as often again would take about as long as an epoch."""
+        """Whether repeating its shuffles would take about as long as an epoch."""
         return self._n_epochs >= _MOST_EPOCHS
 
     def pause(self, rng):

@@ -13,8 +13,7 @@ SCHEMA = 2
 
 
 def _from_schema_1(state):
-    """There, the order of an epoch was an array of rows, so the next begins with a new one; ensembles had batches of
-    the size of their parameter."""
+    """Forget the order of the last epoch, which was an array of rows, and add the batch size of ensembles."""
     if "_optimizer" in state:
         state = state | {"_optimizer": state["_optimizer"] | {"order": None}}
     if "members_" in state:

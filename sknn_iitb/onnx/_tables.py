@@ -35,14 +35,14 @@ def encoded(graph: Graph, encoder: Any, inputs: list[Any]) -> str:
     -------
     Z : str
     """
-    wide = encoder._wide()
-    numbers, categorical = _split(graph, encoder, inputs, TensorProto.DOUBLE if wide else TensorProto.FLOAT)
-    scaler, parts = encoder._scaler_of_float32(wide), []
+    beyond = encoder._beyond_float32()
+    numbers, categorical = _split(graph, encoder, inputs, TensorProto.DOUBLE if beyond else TensorProto.FLOAT)
+    scaler, parts = encoder._scaler_of_float32(beyond), []
     center = (scaler.center_ / 2).astype(np.float32)
     if numbers:
         numbers, n = graph.concat(numbers), np.count_nonzero(~encoder.is_categorical_)
-        if wide:
-            numbers = graph.cast(_standardized(graph, numbers, wide, n), TensorProto.FLOAT)
+        if beyond:
+            numbers = graph.cast(_standardized(graph, numbers, beyond, n), TensorProto.FLOAT)
         missing = graph.add("IsNaN", numbers)
         # a missing number becomes the median, which is zero after scaling
         median = 2 * center[:n]
@@ -57,10 +57,10 @@ def encoded(graph: Graph, encoder: Any, inputs: list[Any]) -> str:
     return squashed(graph, _scaled(graph, graph.concat(parts), center, scaler), encoder._features.curvature)
 
 
-def _standardized(graph, numbers, wide, n):
+def _standardized(graph, numbers, beyond, n):
     """The numeric columns in float64, of which those that float32 cannot hold are scaled; the others stay the same."""
     center, scale = np.zeros(n), np.ones(n)
-    for j, exact in wide.items():
+    for j, exact in beyond.items():
         center[j], scale[j] = exact
     halves = np.maximum(scale / 2, np.finfo(np.float64).tiny)
     return graph.add("Div", graph.add("Sub", graph.add("Mul", numbers, np.float64(0.5)), center / 2), halves)

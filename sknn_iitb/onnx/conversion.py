@@ -137,7 +137,7 @@ def _as_table(X):
 def _inputs(first, X):
     """The names and types of the inputs."""
     encoder = getattr(first, "encoder_", None)
-    number = DoubleTensorType if encoder is not None and encoder._wide() else FloatTensorType
+    number = DoubleTensorType if encoder is not None and encoder._beyond_float32() else FloatTensorType
     if not is_frame(X) and X.dtype.kind in "biuf":
         return [("X", number([None, X.shape[1]]))]
     columns = columns_of(X)

@@ -51,7 +51,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 _SMALLEST = float(np.finfo(np.float64).tiny)
 # Numbers are first scaled in float64 if float32 would leave them fewer than a few thousand steps, because their center
 # is more than this many times their scale, or if their scale or its inverse is larger than the last number.
-_FARTHEST, _WIDEST_SCALE = 2.0**12, 2.0**100
+_FARTHEST, _LARGEST_SCALE = 2.0**12, 2.0**100
 # maximum size of the dense copy of a sparse table
 _MAX_DENSE_BYTES = 2**30
 # Entries of a batch, 16 MB as float32. A batch is a multiple of the chunks of prediction, so predictions do not depend
@@ -185,12 +185,12 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
             [numeric_index, numeric_index[self._has_indicator], np.repeat(categorical_index, widths)]
         ).astype(int)
         self._n_columns = len(self.origins_)
-        wide = _wide_of(*_centers_and_scales(numeric, rows, weight))
-        Z = self._matrix(numeric, categorical, lambda part, start: None, wide)
+        beyond = _beyond_float32(*_centers_and_scales(numeric, rows, weight))
+        Z = self._matrix(numeric, categorical, lambda part, start: None, beyond)
         self._scaler = RobustSmoothScaler(WIDEST).fit(Z, sample_weight=sample_weight)
-        for j, exact in wide.items():
+        for j, exact in beyond.items():
             self._scaler.center_[j], self._scaler.scale_[j] = exact
-        _scale(self._scaler_of_float32(wide), Z)
+        _scale(self._scaler_of_float32(beyond), Z)
         self._features = features_of(view, Z[rows, : len(numeric)], weight, self.n_bins)
         added = np.concatenate([self._features.bins.column, self._features.knots.column])
         self.origins_ = np.concatenate([self.origins_, numeric_index[added]])
@@ -202,14 +202,14 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         numeric = [column for column, is_categorical in pairs if not is_categorical]
         return numeric, [column.to_categorical() for column, is_categorical in pairs if is_categorical]
 
-    def _wide(self):
+    def _beyond_float32(self):
         """Center and scale of the numeric columns that float32 cannot hold, by their numbers among those columns."""
         n = np.count_nonzero(~self.is_categorical_)
-        return _wide_of(self._scaler.center_[:n], self._scaler.scale_[:n])
+        return _beyond_float32(self._scaler.center_[:n], self._scaler.scale_[:n])
 
-    def _scaler_of_float32(self, wide):
-        """The scaler of the matrix, in which the columns `wide` are scaled already, but not yet clipped."""
-        scaler, columns = copy(self._scaler), [*wide]
+    def _scaler_of_float32(self, beyond):
+        """The scaler of the matrix, in which the columns `beyond` are scaled already, but not yet clipped."""
+        scaler, columns = copy(self._scaler), [*beyond]
         scaler.center_, scaler.scale_ = scaler.center_.copy(), scaler.scale_.copy()
         scaler.center_[columns], scaler.scale_[columns] = 0, 1
         return scaler
@@ -254,14 +254,14 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         n_rows = _CELLS // n_cells // CHUNK * CHUNK or max(_CELLS // n_cells // _FEW_ROWS, 1) * _FEW_ROWS
         categorical_index = np.flatnonzero(self.is_categorical_)
         has_values, has_known = np.zeros((2, len(categorical_index)), bool)
-        wide = self._wide()
-        scale = partial(_scale, self._scaler_of_float32(wide))
+        beyond = self._beyond_float32()
+        scale = partial(_scale, self._scaler_of_float32(beyond))
         for rows in gen_batches(X.shape[0], n_rows):
             numeric, categorical = self._numeric_and_categorical(columns_of(rows_of(X, rows)))
             for k, (column, positions) in enumerate(zip(categorical, self._positions, strict=True)):
                 has_values[k] |= bool(column.categories)
                 has_known[k] |= not positions.keys().isdisjoint(column.categories)
-            yield rows, dense(self._features, self._matrix(numeric, categorical, scale, wide))
+            yield rows, dense(self._features, self._matrix(numeric, categorical, scale, beyond))
         unknown = [self._names[j] for j in categorical_index[has_values & ~has_known]]
         if unknown:
             warn(
@@ -380,16 +380,16 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
                 )
         return mask
 
-    def _matrix(self, numeric, categorical, scale, wide):
+    def _matrix(self, numeric, categorical, scale, beyond):
         """The encoded table; ``scale(part, start)`` scales columns in place, of which the first is column `start`."""
         n_samples = len(categorical[0].codes if categorical else numeric[0].to_floats())
         matrix = np.empty((n_samples, self._n_columns), np.float32)
         start = len(numeric)
         for j, column in enumerate(numeric):
             values = column.to_floats()
-            if j in wide:
+            if j in beyond:
                 # halved, because the difference of two large numbers may overflow
-                center, width = wide[j]
+                center, width = beyond[j]
                 with np.errstate(over="ignore"):
                     values = (values / 2 - center / 2) / max(width / 2, _SMALLEST)
             matrix[:, j] = np.clip(values, -_LARGEST, _LARGEST)
@@ -430,10 +430,10 @@ def _centers_and_scales(numeric, rows, weight):
     return found
 
 
-def _wide_of(center, scale):
+def _beyond_float32(center, scale):
     """Center and scale of the columns that float32 cannot hold, by their numbers."""
     is_far = abs(center) / _FARTHEST > scale
-    found = is_far | (scale < 1 / _WIDEST_SCALE) | ((scale > _WIDEST_SCALE) & (scale < np.inf))
+    found = is_far | (scale < 1 / _LARGEST_SCALE) | ((scale > _LARGEST_SCALE) & (scale < np.inf))
     return {j: (center[j], scale[j]) for j in np.flatnonzero(found).tolist()}
 
 

@@ -198,7 +198,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         "quantiles": ["array-like", None],
     }
     _defaults = "mish", 0.15
-    # For more samples than these. An update takes as long as the gradient of 256 samples if a network has many knots.
+    # For more samples than these. In a network with many knots, an update takes as long as the gradient of 256 samples.
     # (The RMSE of 40,000 to 250,000 samples of four tables was up to 3 % lower with 512, and once 1 % higher. For
     # classification, larger batches gained nothing.)
     _batch_sizes = {0: 256, 50_000: 512}
