@@ -14,6 +14,14 @@ from sknn_iitb._jit import patience
 pytest.register_assert_rewrite("refused")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
+def pytest_collection_modifyitems(items):
+    """Run the examples of docstrings only with the newest releases: they are about our own code."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem):
+            item.add_marker("newest")
+
+
 @pytest.fixture(autouse=True)
 def no_announcements(monkeypatch):
     """Keep the printed output independent of whether the cache is warm."""

@@ -216,6 +216,7 @@ print(left, "left")
 """
 
 
+@pytest.mark.newest
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this platform")
 @pytest.mark.parametrize("statement", ["net.predict(X)", "net.fit(X, X[:, 0])"])
 def test_interrupts_at_random_moments_leave_no_limit(statement):

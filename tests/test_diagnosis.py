@@ -30,6 +30,8 @@ from sknn_iitb.inspection.hessian import largest_stable_rate
 from sknn_iitb.optimizers import SGD
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
+pytestmark = pytest.mark.newest
+
 X, Y = load_digits(return_X_y=True)
 X = X / 16
 
@@ -194,7 +196,6 @@ def test_a_fault_of_a_tabular_estimator_comes_first(fault):
     assert "'auto'" not in str(found)
 
 
-@pytest.mark.newest
 @pytest.mark.parametrize("name", ["wine", "breast_cancer", "iris", "digits", "tanh", "diabetes", "friedman"])
 @pytest.mark.parametrize("preset", ["fast", "default"])
 def test_a_healthy_tabular_estimator_is_left_in_peace(name, preset):

@@ -24,6 +24,8 @@ from sknn_iitb.optimizers import OPTIMIZERS
 from sknn_iitb.schedules import SCHEDULES
 from sknn_iitb.tabular._base import PRESETS
 
+pytestmark = pytest.mark.newest
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 PAGES = sorted(path for folder in ("docs", "docs/guide") for path in (ROOT / folder).glob("*.md"))
@@ -199,7 +201,6 @@ def test_link_anchors_lead_to_headings(name):
         assert anchor in anchors(TEXTS[target.relative_to(ROOT).as_posix()]), anchor
 
 
-@pytest.mark.newest
 def test_custom_components_example_learns():
     example = runpy.run_path(str(EXAMPLES / "custom_components.py"))
     assert example["accuracy_with_custom_activation"]() > 0.95

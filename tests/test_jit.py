@@ -247,7 +247,7 @@ def _zipped(package):
 
 
 @pytest.mark.newest
-@pytest.mark.parametrize("packed", [_without_sources, _zipped])
+@pytest.mark.parametrize("packed", [_without_sources, pytest.param(_zipped, marks=pytest.mark.slow)])
 def test_versions_imported_without_source_files_do_not_share_code(packed, tmp_path):
     versions = []
     for factor in ("1.0", "3.0"):

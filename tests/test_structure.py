@@ -26,6 +26,8 @@ from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import OPTIMIZERS
 from sknn_iitb.schedules import SCHEDULES
 
+pytestmark = pytest.mark.newest
+
 ESTIMATORS = [MLPClassifier, MLPRegressor]
 REGISTRIES = [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS]
 COMPONENTS = [cls for registry in REGISTRIES for cls in registry]

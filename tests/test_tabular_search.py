@@ -16,6 +16,8 @@ from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _base, 
 from sknn_iitb.tabular._search import SPACE
 from sknn_iitb.tabular.views import VIEWS
 
+pytestmark = pytest.mark.newest
+
 SEARCH = {"preset": "tuned", "n_trials": 10, "max_iter": 10, "random_state": 0}
 BOTH = pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
 
