@@ -73,6 +73,15 @@ def test_numbers_beyond_float32_are_encoded_as_others(start, unit, view):
     np.testing.assert_allclose(Z, expected, rtol=0, atol=1e-4)
 
 
+def test_fit_transform_and_transform_agree_at_the_limit_of_float32():
+    noise = np.random.RandomState(0).normal(size=1000)
+    low, middle, high = np.quantile(noise, [0.25, 0.5, 0.75], method="averaged_inverted_cdf")
+    factors = 4096 * (1 + np.linspace(-1e-4, 1e-4, 41))  # beyond 4096, a column is scaled in float64
+    X = (noise - middle)[:, None] + factors * (high - low)
+    encoder = TableEncoder()
+    np.testing.assert_array_equal(encoder.fit_transform(X), encoder.transform(X))
+
+
 @settings(max_examples=60, deadline=None)
 @example(np.eye(7, 2) * 1e-45, np.float32)
 @example(np.eye(7, 2) * 5e-324, np.float64)

@@ -185,11 +185,13 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
             [numeric_index, numeric_index[self._has_indicator], np.repeat(categorical_index, widths)]
         ).astype(int)
         self._n_columns = len(self.origins_)
-        beyond = _beyond_float32(*_centers_and_scales(numeric, rows, weight))
+        # in float64, as in `transform`: which columns float32 can hold must not depend on how it rounds them
+        exact = _centers_and_scales((column.to_floats()[rows] for column in numeric), weight)
+        beyond = _beyond_float32(*exact)
         Z = self._matrix(numeric, categorical, lambda part, start: None, beyond)
-        self._scaler = RobustSmoothScaler(WIDEST).fit(Z, sample_weight=sample_weight)
-        for j, exact in beyond.items():
-            self._scaler.center_[j], self._scaler.scale_[j] = exact
+        others = _centers_and_scales((z[rows].astype(np.float64) for z in Z.T[len(numeric) :]), weight)
+        self._scaler = RobustSmoothScaler(WIDEST)
+        self._scaler.center_, self._scaler.scale_ = np.hstack([exact, others])
         _scale(self._scaler_of_float32(beyond), Z)
         self._features = features_of(view, Z[rows, : len(numeric)], weight, self.n_bins)
         added = np.concatenate([self._features.bins.column, self._features.knots.column])
@@ -420,14 +422,10 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _centers_and_scales(numeric, rows, weight):
-    """Those of the numeric columns, in float64."""
-    found = np.empty((2, len(numeric)))
-    for j, column in enumerate(numeric):
-        x = column.to_floats()[rows]
-        known = ~np.isnan(x)
-        found[:, j] = center_and_scale(x[known], weight[known])
-    return found
+def _centers_and_scales(columns, weight):
+    """Those of the known numbers of each column."""
+    found = [center_and_scale(x[~np.isnan(x)], weight[~np.isnan(x)]) for x in columns]
+    return np.reshape(found, (-1, 2)).T
 
 
 def _beyond_float32(center, scale):
