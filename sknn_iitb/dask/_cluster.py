@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import dask
 import numpy as np
+from dask.local import get_sync
 from distributed import CancelledError, futures_of, get_client, wait
 from distributed.scheduler import KilledWorker
 
@@ -342,7 +343,8 @@ class SerialCluster:
 
     def scatter(self, partitions):
         """Lists of partitions."""
-        parts = dask.compute(*partitions, scheduler="synchronous")
+        # the function instead of its name, of which old releases warn if there is a client
+        parts = dask.compute(*partitions, scheduler=get_sync)
         blocks = np.array_split(np.arange(len(parts)), self._n_groups)
         return [[parts[i] for i in block] for block in blocks if len(block)]
 
