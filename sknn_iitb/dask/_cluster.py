@@ -343,7 +343,7 @@ class SerialCluster:
 
     def scatter(self, partitions):
         """Lists of partitions."""
-        # the function instead of its name, of which old releases warn if there is a client
+        # not "synchronous": given a name, old releases of Dask warn if there is a client
         parts = dask.compute(*partitions, scheduler=get_sync)
         blocks = np.array_split(np.arange(len(parts)), self._n_groups)
         return [[parts[i] for i in block] for block in blocks if len(block)]

@@ -423,8 +423,8 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
 
 
 def _centers_and_scales(columns, weight):
-    """Those of the known numbers of each column."""
-    found = [center_and_scale(x[~np.isnan(x)], weight[~np.isnan(x)]) for x in columns]
+    """Center and scale of each column, ignoring NaN, as an array of shape (2, n_columns)."""
+    found = [center_and_scale(x[known], weight[known]) for x in columns for known in [~np.isnan(x)]]
     return np.reshape(found, (-1, 2)).T
 
 
