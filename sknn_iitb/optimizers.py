@@ -14,6 +14,7 @@ A custom optimizer is a function of this form, passed as ``solver=f``; its state
 import hashlib
 import marshal
 from numbers import Integral, Real
+from types import CodeType
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
@@ -89,7 +90,16 @@ class _CustomOptimizer(Custom, Optimizer):
     def identity(self) -> str:
         """A digest of the function's code, which a pickle does not change."""
         # version 2 of the format does not depend on other references to the constants
-        return hashlib.sha256(marshal.dumps(self.function.__code__, 2)).hexdigest()
+        return hashlib.sha256(marshal.dumps(_without_slices(self.function.__code__), 2)).hexdigest()
+
+
+def _without_slices(constant):
+    """The constant in a form that marshal can write in version 2. Since Python 3.14, code contains slices."""
+    if isinstance(constant, CodeType):
+        return constant.replace(co_consts=_without_slices(constant.co_consts))
+    if isinstance(constant, tuple):
+        return tuple(map(_without_slices, constant))
+    return repr(constant) if isinstance(constant, slice) else constant
 
 
 OPTIMIZERS: Registry = Registry("solver", Optimizer, _CustomOptimizer)

@@ -283,7 +283,8 @@ def _text(value):
 
 def with_nan(objects: Array) -> Array:
     """Replace missing values of a matrix of objects, such as pandas.NA, with NaN, which can be converted to float."""
-    return np.where(np.vectorize(_is_missing, otypes=[bool])(objects), np.nan, objects)
+    with np.errstate(invalid="ignore"):  # comparing NaN, which NumPy 2.5 reports
+        return np.where(np.vectorize(_is_missing, otypes=[bool])(objects), np.nan, objects)
 
 
 def row_chunks(matrix: Array) -> Iterator[slice]:
