@@ -74,11 +74,12 @@ def train(data, features, goal, config, progress, started=None):
     started = started or {}
 
     def trained(k):
-        label = f"net {k + 1} of {len(data.splits)}"
-        run = started.get(k) or MemberRun(k, data, features[k], goal, config, label)
+        run, label = started.get(k), f"net {k + 1} of {len(data.splits)}"
+        if progress.is_over() and (k > 0 or progress.interrupted):
+            return run
+        run = run or MemberRun(k, data, features[k], goal, config, label)
         run.label = label
-        if not progress.is_over() or (k == 0 and not progress.interrupted):
-            run.advance(config.n_validated, progress)
+        run.advance(config.n_validated, progress)
         return run
 
     runs = _of_each(trained, range(len(data.splits)), progress, config.n_jobs)
