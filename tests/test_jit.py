@@ -336,19 +336,25 @@ def test_swapped_files_are_recompiled(package, reference, cache):
 
 
 @pytest.mark.newest
-def test_an_installed_package_does_not_store_files_beside_itself(tmp_path):
+@pytest.mark.parametrize("ahead", [False, True])
+def test_an_installed_package_does_not_store_files_in_its_folder(ahead, tmp_path):
     """pip would not remove them, and the folder would remain as an empty package."""
     site, home = copy_of_package(tmp_path / "site-packages"), tmp_path / "home"
     body = f"""
-from sknn_iitb._jit.cache import cache_directory
+from sknn_iitb._jit.cache import cache_directory, store_in_package
+if {ahead}:  # as precompile does
+    store_in_package()
 {_SIGMOID_AT_ZERO}
 report = {{"n_compiled": n_compiled(), "at": str(cache_directory())}}
 """
     environment = {"NUMBA_CACHE_DIR": "", "HOME": str(home), "XDG_CACHE_HOME": str(home), "LOCALAPPDATA": str(home)}
     first, second = (run(site, "", body, **environment)[0] for _ in range(2))
     assert first["n_compiled"] > 0 == second["n_compiled"]
-    assert Path(first["at"]).is_relative_to(home) or sys.platform == "darwin"
-    assert not list(site.rglob("*.nbc"))
+    if ahead:
+        assert Path(first["at"]).parent == site / "__pycache__"
+    else:
+        assert Path(first["at"]).is_relative_to(home) or sys.platform == "darwin"
+    assert not list((site / "sknn_iitb").rglob("*.nbc"))
 
 
 @pytest.mark.newest

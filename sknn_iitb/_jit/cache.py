@@ -22,7 +22,7 @@ from numba.core import caching, compiler, config, serialize
 from numba.misc.appdirs import AppDirs
 
 from sknn_iitb._jit.patience import clock
-from sknn_iitb._jit.store import IN_TREE, SOURCES, Stored
+from sknn_iitb._jit.store import IN_TREE, INSTALLED, SOURCES, Stored
 
 __all__ = ["DiskCache", "cache_directory", "store_in_package"]
 
@@ -91,8 +91,8 @@ def _directories():
     bases = [IN_TREE, Path(AppDirs("numba", False).user_cache_dir)]
     if config.CACHE_DIR:
         bases = [Path(config.CACHE_DIR)]
-    elif IN_TREE.parents[1].name in ("site-packages", "dist-packages"):
-        bases.reverse()  # pip would leave the files behind, and with them a folder that can be imported
+    elif INSTALLED:
+        bases.reverse()  # pip would leave the files behind
     name = f"sknn_iitb-{SOURCES}-{_target_digest()}"
     return [base / name for base in bases]
 

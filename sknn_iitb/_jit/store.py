@@ -16,11 +16,14 @@ from importlib.machinery import all_suffixes
 from importlib.resources import files
 from pathlib import Path
 
-__all__ = ["CHECKSUM", "IN_TREE", "SOURCES", "Stored", "failures"]
+__all__ = ["CHECKSUM", "INSTALLED", "IN_TREE", "SOURCES", "Stored", "failures"]
 
 CHECKSUM = hashlib.sha256().digest_size
 _PACKAGE = __package__.partition(".")[0]
-IN_TREE = Path(__file__).parents[1] / "__pycache__"
+_FOLDER = Path(__file__).parents[1]
+INSTALLED = _FOLDER.parent.name in ("site-packages", "dist-packages")
+# beside an installed package, because pip leaves such files behind, and a folder with its name could still be imported
+IN_TREE = (_FOLDER.parent if INSTALLED else _FOLDER) / "__pycache__"
 # a function takes at most three seconds to compile; on a machine five times slower, waiting does not pay off
 _LONGEST_WAIT = 15.0  # seconds
 _BETWEEN_LOOKS = 0.02
