@@ -201,32 +201,51 @@ def test_callbacks_see_each_complete_network():
 
 # --- kill -9 -----------------------------------------------------------------------------------------------------
 
-N_EPOCHS = 20_000
 _CHILD = """
     import sys, warnings
+    from pathlib import Path
     from sklearn.datasets import load_iris
     from sknn_iitb import MLPClassifier
     from sknn_iitb.callbacks import Checkpoint
-    from pathlib import Path
+    from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
     warnings.simplefilter("ignore")
-    path = Path(sys.argv[1])
-    X, y = load_iris(return_X_y=True)
-    net = MLPClassifier((6, 5), max_iter=%d, random_state=0, dropout=0.1, tol=0, n_iter_no_change=%d)
+    path, net = Path(sys.argv[1]), eval(sys.argv[2])
     net.set_callbacks(Checkpoint(path, every=1))
     print("ready", flush=True)
-    net.fit(X, y, resume_from=path if path.exists() else None)
+    net.fit(*load_iris(return_X_y=True), resume_from=path if path.exists() else None)
     print("done", flush=True)
 """
+# by name: the estimator, which trains long enough for this number of kills
+_KILLED = {
+    "network": "MLPClassifier((6, 5), max_iter={n} * 1000, random_state=0, dropout=0.1, tol=0, n_iter_no_change=10**9)",
+    "tabular": "TabularMLPClassifier(hidden_layer_sizes=(8,), max_iter=5, n_estimators=200 + 10 * {n}, random_state=0)",
+    "tuned": "TabularMLPRegressor('tuned', n_trials=10 + 10 * {n}, hidden_layer_sizes=(8,), max_iter=9, random_state=0)",
+}
+
+
+def _progress(saved):
+    """The number of epochs of a network, or of steps of the networks of an ensemble."""
+    return saved["history"]["n_iter"] if "history" in saved else sum(map(len, saved["pauses"].values()))
 
 
 @pytest.mark.newest
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-@pytest.mark.parametrize("n", [5, pytest.param(200, marks=pytest.mark.slow)])
-def test_a_killed_process_leaves_a_checkpoint(n, tmp_path):
-    """Killed at random moments, often while it writes; each child continues from the file of the one before."""
-    path, rng, epochs = tmp_path / "file", random.Random(0), [0]
-    command = [sys.executable, "-c", textwrap.dedent(_CHILD % (N_EPOCHS, N_EPOCHS)), str(path)]
+@pytest.mark.parametrize(
+    ("name", "n"),
+    [
+        ("network", 5),
+        ("tabular", 3),
+        pytest.param("network", 200, marks=pytest.mark.slow),
+        pytest.param("tabular", 50, marks=pytest.mark.slow),
+        pytest.param("tuned", 50, marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_process_leaves_a_checkpoint(name, n, tmp_path):
+    """Killed at random moments; each child continues from the file of the one before."""
+    path, rng, progress, n_killed = tmp_path / "file", random.Random(0), [0], 0
+    estimator = _KILLED[name].format(n=n)
+    command = [sys.executable, "-c", textwrap.dedent(_CHILD), str(path), estimator]
     for _ in range(n):
         before = path.stat().st_mtime_ns if path.exists() else 0
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
@@ -236,16 +255,21 @@ def test_a_killed_process_leaves_a_checkpoint(n, tmp_path):
                 if path.exists() and path.stat().st_mtime_ns != before:
                     break
                 time.sleep(0.001)
-            time.sleep(rng.uniform(0, 0.05))
+            time.sleep(rng.uniform(0, 0.2))
             child.send_signal(signal.SIGKILL)
-        saved = pickle.loads(path.read_bytes())
-        assert saved["history"]["n_iter"] == len(saved["history"]["loss_curve"]) >= epochs[-1]
-        epochs.append(saved["history"]["n_iter"])
-    assert all(b > a or b == N_EPOCHS for a, b in pairwise(epochs))
-    net = MLPClassifier((6, 5), max_iter=N_EPOCHS, random_state=0, dropout=0.1, tol=0, n_iter_no_change=N_EPOCHS)
+            n_killed += child.wait() == -signal.SIGKILL
+        progress.append(_progress(pickle.loads(path.read_bytes())))
+    assert n_killed == n
+    assert all(b > a for a, b in pairwise(progress)), progress
+    net = eval(estimator)
     whole, resumed = _fit(clone(net), (X, Y)), _fit(clone(net), (X, Y), resume_from=path)
-    np.testing.assert_array_equal(resumed.parameters_, whole.parameters_)
-    assert resumed.loss_curve_ == whole.loss_curve_
+    np.testing.assert_array_equal(resumed.predict(X), whole.predict(X))
+    if name == "network":
+        np.testing.assert_array_equal(resumed.parameters_, whole.parameters_)
+        assert resumed.loss_curve_ == whole.loss_curve_
+    else:
+        for a, b in zip(resumed.members_, whole.members_, strict=True):
+            np.testing.assert_array_equal(a.theta, b.theta)
 
 
 # --- faults and bad input ----------------------------------------------------------------------------------------

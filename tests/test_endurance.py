@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from joblib import Parallel, delayed
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from test_process import _in_child, needs_fork
 
@@ -57,7 +57,7 @@ def test_twenty_fits_are_the_same_to_the_bit(name):
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_fits_in_workers_are_the_same_to_the_bit(name, backend):
     expected = _fitted(name)
-    for found in Parallel(2, backend=backend)(delayed(_fitted)(name) for _ in range(4)):
+    for found in Parallel(2, backend=backend)(delayed(_fitted)(name) for _ in range(20)):
         np.testing.assert_array_equal(found, expected)
 
 
@@ -104,20 +104,31 @@ def test_a_forked_child_fits(n):
 # --- the cache of compiled functions -----------------------------------------------------------------------------
 
 _CHILD = """
-    import sys, warnings
+    import hashlib, sys, warnings
     import numpy as np
     from scipy import sparse
     from sknn_iitb import MLPClassifier, MLPRegressor
+    from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
     warnings.simplefilter("ignore")
     k = int(sys.argv[1])
-    X = np.asarray(np.random.default_rng(0).normal(size=(60, 4)), ["f8", "f4"][k % 2])
-    X = [X, np.asfortranarray(X), sparse.csr_matrix(X), X[::-1][::-1]][k // 2 % 4]
-    net = MLPRegressor(
+    kind, layout, short = k % 4, k // 4 % 4, dict(max_iter=3, random_state=0)
+    X = np.asarray(np.random.default_rng(0).normal(size=(60, 4)), ["f8", "f4"][(k + k // 4) % 2])
+    y = np.arange(60) // 15
+    components = dict(
         hidden_layer_sizes=(5, 4), activation=["relu", "tanh", "gelu"][k % 3], solver=["adam", "sgd"][k // 8 % 2],
-        batch_norm=k % 3 == 0, dropout=0.1 * (k % 2), max_iter=3, random_state=0,
+        batch_norm=k % 3 == 0, dropout=0.1 * (k % 2),
     )
-    print(float(np.sum(net.fit(X, np.arange(60.0)).predict(X))).hex())
+    if kind < 2:
+        X = [X, np.asfortranarray(X), sparse.csr_matrix(X), np.ascontiguousarray(X[::-1])[::-1]][layout]
+        net = [MLPRegressor, MLPClassifier][kind](**components, **short).fit(X, y)
+        parameters = net.parameters_
+    else:
+        X = [X, np.asfortranarray(X), X[:, ::-1], np.ascontiguousarray(X[::-1])[::-1]][layout]
+        net = [TabularMLPRegressor, TabularMLPClassifier][kind - 2](n_estimators=2, n_jobs=1 + layout % 2, **short)
+        parameters = np.concatenate([member.theta for member in net.fit(X, y).members_])
+    outputs = [net.predict(X)] + ([net.predict_proba(X)] if kind % 2 else [])
+    print(hashlib.sha256(b"".join(each.tobytes() for each in (parameters, *outputs))).hexdigest())
 """
 
 
@@ -133,15 +144,18 @@ def _children(numbers, folder, optimization):
 
 @pytest.mark.newest
 @pytest.mark.parametrize(
-    ("n_processes", "n_rounds", "optimization"),
+    ("processes", "n_rounds", "optimization"),
     # less optimized code compiles faster and is stored in the same way
-    [(3, 1, "0"), pytest.param(16, 10, "3", marks=pytest.mark.slow)],
+    [([0, 3], 1, "0"), pytest.param(range(16), 10, "3", marks=pytest.mark.slow)],
     ids=["sample", "all"],
 )
-def test_processes_that_share_an_empty_cache(n_processes, n_rounds, optimization, tmp_path):
-    expected = [_children([k], tmp_path / "alone", optimization)[0] for k in range(n_processes)]
+def test_processes_that_share_an_empty_cache(processes, n_rounds, optimization, tmp_path):
+    """The 16 are all four estimators in four layouts; a filled cache gives the same bits."""
+    expected = [_children([k], tmp_path / "alone", optimization)[0] for k in processes]
+    assert len({*expected}) == len(processes)
     for r in range(n_rounds):
-        assert _children(range(n_processes), tmp_path / str(r), optimization) == expected
+        assert _children(processes, tmp_path / str(r), optimization) == expected
+    assert _children(processes, tmp_path / "alone", optimization) == expected
 
 
 # --- memory ------------------------------------------------------------------------------------------------------
@@ -167,7 +181,6 @@ def test_memory_does_not_grow(name, n_fits, n_predictions):
     net, X, y = clone(net), X[:100], y[:100]
     if name.startswith("tabular"):
         net.set_params(n_estimators=1, max_iter=1)
-        n_fits, n_predictions = n_fits // 5, n_predictions // 10
 
     def work(n_fits, n_predictions):
         with warnings.catch_warnings():
@@ -186,23 +199,37 @@ def test_memory_does_not_grow(name, n_fits, n_predictions):
 # --- divergence --------------------------------------------------------------------------------------------------
 
 ODD = {
-    "rate of 1e30": ({"learning_rate_init": 1e30}, *DIABETES),
-    "sgd rate of 1e30": ({"learning_rate_init": 1e30, "solver": "sgd"}, *DIABETES),
-    "targets of 1e300": ({}, DIABETES[0], 1e300 * DIABETES[1] / DIABETES[1].max()),
-    "inputs of 1e300": ({}, 1e300 * DIABETES[0], DIABETES[1]),
+    "rate of 1e30": ({"learning_rate_init": 1e30}, {}),
+    "sgd rate of 1e30": ({"learning_rate_init": 1e30, "solver": "sgd"}, {}),
+    "rate of 1e30, early stopping": ({"learning_rate_init": 1e30, "early_stopping": True}, {}),
+    "targets of 1e300": ({}, {"y": 1e300}),
+    "inputs of 1e300": ({}, {"X": 1e300}),
 }
 
 
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("case", ODD)
-def test_divergence_is_an_error_after_an_epoch(case):
-    parameters, X, y = ODD[case]
-    net = MLPRegressor(hidden_layer_sizes=(5,), random_state=0).set_params(**parameters)
+def test_divergence_is_an_error_after_one_epoch(case, cls):
+    parameters, factors = ODD[case]
+    if cls is MLPClassifier and "y" in factors:
+        pytest.skip("classes have no size")
+    X, y = CANCER if cls is MLPClassifier else DIABETES
+    X, y = factors.get("X", 1) * (X / X.max()), factors["y"] * (y / y.max()) if "y" in factors else y
+    net = cls(hidden_layer_sizes=(5,), random_state=0).set_params(**parameters)
     with (
         np.errstate(all="ignore"),
-        pytest.raises(ValueError, match=r"diverged at epoch \d with|must be finite|too large"),
+        pytest.raises(ValueError, match=r"diverged at epoch 1 with|must be finite|too large"),
     ):
         net.fit(X, y)
     assert not hasattr(net, "coefs_")
+
+
+@pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
+def test_tabular_networks_that_diverge_are_an_error(cls):
+    net = cls(hidden_layer_sizes=(5,), learning_rate_init=1e30, random_state=0)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="diverged at epoch 1 with"):
+        net.fit(*(CANCER if cls is TabularMLPClassifier else DIABETES))
+    assert not hasattr(net, "members_")
 
 
 HARMLESS = {
@@ -213,13 +240,16 @@ HARMLESS = {
 }
 
 
-@pytest.mark.parametrize("cls", [MLPRegressor, TabularMLPRegressor])
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLPRegressor])
 @pytest.mark.parametrize("case", HARMLESS)
 def test_odd_numbers_train_without_nan(case, cls):
     X, y = HARMLESS[case]
+    if is_classifier(cls()):
+        y = np.arange(len(X)) % 2
     net = cls(hidden_layer_sizes=(5,), max_iter=5, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        predictions = net.fit(X, y).predict(X)
-    assert np.isfinite(predictions).all()
+        net.fit(X, y)
+        scores = net.predict_proba(X) if is_classifier(net) else net.predict(X)
+    assert np.isfinite(scores).all()
     assert np.isfinite(_parameters(net)).all()

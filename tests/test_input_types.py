@@ -148,7 +148,10 @@ def test_missing_numbers_raise(task, kind):
     cls, X, y = task
     frame = pd.DataFrame(X[:, :3] > 0, columns=COLUMNS).astype(kind)
     frame.loc[3, "b"] = pd.NA
-    for call in (lambda: _net(cls).fit(frame, y), lambda: _net(cls).fit(X[:, :3], y).predict(frame.to_numpy(float))):
+    for call in (
+        lambda: _net(cls).fit(frame, y),
+        lambda: _net(cls).fit(X[:, :3], y).predict(frame.to_numpy(float, na_value=np.nan)),
+    ):
         with pytest.raises(ValueError, match="NaN"):
             call()
 

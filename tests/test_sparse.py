@@ -248,7 +248,7 @@ def test_pipeline_of_sparse_steps(iris):
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
 def test_zeros_take_no_memory(cls, form):
-    X = sparse.random_array((3000, 10_000), density=1e-3, format=form, rng=np.random.default_rng(0))  # dense: 240 MB
+    X = sparse.random_array((3000, 10_000), density=1e-3, format=form, random_state=0)  # dense: 240 MB
     y = np.arange(3000) % 2
     net = _net(cls, hidden_layer_sizes=2, early_stopping=True, max_iter=2, warm_start=True).fit(X, y)
     tracemalloc.start()
@@ -282,7 +282,7 @@ import numpy as np
 from scipy import sparse
 from sknn_iitb import {cls}
 
-X = sparse.random_array((20_000, 50_000), density=0.001, format="{form}", rng=np.random.default_rng(0))
+X = sparse.random_array((20_000, 50_000), density=0.001, format="{form}", random_state=0)
 y = np.arange(20_000) % 2
 net = {cls}(max_iter=1, random_state=0).fit(X, y)
 assert net.coefs_[0].shape == (50_000, 100)
