@@ -8,18 +8,24 @@ import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import dask.array as da
+import joblib
 import numpy as np
 import pandas as pd
+import skops.io
+from distributed import Client
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb._engine.saving import SCHEMA
-from sknn_iitb.activations import LeakyReLU
+from sknn_iitb.activations import Activation, LeakyReLU
 from sknn_iitb.callbacks import Checkpoint
+from sknn_iitb.dask import DaskMLPClassifier
 from sknn_iitb.losses import Quantile
 from sknn_iitb.optimizers import Adam
+from sknn_iitb.persistence import TRUSTED_TYPES
 from sknn_iitb.tabular import (
     PiecewiseLinearEncoder,
     RobustSmoothScaler,
@@ -43,6 +49,12 @@ DIABETES = load_diabetes(return_X_y=True)
 def square(z):
     """An activation of a user."""
     return z * z, 2 * z
+
+
+class Square(Activation):
+    """An activation of a user, as a class."""
+
+    function = staticmethod(square)
 
 
 def cubic(score, target):
@@ -110,6 +122,7 @@ def models():
             names,
         ),
         "tabular regressor": (TabularMLPRegressor(quantiles=[0.1, 0.9], **small, **short), numbers, targets),
+        "tabular custom": (TabularMLPClassifier(activation=Square(), **small, **short), frame, names),
         "tuned": (TabularMLPClassifier("tuned", hidden_layer_sizes=(8,), n_trials=4, **short), X, y == 1),
         "encoder": (TableEncoder(view="spline"), frame, None),
         "scaler": (RobustSmoothScaler(), X, None),
@@ -124,6 +137,9 @@ def models():
             fitted["checkpoint"] = (net.fit(X, y), X)
         if ProgressBar is not None:
             fitted["progress bar"] = (MLPClassifier((5,), **short).set_callbacks(ProgressBar()).fit(X, y), X)
+        with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0") as client:
+            chunks = da.from_array(X, (75, 4)), da.from_array(y, 75)
+            fitted["dask"] = (DaskMLPClassifier((5,), client=client, **short).fit(*chunks).set_params(client=None), X)
         fitted["partial_fit"] = (MLPClassifier((5,), random_state=0).partial_fit(X, y, classes=[0, 1, 2]), X)
         further = TabularMLPClassifier(**small, **short).fit(frame, names).partial_fit(frame, names)
         fitted["tabular partial_fit"] = (further, frame)
@@ -139,14 +155,33 @@ def outputs(model, X):
     raise TypeError(model)
 
 
+# by the suffix of a file
+SAVE = {
+    "pickle": lambda model, path: path.write_bytes(pickle.dumps(model, protocol=4)),
+    "joblib": joblib.dump,
+    "skops": skops.io.dump,
+}
+LOAD = {
+    "pickle": lambda path: pickle.loads(path.read_bytes()),
+    "joblib": joblib.load,
+    "skops": lambda path: skops.io.load(path, trusted=TRUSTED_TYPES),
+}
+IN_ALL_FORMATS = ["classifier", "partial_fit", "pipeline", "tabular classifier", "tabular regressor"]
+
+
 def main():
     folder = FOLDER / f"schema_{SCHEMA}"
     folder.mkdir(parents=True, exist_ok=True)
     table = folder / "outputs.npz"
     expected = dict(np.load(table)) if table.exists() else {}
     for name, (model, X) in models().items():
+        paths = {suffix: folder / f"{name}.{suffix}" for suffix in (SAVE if name in IN_ALL_FORMATS else ["pickle"])}
+        if paths["pickle"].exists():
+            model = LOAD["pickle"](paths["pickle"])
+        for suffix, path in paths.items():
+            if not path.exists():
+                SAVE[suffix](model, path)
         if name not in expected:
-            (folder / f"{name}.pickle").write_bytes(pickle.dumps(model, protocol=4))
             expected[name] = outputs(model, X)
     np.savez_compressed(table, **expected)
 

@@ -220,7 +220,7 @@ _CHILD = """
 _KILLED = {
     "network": "MLPClassifier((6, 5), max_iter={n} * 1000, random_state=0, dropout=0.1, tol=0, n_iter_no_change=10**9)",
     "tabular": "TabularMLPClassifier(hidden_layer_sizes=(8,), max_iter=5, n_estimators=200 + 10 * {n}, random_state=0)",
-    "tuned": "TabularMLPRegressor('tuned', n_trials=10 + 10 * {n}, hidden_layer_sizes=(8,), max_iter=9, random_state=0)",
+    "tuned": "TabularMLPRegressor('tuned', n_trials=10 + 10 * {n}, hidden_layer_sizes=8, max_iter=9, random_state=0)",
 }
 
 

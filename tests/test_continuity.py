@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score
 
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
+from sknn_iitb.tabular._base import BaseTabularMLP
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -211,6 +212,18 @@ def test_pickle_after_partial_fit_of_a_network_does_not_grow_with_the_samples(ca
     net = MLPRegressor(hidden_layer_sizes=5, random_state=0)
     few, many = (len(pickle.dumps(clone(net).partial_fit(np.repeat(X, n, 0), np.repeat(y, n)))) for n in (1, 41))
     assert abs(many - few) < 100
+
+
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLPRegressor])
+def test_pickle_grows_by_the_curves_only(cls, cancer):
+    X, y = cancer
+    net, sizes = cls(hidden_layer_sizes=5, random_state=0), {}
+    if isinstance(net, BaseTabularMLP):
+        net.set_params(n_estimators=1, max_iter=1).fit(X[:50], y[:50])
+    for k in range(301):
+        net.partial_fit(X[:50], y[:50], **{"classes": [0, 1]} if k == 0 and cls is MLPClassifier else {})
+        sizes[k] = len(pickle.dumps(net)) if k in (100, 300) else None
+    assert sizes[300] - sizes[100] <= 20 * 200
 
 
 @pytest.mark.parametrize(

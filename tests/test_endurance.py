@@ -196,6 +196,24 @@ def test_memory_does_not_grow(name, n_fits, n_predictions):
     assert _resident() < 1.01 * before + 2**20  # an arena of the allocator
 
 
+@pytest.mark.newest
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
+def test_memory_of_a_compiled_custom_function():
+    def fit(k):
+        namespace = {}
+        exec(f"def g(z): return {k}.0 * z * z, {2 * k}.0 * z", namespace)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            MLPRegressor(hidden_layer_sizes=4, activation=namespace["g"], max_iter=1).fit(*DIABETES)
+
+    for k in range(5):
+        fit(k)
+    before = _resident()
+    for k in range(5, 25):
+        fit(k)
+    assert _resident() - before < 20 * 1.5e6
+
+
 # --- divergence --------------------------------------------------------------------------------------------------
 
 ODD = {

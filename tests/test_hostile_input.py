@@ -453,7 +453,7 @@ FRAMES = {
         polars(lambda pl, X: X.with_columns(pl.lit(datetime.timedelta(1)).alias("b"))), match="'b'.*dates or times"
     ),
     "polars of lists": refused(
-        polars(lambda pl, X: X.with_columns(pl.concat_list("a").alias("b"))), match="list|sequence"
+        polars(lambda pl, X: X.with_columns(pl.concat_list("a", "a").alias("b"))), match="list|sequence"
     ),
     "polars without rows": refused(polars(lambda pl, X: X[:0])),
     "polars without columns": refused(polars(lambda pl, X: X.select([]))),

@@ -72,6 +72,16 @@ class State:
             learning_rate=config.learning_rate_init,
         )
 
+    def fits(self, layout, dtype):
+        """Whether it can be the state of a network with this layout."""
+        vectors = [each for each in (self.best, self.current) if each is not None]
+        return (
+            self.optimizer_state.ndim == 1
+            and self.optimizer_state.size % layout.n_trained == 0
+            and all(each.shape == (layout.size,) for each in vectors)
+            and all(native(each).dtype == dtype for each in (self.optimizer_state, *vectors))
+        )
+
     def next_order(self, n):
         """Shuffle the order of the last epoch, with the draws of scikit-learn and so into the same order."""
         if self.order is None or not self.order.continues(n, self.rng):

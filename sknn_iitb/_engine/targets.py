@@ -74,6 +74,10 @@ class ClassTargets:
         self.multilabel = multilabel
         self.n_columns = len(classes) if multilabel else 1
 
+    def fits(self, n_outputs):
+        """Whether a network with so many outputs can predict them."""
+        return len(self.classes) == n_outputs or (len(self.classes) == 2 and n_outputs == 1)
+
     def fields(self):
         """What makes an equal object."""
         return {"classes": self.classes, "multilabel": self.multilabel}
@@ -234,6 +238,10 @@ class SeveralClassTargets:
         self.n_columns = len(classes)
         self.output_groups = np.cumsum([0, *map(len, classes)])
 
+    def fits(self, n_outputs):
+        """Whether a network with so many outputs can predict them."""
+        return self.output_groups[-1] == n_outputs
+
     def fields(self):
         """What makes an equal object."""
         return {"classes": self.classes}
@@ -351,6 +359,10 @@ class NumberTargets:
     def __init__(self, single, loss):
         self.single = single
         self.loss = loss
+
+    def fits(self, n_outputs):
+        """Whether a network with so many outputs can predict them."""
+        return n_outputs > 0
 
     def fields(self):
         """What makes an equal object."""

@@ -15,6 +15,7 @@ from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.plain import DamagedError
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
+from sknn_iitb._engine.run import State
 from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._engine.source import PartitionReader, Source, checked_epochs
@@ -165,11 +166,16 @@ class BaseMLP(
             self._parameters = Parameters(network.layout, vector)
             is_whole = vector.shape == (network.layout.size,) and vector.dtype.kind == "f"
             is_whole = is_whole and network.units[0] == self.n_features_in_ and network.units[-1] == self.n_outputs_
-            is_whole = is_whole and hasattr(self._targets, "columns") and hasattr(self._loss, "loop")
+            is_whole = is_whole and self._targets.fits(network.units[-1]) and hasattr(self._loss, "loop")
         except (AttributeError, TypeError, ValueError) as error:
             raise DamagedError(f"its network cannot be restored: {error}") from error
         if not is_whole:
             raise DamagedError(f"{vector.shape} parameters of type {vector.dtype} do not fit its network")
+        state = known.get("_optimizer")
+        if state is not None and not (
+            isinstance(state, State) and state.fits(network.layout, self._parameters.vector.dtype)
+        ):
+            raise DamagedError("the state of its optimizer does not fit its network")
 
     def _checked(self, X):
         if self._is_ready(X):

@@ -17,7 +17,7 @@ from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.plain import DamagedError, from_plain, to_plain
 from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.rollback import unchanged_on_error
-from sknn_iitb._engine.run import INTERRUPTED
+from sknn_iitb._engine.run import INTERRUPTED, State
 from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData, checked_weight
 from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._engine.source import PartitionReader, Source, checked_epochs
@@ -121,6 +121,9 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
             members = [*self.members_, *getattr(self, "quantile_members_", [])]
             if not all(isinstance(each, Member) and each.network.units[0] == n for each in members):
                 raise DamagedError("its members do not fit the encoded table")
+            states = [(each.state, each.network.layout, each.theta.dtype) for each in members if each.state is not None]
+            if not all(isinstance(state, State) and state.fits(layout, dtype) for state, layout, dtype in states):
+                raise DamagedError("the states of its optimizers do not fit its networks")
 
     @property
     def loss_curves_(self) -> list[list[float]]:

@@ -135,6 +135,19 @@ def scaled_dense_backward(x, delta, cache, layer, theta, batch):
         of_factors[p] = total
 
 
+def checked_features(features, n_columns):
+    """The features in native byte order; a ValueError if they are not those of a table with so many columns."""
+    # the kernels read the columns by address
+    curvature, bins, knots = features
+    bins, knots = Bins(*map(native, bins)), Knots(*map(native, knots[:3]), knots.height)
+    for column, *numbers in (bins, knots[:3]):
+        if not (column.dtype == np.int64 and np.all((column >= 0) & (column < n_columns))):
+            raise ValueError("bins and knots must be those of columns that there are")
+        if any(each.shape != column.shape or each.dtype.kind != "f" for each in numbers):
+            raise ValueError("bins and knots must have a number for each column")
+    return Features(curvature, bins, knots)
+
+
 @kind("ScaledDense")
 @dataclass(frozen=True)
 class ScaledDense(Layer):
@@ -163,15 +176,7 @@ class ScaledDense(Layer):
     decay: float = 1.0
 
     def __post_init__(self):
-        # the kernels read the columns by address
-        curvature, bins, knots = self.features
-        bins, knots = Bins(*map(native, bins)), Knots(*map(native, knots[:3]), knots.height)
-        for column, *numbers in (bins, knots[:3]):
-            if not (column.dtype == np.int64 and np.all((column >= 0) & (column < self.n_in))):
-                raise ValueError("bins and knots must be those of columns that there are")
-            if any(each.shape != column.shape or each.dtype.kind != "f" for each in numbers):
-                raise ValueError("bins and knots must have a number for each column")
-        object.__setattr__(self, "features", Features(curvature, bins, knots))
+        object.__setattr__(self, "features", checked_features(self.features, self.n_in))
 
     def __reduce__(self):
         return ScaledDense, tuple(getattr(self, field.name) for field in fields(self))

@@ -6,10 +6,9 @@ memory, and for one row three times as long. It also treats True, 1 and 1.0 as t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from copy import copy
 from functools import partial
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.network import CHUNK
+from sknn_iitb._engine.plain import DamagedError
 from sknn_iitb._engine.rollback import unchanged_on_error
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
 from sknn_iitb._engine.saving import SavedStateMixin
@@ -36,6 +36,8 @@ from sknn_iitb.tabular._columns import (
     rows_with_weight,
     with_nan,
 )
+from sknn_iitb.tabular._layers import checked_features
+from sknn_iitb.tabular._mask import categorical_mask
 from sknn_iitb.tabular.piecewise import check_n_bins
 from sknn_iitb.tabular.scaler import RobustSmoothScaler, center_and_scale
 from sknn_iitb.tabular.views import WIDEST, View, dense, features_of, resolved
@@ -169,7 +171,7 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         X = self._checked(X, reset=True)
         _check_size(X)
         columns = columns_of(X)
-        self.is_categorical_ = self._mask(columns)
+        self.is_categorical_ = categorical_mask(self.categorical_features, columns)
         numeric, categorical = self._numeric_and_categorical(columns)
         rows, weight = rows_with_weight(X.shape[0], sample_weight)
         self._has_indicator = np.array([_has_gaps(column.to_floats()[rows]) for column in numeric], bool)
@@ -343,44 +345,27 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         except (OverflowError, ValueError):
             return X
 
-    def _mask(self, columns):
-        """Whether each column is categorical."""
-        selected = self.categorical_features
-        if selected is None:
-            return np.zeros(len(columns), bool)
-        if isinstance(selected, str):
-            if selected != "from_dtype":
-                raise ValueError(f"categorical_features must be 'from_dtype' or a list of columns, got {selected!r}.")
-            return np.array([column.is_categorical for column in columns])
-        with naming("categorical_features"):
-            return self._mask_of(selected, columns)
-
-    def _mask_of(self, selected, columns):
-        """Whether each column is among those selected by name, index or mask."""
-        if not isinstance(selected, Iterable) or isinstance(selected, dict) or getattr(selected, "ndim", 1) != 1:
-            raise ValueError(f"categorical_features must be 'from_dtype' or a list of columns, got {selected!r}.")
-        # not as an array, which would convert names with indices to text, and tuples to a matrix
-        items = selected.tolist() if hasattr(selected, "tolist") else [*selected]
-        if items and all(isinstance(item, bool | np.bool_) for item in items):
-            if len(items) != len(columns):
-                raise ValueError(
-                    f"categorical_features must have {len(columns)} entries if it is a mask, got {selected!r}."
-                )
-            return np.array(items)
-        names = [column.name for column in columns]
-        mask = np.zeros(len(columns), bool)
-        for item in items:
-            if isinstance(item, bool | np.bool_):
-                raise ValueError(f"categorical_features must be a mask, or names and indices, got {selected!r}.")
-            if item in names:
-                mask[names.index(item)] = True
-            elif isinstance(item, Integral) and -len(columns) <= item < len(columns):
-                mask[item] = True
-            else:
-                raise ValueError(
-                    f"categorical_features contains {item!r}, which is not a column of X. The columns are {names}."
-                )
-        return mask
+    def _restored(self):
+        known = vars(self)
+        if "_features" not in known:
+            return
+        try:
+            n_numbers = np.count_nonzero(~self.is_categorical_)
+            n_encoded, n_categorical = self._n_columns, len(self.is_categorical_) - n_numbers
+            features, scales = checked_features(self._features, n_numbers), (self._scaler.center_, self._scaler.scale_)
+            is_whole = (
+                self.is_categorical_.dtype == bool
+                and self._has_indicator.dtype == bool
+                and self._has_indicator.shape == (n_numbers,)
+                and all(each.shape == (n_encoded,) and each.dtype.kind == "f" for each in scales)
+                and self.origins_.shape == (n_encoded + features.n_added,)
+                and len(self._names) == len(self.is_categorical_)
+                and len(self._positions) == len(self._n_positions) == n_categorical
+            )
+        except (AttributeError, TypeError, ValueError) as error:
+            raise DamagedError(f"its columns cannot be restored: {error}") from error
+        if not is_whole:
+            raise DamagedError("its scales, levels and features do not fit its columns")
 
     def _matrix(self, numeric, categorical, scale, beyond):
         """The encoded table; ``scale(part, start)`` scales columns in place, of which the first is column `start`."""
