@@ -4,6 +4,7 @@ import errno
 import os
 import pickle
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from mounts import disk
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -295,6 +297,30 @@ def test_a_full_disk_is_an_error_and_leaves_the_last_checkpoint(tmp_path, monkey
     assert not hasattr(fitting, "coefs_")
     monkeypatch.undo()
     assert _fit(clone(net), data, resume_from=path).n_iter_ == 12
+
+
+@pytest.mark.newest
+def test_a_fit_continues_after_the_disk_was_full(tmp_path):
+    net, data = NETS["adam"]
+    with disk(tmp_path / "disk", "size=256k") as folder:
+        path, other = folder / "file", folder / "other"
+        with pytest.raises(CrashError):
+            _fit(clone(net).set_callbacks(CrashingCheckpoint(path, 1, every=1)), data)
+        before = path.read_bytes()
+        # room for one page, so that the error comes in the middle of a checkpoint
+        other.write_bytes(bytes(shutil.disk_usage(folder).free - 4096))
+        assert len(before) > 4096
+        fitting = clone(net).set_callbacks(Checkpoint(path, every=1))
+        with pytest.raises(OSError, match="because the disk is full; the last one is intact") as caught:
+            _fit(fitting, data, resume_from=path)
+        assert caught.value.errno == errno.ENOSPC
+        assert path.read_bytes() == before
+        assert sorted(folder.iterdir()) == [path, other]
+        assert not hasattr(fitting, "coefs_")
+        other.unlink()
+        _fit(fitting, data, resume_from=path)
+        assert pickle.loads(path.read_bytes())["history"]["n_iter"] == 12
+    np.testing.assert_array_equal(fitting.parameters_, _fit(clone(net), data).parameters_)
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from mounts import disk
 from numba import cloudpickle  # which joblib workers pickle with
 from numba.core import errors, event
 
@@ -29,6 +30,7 @@ from sknn_iitb._jit import cache as cache_module
 from sknn_iitb._jit import compilation, store
 from sknn_iitb._jit.compilation import SIGNATURES, call, compiled
 from sknn_iitb._jit.signatures import Step
+from sknn_iitb._jit.store import Stored
 from sknn_iitb._loops import elementwise
 from sknn_iitb.activations import ReLU
 
@@ -381,6 +383,21 @@ report["not_cached"] = n_compiled()
     assert report.pop("not_cached") > 0
     assert report == reference["float64"]["float64"]
     assert cached_files(cache) == before
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize("limit", ["size=500k", "nr_inodes=8"])
+def test_a_full_disk_holds_complete_files_that_are_used(limit, package, reference, tmp_path):
+    with disk(tmp_path / "disk", limit) as full:
+        (first,) = run(package, full, fits("float64"))
+        before = cached_files(full)
+        (second,) = run(package, full, fits("float64"))
+        assert cached_files(full) == before
+        files = [full / name for name in before]
+        assert all(Stored([path.parent], path.name).load(bytes) for path in files)
+    assert {path.suffix for path in files} == {".nbc"}
+    assert first.pop("n_compiled") > second.pop("n_compiled") > 0
+    assert first["float64"] == second["float64"] == reference["float64"]["float64"]
 
 
 def test_losses_are_the_same_without_the_jit(package, reference, cache):
