@@ -359,6 +359,21 @@ report = {{"n_compiled": n_compiled(), "at": str(cache_directory())}}
     assert not list((site / "sknn_iitb").rglob("*.nbc"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the XDG folders")
+@pytest.mark.parametrize("value", ["", "relative", None])
+def test_the_cache_is_never_in_the_working_directory(value, monkeypatch, tmp_path):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if value is None:
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    else:
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+    found = {path.parent for path in cache_module._directories.__wrapped__()}
+    assert found == {store.IN_TREE, tmp_path / ".cache" / "numba"}
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # a user without a home
+    assert [path.parent for path in cache_module._directories.__wrapped__()] == [store.IN_TREE]
+
+
 @pytest.mark.newest
 def test_read_only_cache_is_used(package, reference, cache):
     # permissions do not bind an administrator, so an audit hook rejects every attempt to write

@@ -88,13 +88,21 @@ def _directories():
     """Directories to search for compiled functions; the first writable one stores new ones."""
     if SOURCES is None:  # two versions of the package could not be told apart
         return []
-    bases = [IN_TREE, Path(AppDirs("numba", False).user_cache_dir)]
+    bases = [IN_TREE, *_of_user()]
     if config.CACHE_DIR:
         bases = [Path(config.CACHE_DIR)]
     elif INSTALLED:
         bases.reverse()  # pip would leave the files behind
     name = f"sknn_iitb-{SOURCES}-{_target_digest()}"
     return [base / name for base in bases]
+
+
+def _of_user():
+    """The user's cache directory in a list, which is empty for a user without a home."""
+    # Numba takes an empty or relative XDG_CACHE_HOME, which count as unset, and "~" without a home literally: it would
+    # store code in the working directory, and run what others have left there
+    candidates = AppDirs("numba", False).user_cache_dir, os.path.expanduser("~/.cache/numba")
+    return [path for path in map(Path, candidates) if path.is_absolute()][:1]
 
 
 def store_in_package():
