@@ -16,7 +16,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-from mounts import disk
+from mounts import disk, read_only
 from numba import cloudpickle  # which joblib workers pickle with
 from numba.core import errors, event
 
@@ -33,6 +33,7 @@ from sknn_iitb._jit.signatures import Step
 from sknn_iitb._jit.store import Stored
 from sknn_iitb._loops import elementwise
 from sknn_iitb.activations import ReLU
+from sknn_iitb.tabular import TabularMLPRegressor
 
 DTYPES = sorted(map(str, SIGNATURES))
 
@@ -398,6 +399,40 @@ report["not_cached"] = n_compiled()
     assert report.pop("not_cached") > 0
     assert report == reference["float64"]["float64"]
     assert cached_files(cache) == before
+
+
+@pytest.mark.newest
+def test_a_read_only_installation_without_a_writable_home_works(iris, tmp_path):
+    """As in a container for a user without a home; only a read-only mount binds an administrator too."""
+    X, y = iris
+    few = {"hidden_layer_sizes": (5,), "max_iter": 3, "random_state": 0}
+    nets = MLPClassifier(**few), TabularMLPRegressor(**few, n_estimators=2)
+    (tmp_path / "nets.pickle").write_bytes(pickle.dumps((nets, X, y)))
+    body = f"""
+from sknn_iitb._jit.cache import cache_directory
+with open({str(tmp_path / "nets.pickle")!r}, "rb") as file:
+    nets, X, y = pickle.load(file)
+warnings.simplefilter("ignore")  # they do not converge
+outputs = [net.fit(X, y).predict(X).tolist() for net in nets]
+report = {{"outputs": outputs, "n_compiled": n_compiled(), "stored": cache_directory() is not None}}
+"""
+    site, home, work = copy_of_package(tmp_path / "site-packages"), tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    before = cached_files(site)
+    with read_only(site, home) as (fixed_site, fixed_home):
+        for folder in (fixed_site, fixed_home):
+            with pytest.raises(OSError, match="Read-only file system"):
+                (folder / "file").touch()
+        environment = {"PYTHONPATH": str(fixed_site), "HOME": str(fixed_home), "XDG_CACHE_HOME": ""}
+        (report,) = run(work, "", body, **environment)
+    assert report["n_compiled"] > 0
+    assert not report["stored"]
+    for net, outputs in zip(nets, report["outputs"], strict=True):
+        np.testing.assert_allclose(outputs, net.fit(X, y).predict(X), rtol=1e-5)
+    assert cached_files(site) == before
+    assert not list(home.iterdir())
+    assert not list(work.iterdir())
 
 
 @pytest.mark.newest
