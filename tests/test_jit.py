@@ -493,6 +493,58 @@ report["fitted"] = hasattr(net, "coefs_")
     np.testing.assert_allclose(report["losses"], reference["float64"]["float64"]["losses"], rtol=1e-12)
 
 
+_EVERY_COMPONENT = """
+from scipy.sparse import csr_array
+from sknn_iitb import MLPClassifier, precompile
+
+warnings.simplefilter("ignore")  # they do not converge
+X = np.random.RandomState(0).normal(size=(12, 3))
+few = (9 * X).astype("int8")
+rare = [MLPClassifier(dropout=[0.1, 0.1]), few, y[:12]], [MLPClassifier(), csr_array(few), y[:12]]
+report = []
+for net, X, y in (*precompile.nets(), *rare):
+    # the last batch has fewer rows than neurons, the others more
+    net.set_params(dtype='{}', hidden_layer_sizes=4, max_iter=3, batch_size=5, random_state=0).fit(X, y)
+    report.append([*net.parameters_.tolist(), *np.ravel(net.predict(X)).tolist()])
+"""
+
+_EVERY_TABULAR_KERNEL = """
+import pandas as pd
+from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
+from sknn_iitb.tabular.views import VIEWS
+
+warnings.simplefilter("ignore")  # they do not converge
+rng = np.random.RandomState(0)
+table = pd.DataFrame({
+    "number": np.where(rng.uniform(size=60) < 0.1, np.nan, rng.normal(size=60)),
+    "outliers": rng.lognormal(3, 2, 60),
+    "few": rng.randint(4, size=60),
+    "constant": 1.0,
+    "colour": pd.Categorical(rng.choice(["red", "blue", None], 60), ["red", "unused", "blue"]),
+    "city": [f"city {k}" for k in rng.randint(12, size=60)],
+})
+target = table["few"] + np.log(table["outliers"])
+small = {"views": [*VIEWS], "n_estimators": len(VIEWS), "hidden_layer_sizes": (9, 5), "max_iter": 2, "random_state": 0}
+regressor = TabularMLPRegressor(**small, quantiles=[0.1, 0.9], batch_size=16).fit(table, target)
+absolute = TabularMLPRegressor(**small, metric="mae", n_bins=None, batch_size=5).fit(table, target)
+classifier = TabularMLPClassifier(**small, dropout=0.1, batch_size=16).fit(table, table["few"])
+predictions = regressor.predict, regressor.predict_quantiles, absolute.predict, classifier.predict_proba
+# categories and numbers that the training set does not have, and tables of fewer rows than neurons
+table.loc[0, ["number", "few", "city"]] = [1e9, 10**9, "another"]
+report = [np.ravel(predict(table[:n])).tolist() for predict in predictions for n in (1, 7, 60)]
+"""
+
+
+@pytest.mark.slow
+def test_bounds_checks_pass_for_all_components_and_do_not_change_results(package, tmp_path):
+    bodies = [*map(_EVERY_COMPONENT.format, DTYPES), _EVERY_TABULAR_KERNEL]
+    checked, unchecked = (run(package, tmp_path, *bodies, NUMBA_BOUNDSCHECK=value) for value in ("1", "0"))
+    for each, other, rtol in zip(checked, unchecked, [1e-4, 1e-9, 1e-6], strict=True):
+        assert len(each) == len(other)
+        for a, b in zip(each, other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_forked_child_predicts_and_fits(package, reference, cache):
     body = """
