@@ -189,7 +189,8 @@ def predict(packed, X, rows, theta, work, out):
         n_rows = min(chunk_rows, X.shape[0] - start)
         x = matrix_at(X, start * X.shape[1], n_rows, X.shape[1])
         values = vector_at(work, 0, n_rows * n_numbers)
-        batch = Batch(vector_at(rows, start, n_rows), nothing, nothing, 0)
+        # there are no indices of the rows of a dense X
+        batch = Batch(vector_at(rows, min(start, rows.size), min(n_rows, rows.size)), nothing, nothing, 0)
         _forward(net.forward_pass, (x, values, packed, theta, batch))
         first = n_rows * net.value_start[last]
         for i in range(n_rows):

@@ -45,7 +45,7 @@ class DiskCache(caching._Cache):
 
         result = self._stored.load(rebuild)
         if result is None:
-            clock().start("Compiling once; the result is cached on disk.")
+            clock().start(_announcement())
             result = self._stored.load_or_lock(rebuild)
         return result
 
@@ -103,6 +103,14 @@ def _of_user():
     # store code in the working directory, and run what others have left there
     candidates = AppDirs("numba", False).user_cache_dir, os.path.expanduser("~/.cache/numba")
     return [path for path in map(Path, candidates) if path.is_absolute()][:1]
+
+
+@cache
+def _announcement():
+    existing = (next(each for each in (path, *path.parents) if each.exists()) for path in _directories())
+    if any(os.access(each, os.W_OK) for each in existing):
+        return "Compiling once; the result is cached on disk."
+    return "Compiling. Set NUMBA_CACHE_DIR to a writable folder to keep the result for later processes."
 
 
 def store_in_package():

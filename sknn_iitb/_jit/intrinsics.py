@@ -260,6 +260,25 @@ if config.DISABLE_JIT:
     def row(matrix, k):
         return matrix[k]
 
+elif config.BOUNDSCHECK:  # Numba checks the indices into a view, not the view itself
+
+    def vector_at(array, start, n):
+        if start < 0 or n < 0 or start + n > array.size:
+            raise IndexError("vector out of bounds")
+        return _vector_at(array, start, n)
+
+    def matrix_at(array, start, n_rows, n_columns):
+        if start < 0 or n_rows < 0 or n_columns < 0 or start + n_rows * n_columns > array.size:
+            raise IndexError("matrix out of bounds")
+        return _matrix_at(array, start, n_rows, n_columns)
+
+    def row(matrix, k):
+        if k < 0 or k >= matrix.shape[0]:
+            raise IndexError("row out of bounds")
+        return _row(matrix, k)
+
+    vector_at, matrix_at, row = map(inlined, (vector_at, matrix_at, row))
+
 else:
     vector_at, matrix_at, row = _vector_at, _matrix_at, _row
 
