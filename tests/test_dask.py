@@ -541,6 +541,54 @@ def test_a_process_that_is_killed(table, tmp_path, parameters, at):
         np.testing.assert_array_equal(net.parameters_, expected)
 
 
+def kill_all(client):
+    for process in client.run(os.getpid).values():
+        os.kill(process, signal.SIGKILL)
+
+
+@pytest.mark.newest
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+@pytest.mark.parametrize(
+    ("parameters", "n_workers"),
+    [(MODES["local steps"], 1), pytest.param(MODES["full gradient"], 2, marks=pytest.mark.slow)],
+    ids=["one worker", "two workers"],
+)
+def test_all_processes_are_killed_and_return(table, parameters, n_workers):
+    X, y, _ = table
+    parameters = {"max_iter": 8, **SIZES, **parameters}
+    expected = DaskMLPClassifier(client=SerialCluster(n_workers), **parameters).fit(*chunked(X, y)).parameters_
+    with (
+        LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+
+        def kill(function, handles):
+            kill_all(client)
+            return function
+
+        watched = Watched(client, 3, kill)
+        net = DaskMLPClassifier(client=watched, **parameters).fit(*chunked(X, y))
+        assert len(watched.traffic) > 3
+        np.testing.assert_array_equal(net.parameters_, expected)
+
+
+def deadly(block):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+def test_partitions_that_kill_their_workers(table):
+    X, y = chunked(*table[:2])
+    X = X.map_blocks(deadly, dtype=X.dtype, meta=np.zeros((0, 0)))
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+        pytest.raises(WorkersLostError, match=r"lost (all workers 4 times|the tasks of this round: KilledWorker)"),
+    ):
+        DaskMLPClassifier(client=client, **SIZES).fit(X, y)
+
+
 @pytest.mark.parametrize("parameters", MODES.values(), ids=MODES)
 def test_messages_that_are_lost(table, workers, monkeypatch, parameters):
     """The scheduler believes that workers compute, which have never heard of the tasks."""

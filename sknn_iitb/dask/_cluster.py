@@ -4,8 +4,9 @@ import asyncio
 import concurrent.futures
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
-from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from time import monotonic, sleep
+from typing import Any, Protocol
 
 import dask
 import numpy as np
@@ -26,12 +27,15 @@ _PATIENCE = 30.0
 _LONGEST_IDLE = 300.0
 _SECONDS_BETWEEN_CHECKS = 1.0
 _SECONDS_FOR_ANSWER = 10.0
+# Beginnings of a round; all workers are lost each time if a task kills them.
+_ATTEMPTS = 4
+_SECONDS_FOR_OTHERS = 10.0  # from the first worker that comes back to the last
 
 
 class WorkersLostError(RuntimeError):
     """All workers of the cluster were lost, or run nothing, or its tasks were cancelled.
 
-    The estimator has the weights of the last completed round.
+    The estimator has the weights of the last completed round, if there was one.
     """
 
 
@@ -156,11 +160,48 @@ def tree(reduce: Callable[[list[Any]], Any], items: list[Any], fan_in: int = FAN
     return items[0]
 
 
-class _Handle(NamedTuple):
-    """A future, or a list of them, and the worker that has it."""
+class _Handle:
+    """A future, or a list of them, on a worker.
 
-    value: Any
-    worker: str
+    Parameters
+    ----------
+    worker : str
+    make : callable
+        ``make(worker)`` returns what it stands for, which prefers this worker.
+    parent : _Handle, optional
+        What that depends on.
+    """
+
+    def __init__(self, worker, make, parent=None):
+        self.worker, self._make, self._parent = worker, make, parent
+        self.value = make(worker)
+
+    def made(self):
+        """All futures that have been made for it."""
+        return [self.value, *(self._parent.made() if self._parent else [])]
+
+    def move(self, worker):
+        """Make it again on another worker."""
+        if self._parent is not None:
+            self._parent.move(worker)
+        self.worker, self.value = worker, self._make(worker)
+
+
+class _InMemory(_Handle):
+    """Futures of the user, which have no preference and belong to others too."""
+
+    def __init__(self, worker, futures):
+        super().__init__(worker, lambda worker: futures)
+
+    def made(self):
+        return []
+
+
+class _AllReplacedError(Exception):
+    """The workers are others than those that tasks prefer.
+
+    While there was no worker, Dask has put aside the tasks with a preference, and does not come back to them.
+    """
 
 
 class DaskCluster:
@@ -191,7 +232,7 @@ class DaskCluster:
             slots = [worker for worker in workers for _ in range(n_threads[worker])]
             blocks = [block for block in np.array_split(np.arange(len(partitions)), len(slots)) if len(block)]
             return [
-                _Handle(self._compute([partitions[i] for i in block], worker), worker)
+                _Handle(worker, partial(self._compute, [partitions[i] for i in block]))
                 for block, worker in zip(blocks, slots, strict=False)
             ]
         futures = self._client.compute(partitions)
@@ -205,7 +246,7 @@ class DaskCluster:
         for worker, group in groups.items():
             for block in np.array_split(np.arange(len(group)), n_threads[worker]):
                 if len(block):
-                    handles.append((group[block[0]][0], _Handle([group[i][1] for i in block], worker)))
+                    handles.append((group[block[0]][0], _InMemory(worker, [group[i][1] for i in block])))
         return [handle for _, handle in sorted(handles, key=lambda pair: pair[0])]
 
     def _compute(self, partitions, worker):
@@ -214,13 +255,34 @@ class DaskCluster:
     def place(self, build, handles, argument):
         """Build a value beside each value."""
         given = self.broadcast(argument)
-        return [
-            _Handle(self._submit(build, number, handle.value, given, worker=handle.worker), handle.worker)
-            for number, handle in enumerate(handles)
-        ]
+
+        def make(number, handle, worker):
+            return self._submit(build, number, handle.value, given, worker=worker)
+
+        return [_Handle(handle.worker, partial(make, number, handle), handle) for number, handle in enumerate(handles)]
 
     def map_reduce(self, function, handles, argument, combine):
         """Broadcast, call and reduce; what has been submitted is cancelled if this is interrupted."""
+        for _ in range(_ATTEMPTS):
+            with suppress(_AllReplacedError):
+                return self._round(function, handles, argument, combine)
+            self._move(handles)
+        raise WorkersLostError(f"The cluster lost all workers {_ATTEMPTS} times in a round. {self._advice()}")
+
+    def _move(self, handles):
+        """Share out the handles among the workers that have come instead of those that were lost."""
+        wanted, end = len({handle.worker for handle in handles}), monotonic() + _SECONDS_FOR_OTHERS
+        while len(n_threads := self._client.nthreads()) < wanted and monotonic() < end:
+            sleep(_SECONDS_BETWEEN_CHECKS)
+        slots = [worker for worker in sorted(n_threads) for _ in range(n_threads[worker])]
+        if not slots:
+            raise WorkersLostError(f"The cluster has no workers. {self._advice()}")
+        # Dask would keep the preference of a task that it knows
+        self._client.cancel([handle.made() for handle in handles])
+        for k, handle in enumerate(handles):
+            handle.move(slots[k * len(slots) // len(handles)])
+
+    def _round(self, function, handles, argument, combine):
         futures = []
 
         def submit(*task, **options):
@@ -230,7 +292,8 @@ class DaskCluster:
         with self._cancelled_on_error(futures):
             given = self.broadcast(argument)
             found = [submit(function, handle.value, given, worker=handle.worker) for handle in handles]
-            return self._result(tree(lambda few: submit(combine, few), found))
+            preferred = {handle.worker for handle in handles}
+            return self._result(tree(lambda few: submit(combine, few), found), preferred=preferred)
 
     def call(self, function, *arguments, check):
         """Call a function on any worker; ``check()`` is called while this waits, and may raise."""
@@ -277,26 +340,32 @@ class DaskCluster:
             if future.status != "finished":
                 future.result()  # raises
 
-    def _result(self, future, check=lambda: None):
+    def _result(self, future, check=lambda: None, preferred=None):
         """The result of a task, or its error."""
         # Dask would wait without end for a result that is lost on the way
         transfer = asyncio.run_coroutine_threadsafe(
             self._client.gather(future, asynchronous=True), self._client.loop.asyncio_loop
         )
         try:
-            self._until(lambda seconds: concurrent.futures.wait([transfer], seconds).done, check)
+            self._until(lambda seconds: concurrent.futures.wait([transfer], seconds).done, check, preferred)
             return transfer.result()
         finally:
             transfer.cancel()
 
-    def _until(self, done, check=lambda: None):
-        """Call ``done(seconds)`` until it is true; raise WorkersLostError if nobody computes anything."""
+    def _until(self, done, check=lambda: None, preferred=None):
+        """Call ``done(seconds)`` until it is true; raise WorkersLostError if nobody computes anything.
+
+        If none of the workers that are `preferred` is left, but there are others, raise _AllReplacedError.
+        """
         had_workers = ran = asked = monotonic()
         while not done(_SECONDS_BETWEEN_CHECKS):
             check()
             now = monotonic()
-            if self._ask("ncores") != {}:
+            workers = self._ask("ncores")
+            if workers != {}:
                 had_workers = now
+            if workers and preferred and preferred.isdisjoint(workers):
+                raise _AllReplacedError
             if now - asked >= _LONGEST_IDLE / 10:
                 asked = now
                 if self._ask("call_stack"):
@@ -323,7 +392,7 @@ class DaskCluster:
             answer.cancel()
 
     def _advice(self):
-        return "The estimator has the weights of the last completed round."
+        return "The estimator has the weights of the last completed round, if there was one."
 
 
 def _identity(value):
