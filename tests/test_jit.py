@@ -439,6 +439,22 @@ report = {{
 
 
 @pytest.mark.newest
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv")
+def test_a_home_that_cannot_be_entered_is_passed_over(package, tmp_path):
+    """As that of root for the user of a container; root itself is bound by permissions without a capability only."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0)
+    bound = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    body = "from sknn_iitb._jit.cache import _announcement, cache_directory\nprint(cache_directory(), _announcement())"
+    paths = {"PYTHONPATH": str(package), "HOME": str(home), "XDG_CACHE_HOME": ""}
+    for environment in ({**paths, "NUMBA_CACHE_DIR": ""}, {**paths, "NUMBA_CACHE_DIR": str(home / "cache")}):
+        command = [*bound, sys.executable, "-c", body]
+        done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert ("Set NUMBA_CACHE_DIR" in done.stdout) == bool(environment["NUMBA_CACHE_DIR"])
+
+
+@pytest.mark.newest
 @pytest.mark.parametrize("limit", ["size=500k", pytest.param("nr_inodes=8", marks=pytest.mark.slow)])
 def test_a_full_disk_holds_complete_files_that_are_used(limit, package, reference, tmp_path):
     with disk(tmp_path / "disk", limit) as full:

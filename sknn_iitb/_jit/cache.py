@@ -107,7 +107,8 @@ def _of_user():
 
 @cache
 def _announcement():
-    existing = (next(each for each in (path, *path.parents) if each.exists()) for path in _directories())
+    # not Path.exists, which raises in a folder that cannot be entered
+    existing = (next(each for each in (path, *path.parents) if os.path.exists(each)) for path in _directories())
     if any(os.access(each, os.W_OK) for each in existing):
         return "Compiling once; the result is cached on disk."
     return "Compiling. Set NUMBA_CACHE_DIR to a writable folder to keep the result for later processes."
@@ -121,7 +122,7 @@ def store_in_package():
 
 def cache_directory():
     """The directory of the compiled functions; None if none could be written."""
-    return next((directory for directory in _directories() if directory.is_dir()), None)
+    return next((directory for directory in _directories() if os.path.isdir(directory)), None)
 
 
 def _target_digest():
