@@ -488,3 +488,16 @@ def test_a_range_test_passes_over_a_partition_that_is_held_out_as_a_whole():
     for seed in range(20):
         fitted = clone(net).set_params(random_state=seed).fit_batches([(X[:1], y[:1]), (X[1:], y[1:])], epochs=1)
         assert 1e-6 < fitted.learning_rate_init_ < 100
+
+
+def test_a_generator_may_fill_the_same_array_again():
+    def parts(make):
+        for start in range(0, 400, 100):
+            array = make()
+            array[:] = X_NUMBERS[start : start + 100]
+            yield array, Y_NUMBERS[start : start + 100]
+
+    buffer = np.empty_like(X_NUMBERS[:100])
+    fresh = clone(REGRESSOR).fit_batches(lambda: parts(lambda: np.empty_like(buffer)))
+    reused = clone(REGRESSOR).fit_batches(lambda: parts(lambda: buffer))
+    assert_same(fresh, reused)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from sklearn import config_context, get_config
 from sklearn.utils.validation import _num_samples
 
@@ -54,7 +55,13 @@ class PartitionReader:
                 yield number, *_unpacked(self._source[int(number)], number)
         else:
             for number, partition in enumerate(self._source() if callable(self._source) else self._source):
-                yield number, *_unpacked(partition, number)
+                yield number, *map(_own, _unpacked(partition, number))
+
+
+def _own(values):
+    """A copy of an array that a generator may fill again while this partition is used for training."""
+    is_reusable = isinstance(values, np.ndarray) and values.flags.writeable
+    return values.copy(order="K") if is_reusable else values
 
 
 def checked_epochs(epochs):
