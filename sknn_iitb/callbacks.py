@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import tempfile
 import time
 from importlib.util import find_spec
@@ -91,8 +92,9 @@ class Checkpoint:
 
     def _write(self, content):
         """Replace the file at once."""
+        path = Path(os.path.realpath(self.path)) if self.path.is_symlink() else self.path  # a link remains one
         try:
-            handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         except OSError as error:
             raise OSError(error.errno, f"The checkpoint cannot be written: {error.strerror}", str(self.path)) from error
         try:
@@ -100,7 +102,9 @@ class Checkpoint:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self.path)
+            if path.exists():
+                shutil.copymode(path, name)
+            os.replace(name, path)
         except BaseException as error:
             Path(name).unlink(missing_ok=True)
             if isinstance(error, OSError):
@@ -109,7 +113,7 @@ class Checkpoint:
                 raise OSError(error.errno, message, str(self.path)) from error
             raise
         if hasattr(os, "O_DIRECTORY"):  # the new name, too, survives a power cut
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(folder)
             finally:
