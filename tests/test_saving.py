@@ -251,6 +251,7 @@ DAMAGES = {
     "family": lambda s: s["_network"]["blocks"][0][1]["activation"].update(family="os"),
     "activation parameter": lambda s: s["_network"]["blocks"][0][1]["activation"].update(parameters={"alpha": 1}),
     "random state": lambda s: s["_optimizer"]["rng"].update(state={}),
+    "place in the random state": lambda s: s["_optimizer"]["rng"]["state"]["state"].update(pos=2**31 - 1),
     "optimizer": lambda s: s.update(_optimizer={"__kind__": "State"}),
 }
 
@@ -289,6 +290,7 @@ def test_a_damaged_ensemble_is_refused(models, damage):
         {"first": {}},
         {"first": None},
         {"rows": [0]},
+        {"n_epochs": 100},  # in a saved network, an order ends then
     ],
     ids=str,
 )
@@ -307,6 +309,14 @@ OPTIMIZER_DAMAGES = {
 @pytest.mark.parametrize("damage", OPTIMIZER_DAMAGES)
 def test_the_state_of_another_optimizer_is_refused(models, damage):
     _damage(models["partial_fit"][0], OPTIMIZER_DAMAGES[damage])
+
+
+def test_an_order_of_very_many_rows_takes_no_memory(models):
+    state = copy.deepcopy(models["partial_fit"][0].__getstate__())
+    state["_optimizer"]["order"]["n_rows"] = 10**15
+    loaded = MLPClassifier.__new__(MLPClassifier)
+    loaded.__setstate__(state)
+    assert loaded.partial_fit(X, Y).t_ == 2 * len(X)
 
 
 def test_the_state_of_another_optimizer_of_an_ensemble_is_refused(models):
@@ -406,7 +416,11 @@ def _mutate_tree(tree, rng):
     node = rng.choice([each for each in nodes if each])
     key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
     values = [None, 0, -1, 10**9, "x", [], {}, "os", "system", rng.choice(nodes)]
-    if rng.random() < 0.3:
+    numbers = [each for each in nodes if isinstance(each, dict) and each.get("__loader__") == "JsonNode"]
+    kind = rng.random()
+    if kind < 0.4 and numbers:  # numbers and text are in these, as text
+        rng.choice(numbers)["content"] = rng.choice(["0", "-1", "7", "1000000000", "2147483647", "1e308", "null"])
+    elif kind < 0.6:
         del node[key]
     else:
         node[key] = copy.deepcopy(rng.choice(values))
@@ -432,7 +446,7 @@ REFUSALS = (
 
 
 MUTATED = ["classifier", "float32", "normalized", "partial_fit", "gaussian", "encoder", "tuned"]
-MUTATED += ["tabular classifier", "tabular regressor", "tabular partial_fit"]
+MUTATED += ["scaler", "bins", "splines", "tabular classifier", "tabular regressor", "tabular partial_fit"]
 
 
 @pytest.mark.newest
@@ -475,6 +489,7 @@ ENCODER_DAMAGES = {
     "origins": lambda s: s.update(origins_=s["origins_"][1:]),
     "indicators": lambda s: s.update(_has_indicator=s["_has_indicator"][1:]),
     "levels": lambda s: s["_positions"].pop(),
+    "number of levels": lambda s: s["_n_positions"].__setitem__(0, 10**9),
     "names": lambda s: s["_names"].pop(),
 }
 
@@ -482,6 +497,29 @@ ENCODER_DAMAGES = {
 @pytest.mark.parametrize("damage", ENCODER_DAMAGES)
 def test_a_damaged_encoder_is_refused(models, damage):
     _damage(models["encoder"][0], ENCODER_DAMAGES[damage])
+
+
+TRANSFORMER_DAMAGES = {
+    "scales": ("scaler", lambda s: s.update(scale_=s["scale_"][1:])),
+    "scales of text": ("scaler", lambda s: s.update(scale_=s["scale_"].astype(str))),
+    "edges": ("bins", lambda s: s["edges_"].pop()),
+    "order of the edges": ("bins", lambda s: s["edges_"].__setitem__(0, s["edges_"][0][::-1])),
+    "order of the knots": ("splines", lambda s: s["knots_"].__setitem__(0, s["knots_"][0][::-1])),
+}
+
+
+@pytest.mark.parametrize("damage", TRANSFORMER_DAMAGES)
+def test_a_damaged_transformer_is_refused(models, damage):
+    name, change = TRANSFORMER_DAMAGES[damage]
+    _damage(models[name][0], change)
+
+
+def test_an_encoder_that_is_fitted_to_another_table_is_refused():
+    net = TabularMLPClassifier(n_estimators=1, max_iter=1, random_state=0).fit(X, Y)
+    net.encoder_.fit(X[:, :1])
+    for predict in (net.predict, net.predict_proba):
+        with pytest.raises(ValueError, match="fitted again: it has 1 columns, but the networks have 4"):
+            predict(X[:, :1])
 
 
 def test_an_unfitted_estimator_has_a_schema_too():

@@ -94,8 +94,11 @@ class Writer:
         self._written = perf_counter()
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Loads arrays and plain values, and so runs no code of the file."""
+class _ArraysOnly(pickle._Unpickler):
+    """Loads arrays and plain values, and so runs no code of the file.
+
+    It is the unpickler written in Python: the one in C takes as much memory as any number in a file says.
+    """
 
     _ALLOWED = {
         *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),

@@ -29,7 +29,7 @@ class RowOrder:
 
     def __init__(self, n_rows, first, n_epochs=0):
         self.n_rows, self._first, self._n_epochs = n_rows, first, n_epochs
-        self._rows = None if n_epochs else np.arange(n_rows, dtype=np.int64)
+        self._rows = None  # until they are needed: the number may be that of a hostile file
         self._paused = None  # the random numbers when training paused
 
     @classmethod
@@ -65,6 +65,8 @@ class RowOrder:
     def shuffle(self, rng):
         """The rows in the order of the next epoch, which `rng` draws."""
         self._paused = None
+        if self._rows is None:
+            self._rows = np.arange(self.n_rows, dtype=np.int64)
         rng.shuffle(self._rows)
         self._n_epochs += 1
         return self._rows

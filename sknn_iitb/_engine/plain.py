@@ -6,6 +6,7 @@ fields with a "kind", whose name never changes, and a component becomes the name
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from numbers import Integral
 from typing import Any, TypeVar
 
 import numpy as np
@@ -127,6 +128,10 @@ def random_state(state: dict[str, Any]) -> np.random.RandomState:
     name = state["bit_generator"]
     if name not in _BIT_GENERATORS:
         raise ValueError(f"random_state must draw from one of {[*_BIT_GENERATORS]}, got {name!r}.")
+    for values, position, size in ((state["state"], "pos", 624), (state, "buffer_pos", 4)):
+        # NumPy reads at these places of a buffer without a check
+        if position in values and not (isinstance(values[position], Integral) and 0 <= values[position] <= size):
+            raise ValueError(f"{position} must be an integer from 0 to {size}, got {values[position]!r}.")
     rng = np.random.RandomState(getattr(np.random, name)())
     rng.set_state(state)
     return rng

@@ -8,7 +8,7 @@ import numpy as np
 
 from sknn_iitb._engine.order import RowOrder
 from sknn_iitb._engine.parameters import native
-from sknn_iitb._engine.plain import kind, random_state
+from sknn_iitb._engine.plain import DamagedError, kind, random_state
 
 __all__ = ["INTERRUPTED", "NON_FINITE", "History", "Interrupted", "Run", "State", "TrainingConfig", "planned_steps"]
 
@@ -72,15 +72,18 @@ class State:
             learning_rate=config.learning_rate_init,
         )
 
-    def fits(self, layout, dtype):
-        """Whether it can be the state of a network with this layout."""
+    def check(self, layout, dtype):
+        """Raise DamagedError if it cannot be the state of a paused network with this layout."""
         vectors = [each for each in (self.best, self.current) if each is not None]
-        return (
+        fits = (
             self.optimizer_state.ndim == 1
             and self.optimizer_state.size % layout.n_trained == 0
             and all(each.shape == (layout.size,) for each in vectors)
             and all(native(each).dtype == dtype for each in (self.optimizer_state, *vectors))
+            and not (self.order is not None and self.order.is_long)
         )
+        if not fits:
+            raise DamagedError("the state of its optimizer does not fit its network")
 
     def next_order(self, n):
         """Shuffle the order of the last epoch, with the draws of scikit-learn and so into the same order."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Self
 
-from sknn_iitb._engine.plain import DamagedError, from_plain, to_plain
+from sknn_iitb._engine.plain import from_plain, to_plain
 from sknn_iitb._version import __version__
 
 __all__ = ["MIGRATIONS", "SCHEMA", "SavedStateMixin"]
@@ -62,17 +62,17 @@ class SavedStateMixin:
                 f"This {name} was saved by {author} of sknn_iitb, with schema {schema!r}; version {__version__} reads "
                 f"schemas {min(MIGRATIONS, default=SCHEMA)} to {SCHEMA}. Load it with the version that saved it."
             )
-        for number in range(schema, SCHEMA):
-            state = MIGRATIONS[number](state)
         parameters = type(self)._get_param_names()
         try:
+            for number in range(schema, SCHEMA):
+                state = MIGRATIONS[number](state)
             vars(self).update(
                 (key, value if key in parameters else from_plain(value))
                 for key, value in state.items()
                 if key not in (_SCHEMA, _VERSION)
             )
             self._restored()
-        except DamagedError as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             vars(self).clear()
             raise ValueError(f"This saved {name} is damaged: {error}.") from error
 

@@ -15,7 +15,6 @@ from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.parameters import Parameters
 from sknn_iitb._engine.plain import DamagedError
 from sknn_iitb._engine.rows import check_before_conversion, check_csr
-from sknn_iitb._engine.run import State
 from sknn_iitb._engine.samples import TrainingData, ValidationData
 from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._engine.source import PartitionReader, Source, checked_epochs
@@ -161,21 +160,18 @@ class BaseMLP(
         known = vars(self)
         if not known.keys() & {"_parameters", "_network", "_targets", "_loss"}:
             return
-        try:
-            network, vector = self._network, np.asarray(self._parameters)
-            self._parameters = Parameters(network.layout, vector)
-            is_whole = vector.shape == (network.layout.size,) and vector.dtype.kind == "f"
-            is_whole = is_whole and network.units[0] == self.n_features_in_ and network.units[-1] == self.n_outputs_
-            is_whole = is_whole and self._targets.fits(network.units[-1]) and hasattr(self._loss, "loop")
-        except (AttributeError, TypeError, ValueError) as error:
-            raise DamagedError(f"its network cannot be restored: {error}") from error
-        if not is_whole:
-            raise DamagedError(f"{vector.shape} parameters of type {vector.dtype} do not fit its network")
-        state = known.get("_optimizer")
-        if state is not None and not (
-            isinstance(state, State) and state.fits(network.layout, self._parameters.vector.dtype)
+        network, vector = self._network, np.asarray(self._parameters)
+        self._parameters = Parameters(network.layout, vector)
+        if not (
+            vector.shape == (network.layout.size,)
+            and vector.dtype.kind == "f"
+            and (network.units[0], network.units[-1]) == (self.n_features_in_, self.n_outputs_)
+            and self._targets.fits(self.n_outputs_)
+            and hasattr(self._loss, "loop")
         ):
-            raise DamagedError("the state of its optimizer does not fit its network")
+            raise DamagedError(f"{vector.shape} parameters of type {vector.dtype} do not fit its network")
+        if "_optimizer" in known:
+            self._optimizer.check(network.layout, self._parameters.vector.dtype)
 
     def _checked(self, X):
         if self._is_ready(X):

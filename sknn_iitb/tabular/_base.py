@@ -17,7 +17,7 @@ from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.plain import DamagedError, from_plain, to_plain
 from sknn_iitb._engine.progress import reporter
 from sknn_iitb._engine.rollback import unchanged_on_error
-from sknn_iitb._engine.run import INTERRUPTED, State
+from sknn_iitb._engine.run import INTERRUPTED
 from sknn_iitb._engine.samples import Samples, TrainingData, ValidationData, checked_weight
 from sknn_iitb._engine.saving import SavedStateMixin
 from sknn_iitb._engine.source import PartitionReader, Source, checked_epochs
@@ -121,9 +121,9 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
             members = [*self.members_, *getattr(self, "quantile_members_", [])]
             if not all(isinstance(each, Member) and each.network.units[0] == n for each in members):
                 raise DamagedError("its members do not fit the encoded table")
-            states = [(each.state, each.network.layout, each.theta.dtype) for each in members if each.state is not None]
-            if not all(isinstance(state, State) and state.fits(layout, dtype) for state, layout, dtype in states):
-                raise DamagedError("the states of its optimizers do not fit its networks")
+            for each in members:
+                if each.state is not None:
+                    each.state.check(each.network.layout, each.theta.dtype)
 
     @property
     def loss_curves_(self) -> list[list[float]]:
@@ -509,7 +509,14 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
     def _matrix(self, X):
         """The encoded table."""
         check_is_fitted(self)
+        self._check_encoder()
         return self.encoder_.transform(X)
+
+    def _check_encoder(self):
+        """Raise ValueError if the user has fitted it to another table: networks read as many columns as they have."""
+        wanted, n = self.members_[0].network.units[0], self.encoder_._n_columns
+        if n != wanted:
+            raise ValueError(f"encoder_ has been fitted again: it has {n} columns, but the networks have {wanted}.")
 
     def _in_batches(self, X, function):
         """``function(Z, row_by_row)`` of the encoded table Z in batches, so that it is never in memory as a whole."""
@@ -517,6 +524,7 @@ class BaseTabularMLP(SavedStateMixin, DescriptionMixin, SuggestionsMixin, Callba
         with naming("X"):
             X = as_numpy(X)
             row_by_row = _num_samples(X) <= _FEW_ROWS
+        self._check_encoder()
         return np.concatenate([function(Z, row_by_row) for _, Z in self.encoder_.batches(X)])
 
     def _mean_score(self, Z, row_by_row=False, name="members_"):

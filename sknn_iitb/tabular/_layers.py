@@ -142,7 +142,7 @@ def checked_features(features, n_columns):
     bins, knots = Bins(*map(native, bins)), Knots(*map(native, knots[:3]), knots.height)
     for column, *numbers in (bins, knots[:3]):
         if not (column.dtype == np.int64 and np.all((column >= 0) & (column < n_columns))):
-            raise ValueError("bins and knots must be those of columns that there are")
+            raise ValueError("bins and knots must refer to existing columns")
         if any(each.shape != column.shape or each.dtype.kind != "f" for each in numbers):
             raise ValueError("bins and knots must have a number for each column")
     return Features(curvature, bins, knots)

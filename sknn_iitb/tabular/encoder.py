@@ -349,22 +349,19 @@ class TableEncoder(SavedStateMixin, TransformerMixin, BaseEstimator):
         known = vars(self)
         if "_features" not in known:
             return
-        try:
-            n_numbers = np.count_nonzero(~self.is_categorical_)
-            n_encoded, n_categorical = self._n_columns, len(self.is_categorical_) - n_numbers
-            features, scales = checked_features(self._features, n_numbers), (self._scaler.center_, self._scaler.scale_)
-            is_whole = (
-                self.is_categorical_.dtype == bool
-                and self._has_indicator.dtype == bool
-                and self._has_indicator.shape == (n_numbers,)
-                and all(each.shape == (n_encoded,) and each.dtype.kind == "f" for each in scales)
-                and self.origins_.shape == (n_encoded + features.n_added,)
-                and len(self._names) == len(self.is_categorical_)
-                and len(self._positions) == len(self._n_positions) == n_categorical
-            )
-        except (AttributeError, TypeError, ValueError) as error:
-            raise DamagedError(f"its columns cannot be restored: {error}") from error
-        if not is_whole:
+        n_numbers = np.count_nonzero(~self.is_categorical_)
+        n_encoded, n_categorical = self._n_columns, len(self.is_categorical_) - n_numbers
+        features, scales = checked_features(self._features, n_numbers), (self._scaler.center_, self._scaler.scale_)
+        if not (
+            self.is_categorical_.dtype == bool
+            and self._has_indicator.dtype == bool
+            and self._has_indicator.shape == (n_numbers,)
+            and all(each.shape == (n_encoded,) and each.dtype.kind == "f" for each in scales)
+            and self.origins_.shape == (n_encoded + features.n_added,)
+            and len(self._names) == len(self.is_categorical_)
+            and len(self._positions) == n_categorical
+            and [len({*each.values()}) for each in self._positions] == self._n_positions
+        ):
             raise DamagedError("its scales, levels and features do not fit its columns")
 
     def _matrix(self, numeric, categorical, scale, beyond):

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from sknn_iitb._engine.plain import DamagedError
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._float_columns import FloatTransformer, quantiles
 
@@ -61,6 +62,12 @@ class _PiecewiseEncoder(FloatTransformer):
         names = zip(_check_feature_names_in(self, input_features), self._points(), strict=True)
         found = [f"{name}_{k}" for name, points in names for k in range(self._n_features(points))]
         return np.array(found, dtype=object)
+
+    def _restored(self):
+        if "n_features_in_" in vars(self):
+            points = self._points()
+            if len(points) != self.n_features_in_ or not all((np.diff(each) > 0).all() for each in points):
+                raise DamagedError("its points are not those of its columns, in ascending order")
 
     def _points(self):
         """The points of each column; none for omitted columns."""

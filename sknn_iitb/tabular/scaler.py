@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sknn_iitb._engine.plain import DamagedError
 from sknn_iitb._typing import Array, MatrixLike
 from sknn_iitb.tabular._columns import row_chunks
 from sknn_iitb.tabular._float_columns import FloatTransformer, quantiles
@@ -95,6 +96,13 @@ class RobustSmoothScaler(OneToOneFeatureMixin, FloatTransformer):
         found = [center_and_scale(x.astype(np.float64), weight) for x, weight in self._known(X, sample_weight)]
         self.center_, self.scale_ = np.array(found, np.float64).T.copy()
         return self
+
+    def _restored(self):
+        if "scale_" in vars(self):
+            arrays = self.center_, self.scale_
+            shape = (getattr(self, "n_features_in_", len(self.scale_)),)  # without a number, it is that of an encoder
+            if not all(each.shape == shape and each.dtype.kind == "f" for each in arrays):
+                raise DamagedError("its scales do not fit its columns")
 
     def transform(self, X: MatrixLike) -> Array:
         """Scale the columns; NaN remains NaN.
