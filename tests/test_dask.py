@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from clusters import RayCluster
-from distributed import Client, Future, LocalCluster, wait
+from distributed import Client, Future, LocalCluster, wait, worker_client
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import log_loss
@@ -363,6 +363,39 @@ def test_y_in_other_chunks_than_X(table, fits):
     longer = chunked(X)[0][chunked(X)[0][:, 0] < 9], chunked(y, size=86)[0]
     with pytest.raises(ValueError, match="Partition 0 of X has 90 rows, that of y has 86"):
         fits(*longer)
+
+
+@pytest.mark.parametrize("index", [range(1000, 1540), [f"row {k}" for k in range(540)]], ids=["numbers", "text"])
+@pytest.mark.parametrize("n", [6, 4])
+def test_rows_are_paired_in_their_order_whatever_the_index(table, fits, index, n):
+    X, y, _ = table
+    X, y = X[:540], y[:540]
+    frame, labels = pd.DataFrame(X, index=index).rename(columns=str), pd.Series(y)
+    fits(dd.from_pandas(frame, npartitions=6, sort=False), dd.from_pandas(labels, npartitions=n), rows=slice(540))
+    with pytest.raises(ValueError, match="X has 540 rows, y has 539|Partition 5 of X has 90 rows, that of y has 89"):
+        fits(dd.from_pandas(frame, npartitions=6, sort=False), dd.from_pandas(labels[:-1], npartitions=n))
+
+
+def test_a_thread_that_cannot_hold_out_samples(table):
+    X, y, _ = table
+    y = np.sort(y[:539])
+    X, y = chunked(X[:540], np.append(y, y[0]))  # the last thread has a single row of the first class
+    net = DaskMLPClassifier(client=SerialCluster(3), early_stopping=True, random_state=0)
+    with pytest.raises(ValueError, match=r"Thread \d has \d+ samples, which it cannot divide.*Pass X_val"):
+        net.fit(X, y)
+
+
+def fit_within(X, y):
+    with pytest.raises(ValueError, match="cannot be fitted within a task of Dask"):
+        DaskMLPClassifier().fit(*chunked(X, y))
+    with worker_client():
+        return DaskMLPClassifier(max_iter=2, batch_size=100, local_steps=2).fit(*chunked(X, y)).n_iter_
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_within_a_task_is_refused(table, workers):
+    """It would wait for the thread that it occupies."""
+    assert workers.submit(fit_within, *table[:2]).result(60) == 2
 
 
 def test_partitions_of_different_dtypes(table):
@@ -789,6 +822,14 @@ def test_members_trained_on_workers_are_those_of_one_machine(raw, workers, prese
     local = model.to_local()
     assert type(local) is TabularMLPClassifier
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), local.predict(X))
+
+
+def test_a_table_may_be_a_dask_data_frame(raw, workers):
+    X, y = raw
+    model = DaskTabularMLPClassifier(client=workers, **MEMBERS)
+    of_frame = clone(model).fit(dd.from_pandas(X, npartitions=3), dd.from_pandas(y > 0, npartitions=3))
+    model.fit(X, y > 0)
+    np.testing.assert_array_equal(of_frame.predict_proba(dd.from_pandas(X, npartitions=2)), model.predict_proba(X))
 
 
 @pytest.mark.newest

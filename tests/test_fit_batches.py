@@ -478,7 +478,7 @@ def test_what_is_not_supported():
         ArrayPartitions(X, y.tolist())
     with pytest.raises(ValueError, match="must have the same length"):
         ArrayPartitions(X, y[:5])
-    with pytest.raises(ValueError, match="n_rows must be at least 1"):
+    with pytest.raises(ValueError, match="n_rows must be an integer of at least 1"):
         ArrayPartitions(X, y, n_rows=0)
 
 
@@ -488,6 +488,33 @@ def test_a_range_test_passes_over_a_partition_that_is_held_out_as_a_whole():
     for seed in range(20):
         fitted = clone(net).set_params(random_state=seed).fit_batches([(X[:1], y[:1]), (X[1:], y[1:])], epochs=1)
         assert 1e-6 < fitted.learning_rate_init_ < 100
+
+
+@pytest.mark.parametrize("change", ["columns", "rows"])
+def test_a_parquet_file_that_has_changed_is_an_error(change, tmp_path):
+    pytest.importorskip("pyarrow")
+    table = pd.DataFrame(X_NUMBERS).rename(columns=str).assign(y=Y_NUMBERS)
+    table.to_parquet(tmp_path / "data.parquet", row_group_size=100)
+    source = ArrowPartitions(tmp_path, "y", n_rows=100)
+    clone(REGRESSOR).fit_batches(source)
+    changed = table[table.columns[::-1]] if change == "columns" else table[:300]
+    changed.to_parquet(tmp_path / "data.parquet", row_group_size=100)
+    with pytest.raises(ValueError, match=r"data\.parquet has changed since"):
+        clone(REGRESSOR).fit_batches(source)
+
+
+def test_folders_of_a_hive_partitioning_are_a_column_and_filters_are_refused(tmp_path):
+    dataset = pytest.importorskip("pyarrow.dataset")
+    table = pd.DataFrame(X_NUMBERS[:, :2]).rename(columns=str).assign(y=Y_NUMBERS)
+    for year in (2025, 2026):
+        (tmp_path / f"year={year}").mkdir()
+        table[year % 2 :: 2].to_parquet(tmp_path / f"year={year}" / "data.parquet")
+    source = ArrowPartitions(tmp_path, "y")
+    found = pd.concat([part[0] for part in source])
+    assert found["year"].value_counts().to_dict() == {2025: 221, 2026: 221}
+    filtered = dataset.dataset(tmp_path, partitioning="hive").filter(dataset.field("y") > 0)
+    with pytest.raises(ValueError, match="data must be a data set without a filter or projection"):
+        ArrowPartitions(filtered, "y")
 
 
 def test_a_generator_may_fill_the_same_array_again():

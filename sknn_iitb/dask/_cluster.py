@@ -13,6 +13,7 @@ import numpy as np
 from dask.local import get_sync
 from distributed import CancelledError, futures_of, get_client, wait
 from distributed.scheduler import KilledWorker
+from distributed.threadpoolexecutor import thread_state
 
 __all__ = ["Cluster", "DaskCluster", "SerialCluster", "WorkersLostError", "as_cluster", "as_dask_cluster", "tree"]
 
@@ -128,6 +129,11 @@ def as_dask_cluster(client: Any) -> "DaskCluster":
             raise ValueError(
                 "There is no Dask client. Connect to a cluster with distributed.Client(), or pass one as client."
             ) from error
+    if getattr(thread_state, "proceed", False):  # it occupies a thread of the cluster, for which its tasks would wait
+        raise ValueError(
+            "A Dask estimator cannot be fitted within a task of Dask, as in a search under parallel_config('dask'). "
+            "Run the search in this process, with n_jobs=None, or fit within distributed.worker_client()."
+        )
     if client.asynchronous:
         raise ValueError("client is asynchronous, but fit is not; pass a Client without asynchronous=True.")
     if client.status != "running":

@@ -97,14 +97,16 @@ def _like(X, other, name):
             raise ValueError(f"X has {sum(lengths)} rows, {name} has {sum(theirs)}.")
         return other if lengths == theirs else other.rechunk({0: lengths})
     frames = not isinstance(X, da.Array) and not isinstance(other, da.Array)
-    if frames and X.known_divisions and other.known_divisions:
-        return other if X.divisions == other.divisions else other.repartition(divisions=X.divisions, force=True)
-    if len(lengths) == len(theirs):
-        return other  # the workers check the number of rows
+    are_known = frames and X.known_divisions and other.known_divisions
+    # rows are paired in their order, whatever the index; the workers check their number
+    if X.divisions == other.divisions if are_known else len(lengths) == len(theirs):
+        return other
     lengths = tuple(dask.compute(*[dask.delayed(len)(block) for block in _blocks(X)]))
     theirs = tuple(dask.compute(*[dask.delayed(len)(block) for block in _blocks(other)]))
     if sum(lengths) != sum(theirs):
         raise ValueError(f"X has {sum(lengths)} rows, {name} has {sum(theirs)}.")
+    if lengths == theirs:
+        return other
     example = np.asarray(other._meta)
     blocks = [dask.delayed(np.asarray)(block) for block in _blocks(other)]
     return joined_array(blocks, example, theirs).rechunk({0: lengths})

@@ -172,7 +172,13 @@ def build(number, parts, setup):
     task = Task(net._targets, net._loss, net._network.output, net._parameters.vector.dtype)
     samples = net._samples(TrainingData(X, y, weight), task)
     rng = copy.deepcopy(setup.rng) if number == 0 else np.random.RandomState(setup.seeds[number])
-    split = hold_out(net.validation_fraction, net._targets, samples, rng) if setup.holds_out else (None, None)
+    try:
+        split = hold_out(net.validation_fraction, net._targets, samples, rng) if setup.holds_out else (None, None)
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping holds out samples on each thread of the cluster. Thread {number} has {len(samples.Y)} "
+            f"samples, which it cannot divide: {error} Pass X_val, or shuffle and repartition the data."
+        ) from error
     return Shard(net, samples, *split, rng, dropout_seed(rng) if net._network.drops else 0)
 
 

@@ -59,7 +59,12 @@ _REFUSED = {
 
 
 def as_numpy(data: Any) -> Any:
-    """Convert an array of another library, such as a PyTorch tensor, to NumPy. Return anything else unchanged."""
+    """Convert an array of another library, such as a PyTorch tensor, to NumPy, and compute a Dask collection.
+
+    Anything else is returned unchanged.
+    """
+    if hasattr(data, "__dask_graph__"):
+        data = data.compute()
     if isinstance(data, np.ndarray) or not hasattr(data, "__dlpack__"):
         return data
     try:
