@@ -22,7 +22,12 @@ from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb._engine.saving import SCHEMA
 from sknn_iitb.activations import Activation, LeakyReLU
 from sknn_iitb.callbacks import Checkpoint
-from sknn_iitb.dask import DaskMLPClassifier
+from sknn_iitb.dask import (
+    DaskMLPClassifier,
+    DaskMLPRegressor,
+    DaskTabularMLPClassifier,
+    DaskTabularMLPRegressor,
+)
 from sknn_iitb.losses import Quantile
 from sknn_iitb.optimizers import Adam
 from sknn_iitb.persistence import TRUSTED_TYPES
@@ -123,6 +128,7 @@ def models():
         ),
         "tabular regressor": (TabularMLPRegressor(quantiles=[0.1, 0.9], **small, **short), numbers, targets),
         "tabular custom": (TabularMLPClassifier(activation=Square(), **small, **short), frame, names),
+        "tabular custom regressor": (TabularMLPRegressor(activation=Square(), **small, **short), frame, X[:, 0]),
         "tuned": (TabularMLPClassifier("tuned", hidden_layer_sizes=(8,), n_trials=4, **short), X, y == 1),
         "encoder": (TableEncoder(view="spline"), frame, None),
         "scaler": (RobustSmoothScaler(), X, None),
@@ -139,7 +145,13 @@ def models():
             fitted["progress bar"] = (MLPClassifier((5,), **short).set_callbacks(ProgressBar()).fit(X, y), X)
         with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0") as client:
             chunks = da.from_array(X, (75, 4)), da.from_array(y, 75)
-            fitted["dask"] = (DaskMLPClassifier((5,), client=client, **short).fit(*chunks).set_params(client=None), X)
+            for name, net, data in (
+                ("dask", DaskMLPClassifier((5,), client=client, **short), chunks),
+                ("dask regressor", DaskMLPRegressor(hidden_layer_sizes=(5,), client=client, **short), chunks),
+                ("dask tabular", DaskTabularMLPClassifier(client=client, **small, **short), (X, y)),
+                ("dask tabular regressor", DaskTabularMLPRegressor(client=client, **small, **short), (X, y)),
+            ):
+                fitted[name] = (net.fit(*data).set_params(client=None), X)
         fitted["partial_fit"] = (MLPClassifier((5,), random_state=0).partial_fit(X, y, classes=[0, 1, 2]), X)
         further = TabularMLPClassifier(**small, **short).fit(frame, names).partial_fit(frame, names)
         fitted["tabular partial_fit"] = (further, frame)

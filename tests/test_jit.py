@@ -287,6 +287,17 @@ report = value.item()
 """
 
 
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(numba, "__version__"), (np, "__version__"), (cache_module, "llvmlite_version"), (cache_module.config, "OPT")],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_releases_of_the_compiler_do_not_share_code(module, name, monkeypatch):
+    before = cache_module._target_digest()
+    monkeypatch.setattr(module, name, "99")
+    assert cache_module._target_digest() != before
+
+
 @pytest.mark.newest
 def test_code_compiled_before_an_edit_of_a_callee_in_another_file_is_not_reused(cache, tmp_path):
     # an upgrade under a running notebook: what it compiles from the old sources must not serve the new ones

@@ -31,7 +31,10 @@ PATHS = sorted(path for suffix in golden.LOAD for path in golden.FOLDER.glob(f"*
 INPUTS = {
     "float32": np.float32(X),
     **dict.fromkeys(["regressor", "gaussian", "quantiles", "pipeline", "tabular regressor"], golden.DIABETES[0]),
-    **dict.fromkeys(["tabular classifier", "tabular custom", "tabular partial_fit", "encoder"], golden.table()[0]),
+    **dict.fromkeys(
+        ["tabular classifier", "tabular custom", "tabular custom regressor", "tabular partial_fit", "encoder"],
+        golden.table()[0],
+    ),
 }
 
 
@@ -64,8 +67,12 @@ NAMES = [path.stem for path in sorted(SCHEMAS[-1].glob("*.pickle"))]
 # are converted with to_local.
 UNSAFE = {
     "dask": ["DaskMLPClassifier"],
+    "dask regressor": ["DaskMLPRegressor"],
+    "dask tabular": ["DaskTabularMLPClassifier"],
+    "dask tabular regressor": ["DaskTabularMLPRegressor"],
     "custom": ["golden.square"],
     "tabular custom": ["golden.Square"],
+    "tabular custom regressor": ["golden.Square"],
     "custom components": ["golden.square", "golden.cubic", "golden.descend", "golden.decay"],
     "checkpoint": ["sknn_iitb.callbacks.Checkpoint"],
     "progress bar": ["sklearn.callback._progressbar.ProgressBar"],
