@@ -228,7 +228,7 @@ _CUSTOM = """
 def test_memory_of_a_compiled_custom_function():
     command = [sys.executable, "-c", textwrap.dedent(_CUSTOM)]
     found = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert 1e5 < found < 1.5e6
+    assert 1e5 < found < 2e6  # 1.1 MB with Python 3.11, 1.6 MB with 3.14
 
 
 # --- divergence --------------------------------------------------------------------------------------------------
