@@ -237,7 +237,7 @@ def _progress(saved):
     ("name", "n"),
     [
         ("network", 5),
-        ("tabular", 3),
+        ("tabular", 1),
         pytest.param("network", 200, marks=pytest.mark.slow),
         pytest.param("tabular", 50, marks=pytest.mark.slow),
         pytest.param("tuned", 50, marks=pytest.mark.slow),

@@ -179,7 +179,7 @@ _FOREVER = "max_iter=10**7, tol=0, n_iter_no_change=np.inf, random_state=0"
 
 @pytest.mark.newest
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this platform")
-@pytest.mark.parametrize("n", [10, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [8, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("shape", "net"),
     [
@@ -187,7 +187,7 @@ _FOREVER = "max_iter=10**7, tol=0, n_iter_no_change=np.inf, random_state=0"
         ((600, 20), f"MLPRegressor(n_threads=4, {_FOREVER})"),
         ((20_000, 50), f"MLPClassifier(n_threads=2, batch_size='full', {_FOREVER})"),
         ((600, 20), "TabularMLPClassifier(n_estimators=1000, n_jobs=2)"),
-        ((600, 20), "TabularMLPRegressor(n_estimators=1000)"),
+        pytest.param((600, 20), "TabularMLPRegressor(n_estimators=1000)", marks=pytest.mark.slow),
     ],
     ids=["lbfgs", "adam", "full", "tabular classifier", "tabular regressor"],
 )
