@@ -555,7 +555,7 @@ def dies_once(flag, function, value, argument):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
 @pytest.mark.parametrize(
     ("parameters", "at"),
-    [(MODES["full gradient"], 3), pytest.param(MODES["local steps"], 5, marks=pytest.mark.newest)],
+    [pytest.param(MODES["full gradient"], 3, marks=pytest.mark.slow), (MODES["local steps"], 5)],
     ids=MODES,
 )
 def test_a_process_that_is_killed(table, tmp_path, parameters, at):

@@ -829,7 +829,7 @@ def check(argument, name, method, form):
         check_refused(name, method, given, f"(?s)(?=.*({match}))(?=.*({form.match}))")
 
 
-@pytest.mark.parametrize(("name", "method", "form"), sampled(cases("X"), 3))
+@pytest.mark.parametrize(("name", "method", "form"), sampled(cases("X"), 5))
 def test_x(name, method, form):
     check("X", name, method, form)
 
@@ -839,12 +839,12 @@ def test_y(name, method, form):
     check("y", name, method, form)
 
 
-@pytest.mark.parametrize(("name", "method", "form"), sampled(cases("sample_weight"), 3))
+@pytest.mark.parametrize(("name", "method", "form"), sampled(cases("sample_weight"), 5))
 def test_sample_weight(name, method, form):
     check("sample_weight", name, method, form)
 
 
-@pytest.mark.parametrize(("name", "method", "form"), sampled(cases("X_val"), 5))
+@pytest.mark.parametrize(("name", "method", "form"), sampled(cases("X_val"), 8))
 def test_x_val(name, method, form):
     check("X_val", name, method, form)
 
@@ -916,7 +916,7 @@ def parameter_cases():
                 yield name, method, parameter, value
 
 
-@pytest.mark.parametrize(("name", "method", "parameter", "value"), sampled(parameter_cases(), 7))
+@pytest.mark.parametrize(("name", "method", "parameter", "value"), sampled(parameter_cases(), 10))
 def test_parameter(name, method, parameter, value):
     arguments = {"X": X, "y": target(name)}
     check_refused(name, method, arguments, rf"\b{parameter}\b", **{parameter: INVALID[value]()})
@@ -1024,7 +1024,7 @@ def test_exception_of_a_callable_reaches_the_user(name, parameter):
 
 @pytest.mark.newest
 @pytest.mark.filterwarnings("ignore:The number of unique classes")
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", ["MLPClassifier", pytest.param("TabularMLPClassifier", marks=pytest.mark.slow)])
 def test_too_many_classes(name):
     many = np.arange(10**6)
     estimator = copy.deepcopy(fitted(name))

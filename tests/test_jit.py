@@ -249,8 +249,8 @@ def _zipped(package):
     return Path(shutil.make_archive(package.parent / "zipped", "zip", package.parent, package.name))
 
 
-@pytest.mark.newest
-@pytest.mark.parametrize("packed", [_without_sources, pytest.param(_zipped, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [_without_sources, _zipped])
 def test_versions_imported_without_source_files_do_not_share_code(packed, tmp_path):
     versions = []
     for factor in ("1.0", "3.0"):

@@ -50,7 +50,7 @@ class DaskMLPClassifier(DaskMixin, MLPClassifier):
     >>> from sknn_iitb.dask import DaskMLPClassifier
     >>> X, y = (da.from_array(each, chunks=50) for each in load_iris(return_X_y=True))
     >>> with Client(processes=False, n_workers=2, dashboard_address=":0") as client:
-    ...     net = DaskMLPClassifier(solver="lbfgs", max_iter=1000, client=client, random_state=0)
+    ...     net = DaskMLPClassifier(solver="lbfgs", alpha=1, tol=0.01, client=client)
     ...     net = net.fit(X, y)
     ...     accuracy = net.score(X, y)
     >>> accuracy > 0.95
