@@ -29,6 +29,8 @@ from sknn_iitb.losses import Quantile
 from sknn_iitb.optimizers import LBFGS
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _runs
 
+pytestmark = pytest.mark.newest
+
 X, Y = load_iris(return_X_y=True)
 DIABETES = load_diabetes(return_X_y=True)
 CANCER = load_breast_cancer(return_X_y=True)

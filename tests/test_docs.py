@@ -52,7 +52,7 @@ def test_code_fits_into_its_box(name):
         assert max(map(len, block.splitlines())) <= CODE_COLUMNS, block
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "sknn_iitb").rglob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(Path(sknn_iitb.__file__).parent.rglob("*.py")), ids=lambda path: path.stem)
 def test_code_in_docstrings_fits_into_its_box(path):
     lines = re.findall(r"^ *((?:>>>|\.\.\.) .*)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert max(map(len, lines), default=0) <= CODE_COLUMNS

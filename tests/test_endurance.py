@@ -29,7 +29,7 @@ NETS = {
 }
 EACH = pytest.mark.parametrize("name", NETS)
 # this and that are forked with threads on purpose
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+pytestmark = [pytest.mark.newest, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
 
 
 def _parameters(net):

@@ -18,6 +18,8 @@ from sknn_iitb.inspection._loss_function import LossFunction
 from sknn_iitb.inspection.surface import _random_directions
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
+pytestmark = pytest.mark.newest
+
 IRIS = load_iris(return_X_y=True)
 DIABETES = load_diabetes(return_X_y=True)
 SHORT = {"max_iter": 30, "tol": 0, "n_iter_no_change": np.inf, "random_state": 0, "learning_rate": "cosine"}

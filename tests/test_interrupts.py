@@ -16,6 +16,8 @@ import pytest
 from sknn_iitb import MLPRegressor
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor, _member_run, _training
 
+pytestmark = pytest.mark.newest
+
 BOTH = pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
 N_JOBS = pytest.mark.parametrize("n_jobs", [None, 2])
 

@@ -18,6 +18,8 @@ from sknn_iitb.activations import ACTIVATIONS
 from sknn_iitb.losses import LOSSES
 from sknn_iitb.optimizers import OPTIMIZERS
 
+pytestmark = pytest.mark.newest
+
 UNITS = [4, 5, 3, 2]
 N_ROWS, BATCH_SIZE = 20, 8
 # activations of hidden layers have an elementwise function

@@ -16,7 +16,7 @@ from sknn_iitb._jit.patience import announced, clock
 from sknn_iitb._loops import elementwise
 from sknn_iitb.activations import ACTIVATIONS
 
-pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled code")
+pytestmark = [pytest.mark.newest, pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled code")]
 
 
 def _activation():

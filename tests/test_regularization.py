@@ -11,7 +11,7 @@ from sklearn.utils.fixes import parse_version
 from sknn_iitb import MLPClassifier, MLPRegressor
 from sknn_iitb.optimizers import OPTIMIZERS
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.newest, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 FIRST_ORDER = [cls.names[0] for cls in OPTIMIZERS if cls.kernel is not None]
 DTYPES = ["float32", "float64"]

@@ -44,6 +44,8 @@ from sknn_iitb.tabular._network import draw, tabular_network
 from sknn_iitb.tabular._progress import Progress
 from sknn_iitb.tabular.views import VIEWS, dense, distinct_views, features_of
 
+pytestmark = pytest.mark.newest
+
 QUICK = {"max_iter": 20, "hidden_layer_sizes": (16,), "random_state": 0}
 BOTH = pytest.mark.parametrize("cls", [TabularMLPClassifier, TabularMLPRegressor])
 
