@@ -28,7 +28,8 @@ from distributed import Client, LocalCluster
 
 from benchmarks.figures import figure, parse, save
 from sknn_iitb.dask import DaskMLPClassifier
-from sknn_iitb.dask._cluster import FAN_IN, DaskCluster
+from sknn_iitb.dask._cluster import FAN_IN
+from sknn_iitb.dask._dask_cluster import DaskCluster
 from sknn_iitb.dask._shards import Learner
 from sknn_iitb.inspection._figures import WIDTH
 

@@ -30,9 +30,10 @@ from sknn_iitb.dask import (
     DaskTabularMLPClassifier,
     DaskTabularMLPRegressor,
     WorkersLostError,
-    _cluster,
+    _dask_cluster,
 )
-from sknn_iitb.dask._cluster import DaskCluster, SerialCluster
+from sknn_iitb.dask._cluster import SerialCluster
+from sknn_iitb.dask._dask_cluster import DaskCluster
 from sknn_iitb.dask._shards import Learner
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 
@@ -625,8 +626,8 @@ def test_partitions_that_kill_their_workers(table):
 @pytest.mark.parametrize("parameters", MODES.values(), ids=MODES)
 def test_messages_that_are_lost(table, workers, monkeypatch, parameters):
     """The scheduler believes that workers compute, which have never heard of the tasks."""
-    monkeypatch.setattr(_cluster, "_LONGEST_IDLE", 0.5)
-    monkeypatch.setattr(_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
+    monkeypatch.setattr(_dask_cluster, "_LONGEST_IDLE", 0.5)
+    monkeypatch.setattr(_dask_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
 
     def lose(function, handles):
         for comm in workers.cluster.scheduler.stream_comms.values():
@@ -641,8 +642,8 @@ def test_messages_that_are_lost(table, workers, monkeypatch, parameters):
 
 
 def test_a_round_that_takes_long_is_not_lost(table, workers, monkeypatch):
-    monkeypatch.setattr(_cluster, "_LONGEST_IDLE", 0.5)
-    monkeypatch.setattr(_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
+    monkeypatch.setattr(_dask_cluster, "_LONGEST_IDLE", 0.5)
+    monkeypatch.setattr(_dask_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
 
     def hold(function, handles):
         RELEASED.clear()
@@ -657,8 +658,8 @@ def test_a_round_that_takes_long_is_not_lost(table, workers, monkeypatch):
 @pytest.mark.newest
 @pytest.mark.parametrize("parameters", MODES.values(), ids=MODES)
 def test_all_workers_lost(table, workers, monkeypatch, parameters):
-    monkeypatch.setattr(_cluster, "_PATIENCE", 0.1)
-    monkeypatch.setattr(_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
+    monkeypatch.setattr(_dask_cluster, "_PATIENCE", 0.1)
+    monkeypatch.setattr(_dask_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
     X, y, _ = table
 
     def lose(function, handles):
@@ -679,8 +680,8 @@ def test_all_workers_lost(table, workers, monkeypatch, parameters):
 
 @pytest.mark.newest
 def test_training_resumes_after_all_workers_are_lost(table, workers, monkeypatch, tmp_path):
-    monkeypatch.setattr(_cluster, "_PATIENCE", 0.1)
-    monkeypatch.setattr(_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
+    monkeypatch.setattr(_dask_cluster, "_PATIENCE", 0.1)
+    monkeypatch.setattr(_dask_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
     data, file = chunked(*table[:2], size=300), tmp_path / "net.checkpoint"
     net = DaskMLPClassifier(batch_size=100, local_steps=4, max_iter=6, learning_rate="cosine", dropout=0.1, **SIZES)
     expected = clone(net).set_params(client=SerialCluster(2)).fit(*data)
@@ -848,8 +849,8 @@ def test_a_worker_lost_while_members_train(raw, workers, monkeypatch):
     threading.Timer(0.1, lambda: remove(workers, [*workers.nthreads()][:1])).start()
     model = DaskTabularMLPRegressor("fast", client=workers, **MEMBERS).fit(X, y)
     np.testing.assert_array_equal(model.predict(X), expected.predict(X))
-    monkeypatch.setattr(_cluster, "_PATIENCE", 0.1)
-    monkeypatch.setattr(_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
+    monkeypatch.setattr(_dask_cluster, "_PATIENCE", 0.1)
+    monkeypatch.setattr(_dask_cluster, "_SECONDS_BETWEEN_CHECKS", 0.05)
     remove(workers, list(workers.nthreads()))
     with pytest.raises(WorkersLostError, match="no workers"):
         clone(model).fit(X, y)

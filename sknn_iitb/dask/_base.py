@@ -21,7 +21,7 @@ from sknn_iitb._engine.run import Run
 from sknn_iitb._engine.samples import Samples, TrainingData
 from sknn_iitb._engine.source import PartitionReader
 from sknn_iitb._suggestions import names_checked
-from sknn_iitb.dask._cluster import as_cluster
+from sknn_iitb.dask._dask_cluster import as_cluster
 from sknn_iitb.dask._objectives import FullGradient, LocalSteps, SharedValidation, Work
 from sknn_iitb.dask._partitions import computed, is_collection, joined_array, partitions_of
 from sknn_iitb.dask._shards import Learner, Plan, Setup, Summary, build, count, merged

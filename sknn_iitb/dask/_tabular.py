@@ -7,7 +7,7 @@ from typing import Any
 from sklearn.utils._param_validation import HasMethods
 
 from sknn_iitb.dask._base import ClientMixin, with_parameters_of
-from sknn_iitb.dask._cluster import as_dask_cluster
+from sknn_iitb.dask._dask_cluster import as_dask_cluster
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 from sknn_iitb.tabular._member_run import train_apart
 
