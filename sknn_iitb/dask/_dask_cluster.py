@@ -227,7 +227,7 @@ class DaskCluster:
         preferred = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
         return self._client.submit(function, *arguments, pure=False, **preferred)
 
-    def _wait(self, futures):
+    def _wait(self, futures, check=lambda: None, preferred=None):
         """Wait for futures; raise the error of one that has failed."""
 
         def done(seconds):
@@ -236,13 +236,15 @@ class DaskCluster:
                 return True
             return False
 
-        self._until(done)
+        self._until(done, check, preferred)
         for future in futures:
-            if future.status != "finished":
+            if future.status in ("error", "cancelled"):
                 future.result()  # raises
 
     def _result(self, future, check=lambda: None, preferred=None):
         """The result of a task, or its error."""
+        # Cancelled while it waits for a task, a transfer leaves an asyncio task with an error that nobody retrieves.
+        self._wait([future], check, preferred)
         # Dask would wait without end for a result that is lost on the way
         transfer = asyncio.run_coroutine_threadsafe(
             self._client.gather(future, asynchronous=True), self._client.loop.asyncio_loop
