@@ -116,7 +116,7 @@ class ArrowPartitions(Sequence):
     ImportError
         If ``pyarrow`` is not installed.
     ValueError
-        If a column does not exist, or the data set has a filter. Later, if a file has changed.
+        If a column does not exist or is named twice, or the data set has a filter. Later, if a file has changed.
 
     Notes
     -----
@@ -157,7 +157,12 @@ class ArrowPartitions(Sequence):
         data = data if isinstance(data, dataset.Dataset) else dataset.dataset(data, partitioning="hive")
         self._y, self._weight, self._format = target, sample_weight, data.schema
         special = [*([target] if isinstance(target, str) else target), *([sample_weight] if sample_weight else [])]
-        self._X = [name for name in data.schema.names if name not in special] if features is None else list(features)
+        self._X = [name for name in data.schema.names if name not in special] if features is None else features
+        if isinstance(self._X, str) or not self._X or len({*self._X, *special}) < len(self._X) + len(special):
+            raise ValueError(
+                "features must be a list of at least one column, without duplicates, target and sample_weight; got "
+                f"features={features!r}, target={target!r}, sample_weight={sample_weight!r}."
+            )
         self._columns = [*self._X, *special]
         unknown = [name for name in self._columns if name not in data.schema.names]
         if unknown:
@@ -246,6 +251,8 @@ class DaskPartitions(Sequence):
 
     Raises
     ------
+    TypeError
+        If one is not a Dask collection.
     ValueError
         If the numbers of partitions differ.
 
@@ -263,6 +270,9 @@ class DaskPartitions(Sequence):
 
     def __init__(self, X: Any, y: Any, sample_weight: Any = None) -> None:
         self._collections = (X, y) if sample_weight is None else (X, y, sample_weight)
+        for name, value in zip(("X", "y", "sample_weight"), self._collections, strict=False):
+            if not hasattr(value, "dask"):
+                raise TypeError(f"{name} must be a Dask array or data frame, got {type(value).__name__}.")
         numbers = [_n_partitions(each) for each in self._collections]
         if len(set(numbers)) > 1:
             raise ValueError(f"X, y and sample_weight must have the same partitions, got {numbers} of them.")

@@ -343,6 +343,9 @@ def test_parquet_files(tmp_path):
     assert (one[0][0].shape, one[0][1].shape) == ((569, 2), (569, 2))
     with pytest.raises(ValueError, match=r"data has no columns \['y'\]"):
         ArrowPartitions(tmp_path, "y")
+    for features in ([], ["x0", "x0"], ["x0", "tumor"], "w"):
+        with pytest.raises(ValueError, match="features must be a list of at least one column"):
+            ArrowPartitions(tmp_path, "tumor", features=features)
 
 
 @pytest.mark.parametrize("kind", ["csv", "feather"])
@@ -372,6 +375,8 @@ def test_dask_collections():
     assert_same(clone(net).fit_batches(frames), expected)
     with pytest.raises(ValueError, match="must have the same partitions, got \\[6, 1\\] of them"):
         DaskPartitions(da.from_array(X, chunks=(100, 30)), da.from_array(y, chunks=569))
+    with pytest.raises(TypeError, match="y must be a Dask array or data frame, got ndarray"):
+        DaskPartitions(da.from_array(X, chunks=(100, 30)), y)
 
 
 # --- bad sources ------------------------------------------------------------------------------------------------
@@ -387,6 +392,8 @@ def parts_with(position, **changes):
     ("source", "error", "message"),
     [
         (3, TypeError, "source must be a sequence of partitions"),
+        (X, TypeError, "source must be a sequence of partitions"),
+        (lambda: None, TypeError, "must return an iterator over partitions, got None"),
         (iter([(X, y)]), ValueError, "can be read only once"),
         (((X, y) for _ in range(2)), ValueError, "Pass the function that creates it"),
         ((X, y), TypeError, r"source must yield tuples \(X, y\) or .*; partition 0 is <class 'numpy.ndarray'>"),

@@ -35,7 +35,7 @@ class PartitionReader:
     """
 
     def __init__(self, source):
-        if not callable(source) and not isinstance(source, Iterable):
+        if not callable(source) and (not isinstance(source, Iterable) or hasattr(source, "shape")):
             raise TypeError(
                 "source must be a sequence of partitions (X, y), a function that returns an iterator over them, or "
                 f"another object that can be iterated over repeatedly; got {type(source)}."
@@ -54,8 +54,14 @@ class PartitionReader:
             for number in range(len(self._source)) if order is None else order:
                 yield number, *_unpacked(self._source[int(number)], number)
         else:
-            for number, partition in enumerate(self._source() if callable(self._source) else self._source):
+            for number, partition in enumerate(self._called() if callable(self._source) else self._source):
                 yield number, *map(_own, _unpacked(partition, number))
+
+    def _called(self):
+        partitions = self._source()
+        if not isinstance(partitions, Iterable):
+            raise TypeError(f"source={self._source!r} must return an iterator over partitions, got {partitions!r}.")
+        return partitions
 
 
 def _own(values):
@@ -90,13 +96,13 @@ def _unpacked(partition, number):
 
 
 @contextmanager
-def locating(number):
+def locating(number, what="source, partition"):
     """Within this context, errors of the validation of a partition say which one it is."""
     try:
         yield
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"source, partition {number}: {error}") from error
+        raise kind(f"{what} {number}: {error}") from error
 
 
 def ahead(iterator):
