@@ -362,7 +362,7 @@ def test_y_in_other_chunks_than_X(table, fits):
     with pytest.raises(ValueError, match="X has 600 rows, y has 599"):
         fits(*chunked(X, y[:-1]))
     longer = chunked(X)[0][chunked(X)[0][:, 0] < 9], chunked(y, size=86)[0]
-    with pytest.raises(ValueError, match="Partition 0 of X has 90 rows, that of y has 86"):
+    with pytest.raises(ValueError, match="partition 0: X has 90 rows, y has 86"):
         fits(*longer)
 
 
@@ -373,7 +373,7 @@ def test_rows_are_paired_in_their_order_whatever_the_index(table, fits, index, n
     X, y = X[:540], y[:540]
     frame, labels = pd.DataFrame(X, index=index).rename(columns=str), pd.Series(y)
     fits(dd.from_pandas(frame, npartitions=6, sort=False), dd.from_pandas(labels, npartitions=n), rows=slice(540))
-    with pytest.raises(ValueError, match=r"X has 540 rows, y has 539|Partition 5 of X has 90 rows, that of y has 89"):
+    with pytest.raises(ValueError, match=r"X has 540 rows, y has 539|partition 5: X has 90 rows, y has 89"):
         fits(dd.from_pandas(frame, npartitions=6, sort=False), dd.from_pandas(labels[:-1], npartitions=n))
 
 
@@ -420,9 +420,21 @@ def test_partitions_of_different_columns(wrong):
     given = dd.from_map(lambda part: part, frames, meta=X[:0], enforce_metadata=False)
     y = da.from_array(np.arange(30) % 2, chunks=(20,))
     net = DaskMLPClassifier(client=SerialCluster(2), **SIZES)
-    with pytest.raises(ValueError, match=r"partition 1 of X: it has the columns \[.*\], the data frame has \['a', 'b'"):
+    with pytest.raises(ValueError, match=r"partition 1: X has the columns \[.*\], the data frame has \['a', 'b'"):
         net.fit(given, y)
     assert not hasattr(net, "classes_")
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [("X", np.nan, "Input X contains NaN"), ("y", np.nan, "Input y contains NaN"), ("weight", -1, "Negative values")],
+)
+def test_errors_name_the_partition(argument, value, message):
+    given = {"X": np.zeros((30, 2)), "y": np.arange(30.0), "weight": np.ones(30)}
+    given[argument][15] = value
+    net = DaskMLPRegressor(client=SerialCluster(2))
+    with pytest.raises(ValueError, match=f"^partition 1: {message}"):
+        net.fit(*chunked(*given.values(), size=10))
 
 
 def test_a_class_that_most_partitions_lack(table):
@@ -830,7 +842,27 @@ def test_a_table_may_be_a_dask_data_frame(raw, workers):
     model = DaskTabularMLPClassifier(client=workers, **MEMBERS)
     of_frame = clone(model).fit(dd.from_pandas(X, npartitions=3), dd.from_pandas(y > 0, npartitions=3))
     model.fit(X, y > 0)
-    np.testing.assert_array_equal(of_frame.predict_proba(dd.from_pandas(X, npartitions=2)), model.predict_proba(X))
+    np.testing.assert_array_equal(of_frame.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_predictions_of_members_are_lazy(raw, labels):
+    X, y = raw
+    cls = DaskTabularMLPClassifier if labels else DaskTabularMLPRegressor
+    local = cls._local_class()("fast", **MEMBERS).fit(X, y > 0 if labels else y)
+    model = cls("fast", **MEMBERS)
+    vars(model).update({name: value for name, value in vars(local).items() if name not in model.get_params()})
+    data = dd.from_pandas(X, npartitions=3)
+    for name in ("predict", "predict_proba", "predict_log_proba")[: 3 if labels else 1]:
+        lazy, expected = getattr(model, name)(data), getattr(local, name)(X)
+        assert isinstance(lazy, da.Array)
+        assert (lazy.dtype, lazy.shape[1:]) == (expected.dtype, expected.shape[1:])
+        np.testing.assert_allclose(lazy.compute(scheduler="sync"), expected, rtol=1e-4, atol=1e-6)
+    with dask.config.set(scheduler="sync"):
+        truth = dd.from_pandas(y > 0 if labels else y, npartitions=3)
+        assert model.score(data, truth) == pytest.approx(local.score(X, y > 0 if labels else y), rel=1e-6)
+    with pytest.raises(ValueError, match="X must have two dimensions, got 1"):
+        model.predict(data["a"])
 
 
 @pytest.mark.newest

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sknn_iitb._engine.naming import naming
 from sknn_iitb._engine.samples import Samples, TrainingData, checked_weight, stacked
+from sknn_iitb._engine.source import locating
 from sknn_iitb._engine.validation import hold_out
 from sknn_iitb._jit.blas import BLASThreads
 from sknn_iitb.mlp._fitting import dropout_seed
@@ -73,24 +74,24 @@ def merged(summaries):
 
 def _summary(part, net, n_features, columns):
     number, X, y, weight = part
-    with naming(f"partition {number} of X"):
+    with locating(number, "partition"):
         _check_columns(X, n_features, columns)
-    if X.shape[0] == 0:
-        return None
-    with naming("y"):
-        y = net._checked_targets(y)
-        if is_classifier(net):
-            check_classification_targets(y)
-    for name, value in (("y", y), ("sample_weight", weight)):
-        if value is not None and value.shape[0] != X.shape[0]:
-            raise ValueError(
-                f"Partition {number} of X has {X.shape[0]} rows, that of {name} has {value.shape[0]}. Give both the "
-                "same partitions, or let Dask compute their lengths, with compute_chunk_sizes() for an array."
-            )
-    y = y.toarray() if sparse.issparse(y) else y
-    weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
-    if weight.any():  # of one partition, all may be zero
-        weight = checked_weight(weight, X)
+        if X.shape[0] == 0:
+            return None
+        with naming("y"):
+            y = net._checked_targets(y)
+            if is_classifier(net):
+                check_classification_targets(y)
+        for name, value in (("y", y), ("sample_weight", weight)):
+            if value is not None and value.shape[0] != X.shape[0]:
+                raise ValueError(
+                    f"X has {X.shape[0]} rows, {name} has {value.shape[0]}. Give both the same partitions, or let Dask "
+                    "compute their lengths, with compute_chunk_sizes() for an array."
+                )
+        y = y.toarray() if sparse.issparse(y) else y
+        weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
+        if weight.any():  # of one partition, all may be zero
+            weight = checked_weight(weight, X)
     if is_classifier(net):
         rows, index = net._distinct(y)
         mass = np.bincount(index, weight)
@@ -108,9 +109,9 @@ def _extremes(y):
 
 def _check_columns(X, n_features, columns):
     if columns is not None and list(getattr(X, "columns", ())) != columns:
-        raise ValueError(f"it has the columns {list(X.columns)}, the data frame has {columns}")
+        raise ValueError(f"X has the columns {list(X.columns)}, the data frame has {columns}.")
     if X.ndim != 2 or X.shape[1] != n_features:
-        raise ValueError(f"it has the shape {X.shape}, expected {n_features} columns")
+        raise ValueError(f"X has the shape {X.shape}, expected {n_features} columns.")
 
 
 def _taken(X, rows):
@@ -159,8 +160,11 @@ def build(number, parts, setup):
     """The shard of some partitions, whose number is that in the order of all."""
     net = setup.net
     types = net._input_types(reset=False)
-    parts = [part for part in parts if part.X.shape[0]]
-    pairs = [(*net._validate_all(part.X, part.y, types, reset=False), part.weight) for part in parts]
+    pairs = []
+    for number_of_part, X, y, weight in parts:
+        if X.shape[0]:
+            with locating(number_of_part, "partition"):
+                pairs.append((*net._validate_all(X, y, types, reset=False), weight))
     if not pairs:
         return Shard(net, None)
     X, y, weight = zip(*pairs, strict=True)
