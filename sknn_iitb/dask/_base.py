@@ -1,75 +1,33 @@
 """Base class of the estimators on Dask collections."""
 
 import copy
-import inspect
-import re
 from itertools import chain
 from numbers import Integral
 from os import PathLike
 from typing import Any, NamedTuple, Self
 
-import dask
-import dask.array as da
 import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from sknn_iitb._engine.checkpoint import state_of_run
 from sknn_iitb._engine.objective import batches_in
 from sknn_iitb._engine.run import Run
 from sknn_iitb._engine.samples import Samples, TrainingData
 from sknn_iitb._engine.source import PartitionReader
-from sknn_iitb._suggestions import names_checked
 from sknn_iitb.dask._dask_cluster import as_cluster
 from sknn_iitb.dask._objectives import FullGradient, LocalSteps, SharedValidation, Work
-from sknn_iitb.dask._partitions import computed, is_collection, joined_array, partitions_of
+from sknn_iitb.dask._partitions import computed, is_collection, partitions_of
+from sknn_iitb.dask._prediction import LazyMixin
 from sknn_iitb.dask._shards import Learner, Plan, Setup, Summary, build, count, merged
 
-__all__ = ["ClientMixin", "DaskMixin", "with_parameters_of"]
+__all__ = ["DaskMixin"]
 
 # floating-point operations of a round with local_steps="auto": about two seconds; between rounds, workers wait
 _WORK_PER_ROUND = 2e11
 
 
-class ClientMixin:
-    """The parameter `client`, and the estimator for one machine, which is the next class in the bases."""
-
-    # parameters that the estimator for one machine does not have
-    _own: tuple = ("client",)
-
-    @classmethod
-    def _local_class(cls):
-        """The estimator for one machine."""
-        return next(each for each in cls.__mro__ if not issubclass(each, ClientMixin) and hasattr(each, "fit"))
-
-    def to_local(self) -> Any:
-        """The estimator for one machine, with the same parameters and fitted attributes, which are copied.
-
-        Returns
-        -------
-        estimator : estimator instance
-        """
-        local = self._local_class()(**self._local_params())
-        others = {*self._get_param_names(), "_rounds", "_skl_callbacks"}
-        vars(local).update(copy.deepcopy({k: v for k, v in vars(self).items() if k not in others}))
-        return local
-
-    def _local_params(self):
-        return {name: value for name, value in self.get_params(deep=False).items() if name not in self._own}
-
-    def _saved(self):
-        return {name: value for name, value in super()._saved().items() if name != "_rounds"} | {"client": None}
-
-    def __sklearn_clone__(self):
-        client, other = self.client, copy.copy(self)
-        other.client = None
-        other = super(ClientMixin, other).__sklearn_clone__()
-        other.client = client
-        return other
-
-
-class DaskMixin(ClientMixin):
+class DaskMixin(LazyMixin):
     """Fit and predict on Dask collections."""
 
     _own = ("local_steps", "client")
@@ -215,69 +173,10 @@ class DaskMixin(ClientMixin):
 
     # --- prediction ---
 
-    def _lazily(self, name, X):
-        """What a method returns for a Dask collection, as a Dask array; other X go to the method itself."""
-        local = getattr(super(), name)
-        if not is_collection(X):
-            return local(X)
-        check_is_fitted(self)
-        model = self.to_local()
-        one = np.zeros((1, self.n_features_in_), self._parameters.vector.dtype)
+    def _one_row(self, X):
+        row = np.zeros((1, self.n_features_in_), self._parameters.vector.dtype)
         columns = getattr(self, "feature_names_in_", None)
-        of_one = getattr(model, name)(one if columns is None else pd.DataFrame(one, columns=columns))
-        if isinstance(of_one, list):
-            raise ValueError(
-                f"{name} has an array for each column of y, which is not supported for Dask collections; map "
-                f"to_local().{name} over the partitions."
-            )
-        model = dask.delayed(model, pure=False)
-        if not isinstance(X, da.Array):
-            return joined_array(
-                [dask.delayed(_predicted)(block, model, name, of_one[:0]) for block in X.to_delayed()], of_one
-            )
-        if X.ndim != 2:
-            raise ValueError(f"X must have two dimensions, got {X.ndim}.")
-        X = X.rechunk({1: -1})
-        shape = {"drop_axis": 1} if of_one.ndim == 1 else {"chunks": (X.chunks[0], of_one.shape[1:])}
-        return X.map_blocks(_predicted, model, name, of_one[:0], dtype=of_one.dtype, meta=of_one[:0], **shape)
-
-    def predict(self, X: Any) -> Any:
-        """Predict, lazily for a Dask collection.
-
-        Parameters
-        ----------
-        X : Dask collection, array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : dask.array.Array of shape (n_samples,) or (n_samples, n_outputs)
-            An ndarray if X is not a Dask collection.
-        """
-        return self._lazily("predict", X)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy or R2, as the estimator for one machine.
-
-        Parameters
-        ----------
-        X : Dask collection, array-like or sparse matrix of shape (n_samples, n_features)
-            Predictions for a Dask collection are computed on the cluster, and the score in this process.
-        y : Dask collection or array-like of shape (n_samples,) or (n_samples, n_outputs)
-        sample_weight : Dask collection or array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        score : float
-        """
-        predicted, y, sample_weight = map(computed, (self.predict(X), y, sample_weight))
-        local = self.to_local()
-        local.predict = lambda X: predicted
-        return local.score(None, y, sample_weight)
-
-
-def _predicted(X, model, name, nothing):
-    """What a method of the model returns for a block, which may be empty."""
-    return getattr(model, name)(X) if X.shape[0] else nothing
+        return row if columns is None else pd.DataFrame(row, columns=columns)
 
 
 # --- the beginning of a run -------------------------------------------------------------------------------------
@@ -344,35 +243,3 @@ class _LastEpoch:
         """Write the last epoch's checkpoint if the estimator has checkpoints."""
         if self._state is not None:
             self._writer.write(self._state)
-
-
-# --- parameters -------------------------------------------------------------------------------------------------
-
-
-def with_parameters_of(parent):
-    """Decorate a class: its signature and docstring have the parameters and attributes of another as well.
-
-    Parameters
-    ----------
-    parent : type
-        The estimator for one machine.
-    """
-
-    def decorate(cls):
-        own = inspect.signature(cls.__init__).parameters
-        inherited = inspect.signature(parent.__init__).parameters
-        named = [each for each in own.values() if each.kind is each.KEYWORD_ONLY]
-        cls.__init__.__signature__ = inspect.Signature([*inherited.values(), *named])
-        cls.__init__ = names_checked(cls.__init__)
-        if cls.__doc__ is not None:  # as with python -OO
-            plain = re.sub(r" \[\d\]_", "", inspect.cleandoc(parent.__doc__))  # without its references
-            sections = re.split(r"^(\w[\w ]+)\n-+\n", plain, flags=re.MULTILINE)
-            found = dict(zip(sections[1::2], sections[2::2], strict=True))
-            doc = inspect.cleandoc(cls.__doc__)
-            doc = doc.replace("Parameters\n----------\n", f"Parameters\n----------\n{found['Parameters'].rstrip()}\n\n")
-            cls.__doc__ = doc.replace(
-                "See Also\n", f"Attributes\n----------\n{found['Attributes'].rstrip()}\n\nSee Also\n"
-            )
-        return cls
-
-    return decorate

@@ -2,17 +2,17 @@
 
 from typing import Any, Literal
 
-from sklearn.utils.metaestimators import available_if
-
-from sknn_iitb.dask._base import DaskMixin, with_parameters_of
-from sknn_iitb.mlp.classifier import MLPClassifier, _has_probabilities
+from sknn_iitb.dask._base import DaskMixin
+from sknn_iitb.dask._client import with_parameters_of
+from sknn_iitb.dask._prediction import LazyClassifierMixin
+from sknn_iitb.mlp.classifier import MLPClassifier
 from sknn_iitb.mlp.regressor import MLPRegressor
 
 __all__ = ["DaskMLPClassifier", "DaskMLPRegressor"]
 
 
 @with_parameters_of(MLPClassifier)
-class DaskMLPClassifier(DaskMixin, MLPClassifier):
+class DaskMLPClassifier(LazyClassifierMixin, DaskMixin, MLPClassifier):
     """An :class:`~sknn_iitb.MLPClassifier` that trains on Dask arrays and data frames, on many machines.
 
     Workers keep the partitions, and only parameters travel. With solver 'lbfgs', or batches of all samples,
@@ -67,36 +67,6 @@ class DaskMLPClassifier(DaskMixin, MLPClassifier):
         super().__init__(*args, **parameters)
         self.local_steps = local_steps
         self.client = client
-
-    @available_if(_has_probabilities)
-    def predict_proba(self, X: Any) -> Any:
-        """Predict class probabilities, lazily for a Dask collection.
-
-        Parameters
-        ----------
-        X : Dask collection, array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        probabilities : dask.array.Array of shape (n_samples, n_classes)
-            An ndarray if X is not a Dask collection.
-        """
-        return self._lazily("predict_proba", X)
-
-    @available_if(_has_probabilities)
-    def predict_log_proba(self, X: Any) -> Any:
-        """Predict the logarithms of the class probabilities, lazily for a Dask collection.
-
-        Parameters
-        ----------
-        X : Dask collection, array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_probabilities : dask.array.Array of shape (n_samples, n_classes)
-            An ndarray if X is not a Dask collection.
-        """
-        return self._lazily("predict_log_proba", X)
 
     def decision_function(self, X: Any) -> Any:
         """Return the raw scores, lazily for a Dask collection.

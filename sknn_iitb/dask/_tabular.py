@@ -4,10 +4,13 @@ import threading
 from time import perf_counter
 from typing import Any
 
+import dask.array as da
+import numpy as np
 from sklearn.utils._param_validation import HasMethods
 
-from sknn_iitb.dask._base import ClientMixin, with_parameters_of
+from sknn_iitb.dask._client import with_parameters_of
 from sknn_iitb.dask._dask_cluster import as_dask_cluster
+from sknn_iitb.dask._prediction import LazyClassifierMixin, LazyMixin
 from sknn_iitb.tabular import TabularMLPClassifier, TabularMLPRegressor
 from sknn_iitb.tabular._member_run import train_apart
 
@@ -40,7 +43,7 @@ class _Members:
         return self._cluster.call(train_apart, self._sent[id(data)][1], run, n_epochs, seconds, check=check)
 
 
-class DaskTabularMixin(ClientMixin):
+class DaskTabularMixin(LazyMixin):
     """Train members on a cluster; the table is encoded in this process and sent to each worker once."""
 
     _parameter_constraints: dict = {"client": [HasMethods(["submit", "scatter", "cancel"]), None]}
@@ -52,14 +55,18 @@ class DaskTabularMixin(ClientMixin):
         n_threads = as_dask_cluster(self.client).n_threads()
         return super()._strategy(views, samples, config._replace(n_jobs=self.n_jobs or n_threads or 1), rng)
 
+    def _one_row(self, X):
+        """A row of missing values, which every column may have."""
+        return np.full((1, X.shape[1]), np.nan) if isinstance(X, da.Array) else X._meta.reindex([0])
+
 
 @with_parameters_of(TabularMLPClassifier)
-class DaskTabularMLPClassifier(DaskTabularMixin, TabularMLPClassifier):
+class DaskTabularMLPClassifier(LazyClassifierMixin, DaskTabularMixin, TabularMLPClassifier):
     """A :class:`~sknn_iitb.tabular.TabularMLPClassifier` whose members train on Dask workers, side by side.
 
     The result is that of one machine, to the bit. The table is encoded in this process and sent to each worker once, so
-    it must fit into the memory of each. A member whose worker is lost is trained again from its last pause. `predict`,
-    `partial_fit` and `fit_batches` run in this process.
+    it must fit into the memory of each. A member whose worker is lost is trained again from its last pause.
+    Predictions for a Dask collection are lazy; `partial_fit` and `fit_batches` run in this process.
 
     Parameters
     ----------
