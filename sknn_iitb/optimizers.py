@@ -11,14 +11,12 @@ loop runs in float64.
 A custom optimizer is a function of this form, passed as ``solver=f``; its state has two vectors.
 """
 
-import hashlib
-import marshal
 from numbers import Integral, Real
-from types import CodeType
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
+from sknn_iitb._jit.identity import digest
 from sknn_iitb._registry import Component, Custom, Kernel, Registry
 
 __all__ = [
@@ -89,17 +87,7 @@ class _CustomOptimizer(Custom, Optimizer):
     @property
     def identity(self) -> str:
         """A digest of the function's code, which a pickle does not change."""
-        # version 2 of the format does not depend on other references to the constants
-        return hashlib.sha256(marshal.dumps(_without_slices(self.function.__code__), 2)).hexdigest()
-
-
-def _without_slices(constant):
-    """The constant in a form that marshal can write in version 2. Since Python 3.14, code contains slices."""
-    if isinstance(constant, CodeType):
-        return constant.replace(co_consts=_without_slices(constant.co_consts))
-    if isinstance(constant, tuple):
-        return tuple(map(_without_slices, constant))
-    return repr(constant) if isinstance(constant, slice) else constant
+        return digest(self.function)
 
 
 OPTIMIZERS: Registry = Registry("solver", Optimizer, _CustomOptimizer)

@@ -3,13 +3,14 @@
 import dis
 import hashlib
 import inspect
+import marshal
 import sys
 from functools import lru_cache
 from types import CodeType, ModuleType
 
 import numpy as np
 
-__all__ = ["helpers", "identity", "made_here", "name_in_package"]
+__all__ = ["digest", "helpers", "identity", "made_here", "name_in_package"]
 
 _PACKAGE = __package__.partition(".")[0]
 _made = {}  # functions that the package creates at run time -> their names
@@ -50,6 +51,21 @@ def helpers(function):
     walk = _Walk()
     walk.function(function)
     return walk.helpers
+
+
+def digest(function):
+    """A digest of the code of a function, without the values that it refers to; a pickle does not change it."""
+    # version 2 of the format does not depend on other references to the constants
+    return hashlib.sha256(marshal.dumps(_without_slices(function.__code__), 2)).hexdigest()
+
+
+def _without_slices(constant):
+    """The constant in a form that marshal can write in version 2. Since Python 3.14, code contains slices."""
+    if isinstance(constant, CodeType):
+        return constant.replace(co_consts=_without_slices(constant.co_consts))
+    if isinstance(constant, tuple):
+        return tuple(map(_without_slices, constant))
+    return repr(constant) if isinstance(constant, slice) else constant
 
 
 class _Walk:
