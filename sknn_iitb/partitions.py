@@ -17,6 +17,7 @@ __all__ = ["ArrayPartitions", "ArrowPartitions", "DaskPartitions"]
 
 # the size of a partition in bytes, of which about three are in memory during training
 _N_BYTES = 2**26
+_N_ROWS_IN_CACHE = 4096
 
 
 class ArrayPartitions(Sequence):
@@ -205,12 +206,22 @@ def _features(table):
         types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind) for kind in table.schema.types
     ):
         return table.to_pandas()
-    matrix = np.ascontiguousarray(np.stack([column.to_numpy() for column in table.columns]).T)
+    matrix = _transposed([column.to_numpy() for column in table.columns])
     try:
         from pandas import DataFrame
     except ImportError:
         return matrix
     return DataFrame(matrix, columns=table.column_names, copy=False)
+
+
+def _transposed(columns):
+    """The rows of columns: some of each at a time, which stay in the cache, and without a copy of all columns."""
+    matrix = np.empty((len(columns[0]), len(columns)), np.result_type(*{column.dtype for column in columns}))
+    for start in range(0, len(matrix), _N_ROWS_IN_CACHE):
+        rows = slice(start, start + _N_ROWS_IN_CACHE)
+        for k, column in enumerate(columns):
+            matrix[rows, k] = column[rows]
+    return matrix
 
 
 def _n_bytes(kind):
