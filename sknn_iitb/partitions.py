@@ -158,13 +158,14 @@ class ArrowPartitions(Sequence):
         data = data if isinstance(data, dataset.Dataset) else dataset.dataset(data, partitioning="hive")
         self._y, self._weight, self._format = target, sample_weight, data.schema
         special = [*([target] if isinstance(target, str) else target), *([sample_weight] if sample_weight else [])]
-        self._X = [name for name in data.schema.names if name not in special] if features is None else features
-        if isinstance(self._X, str) or not self._X or len({*self._X, *special}) < len(self._X) + len(special):
+        self._X = [name for name in data.schema.names if name not in special] if features is None else [*features]
+        named = [*self._X, *special]
+        if isinstance(features, str) or not self._X or not target or len(set(named)) < len(named):
             raise ValueError(
-                "features must be a list of at least one column, without duplicates, target and sample_weight; got "
+                "features and target must name at least one column each, features in a list, and each column once; got "
                 f"features={features!r}, target={target!r}, sample_weight={sample_weight!r}."
             )
-        self._columns = [*self._X, *special]
+        self._columns = named
         unknown = [name for name in self._columns if name not in data.schema.names]
         if unknown:
             raise ValueError(f"data has no columns {unknown}; it has {data.schema.names}.")

@@ -845,24 +845,25 @@ def test_a_table_may_be_a_dask_data_frame(raw, workers):
     np.testing.assert_array_equal(of_frame.predict_proba(X), model.predict_proba(X))
 
 
-@pytest.mark.parametrize("labels", [True, False])
-def test_predictions_of_members_are_lazy(raw, labels):
+@pytest.mark.parametrize("cls", [DaskTabularMLPClassifier, DaskTabularMLPRegressor])
+def test_predictions_of_members_are_lazy(raw, cls):
     X, y = raw
-    cls = DaskTabularMLPClassifier if labels else DaskTabularMLPRegressor
-    local = cls._local_class()("fast", **MEMBERS).fit(X, y > 0 if labels else y)
-    model = cls("fast", **MEMBERS)
+    labels = cls is DaskTabularMLPClassifier
+    parameters, y = (MEMBERS, y > 0) if labels else (MEMBERS | {"quantiles": [0.2, 0.8]}, y)
+    local = cls._local_class()("fast", **parameters).fit(X, y)
+    model = cls("fast", **parameters)
     vars(model).update({name: value for name, value in vars(local).items() if name not in model.get_params()})
     data = dd.from_pandas(X, npartitions=3)
-    for name in ("predict", "predict_proba", "predict_log_proba")[: 3 if labels else 1]:
+    for name in ("predict", "predict_proba", "predict_log_proba") if labels else ("predict", "predict_quantiles"):
         lazy, expected = getattr(model, name)(data), getattr(local, name)(X)
         assert isinstance(lazy, da.Array)
         assert (lazy.dtype, lazy.shape[1:]) == (expected.dtype, expected.shape[1:])
         np.testing.assert_allclose(lazy.compute(scheduler="sync"), expected, rtol=1e-4, atol=1e-6)
     with dask.config.set(scheduler="sync"):
-        truth = dd.from_pandas(y > 0 if labels else y, npartitions=3)
-        assert model.score(data, truth) == pytest.approx(local.score(X, y > 0 if labels else y), rel=1e-6)
+        assert model.score(data, dd.from_pandas(y, npartitions=3)) == pytest.approx(local.score(X, y), rel=1e-6)
     with pytest.raises(ValueError, match="X must have two dimensions, got 1"):
         model.predict(data["a"])
+    assert not hasattr(cls(), "predict_quantiles")
 
 
 @pytest.mark.newest

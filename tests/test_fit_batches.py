@@ -343,9 +343,10 @@ def test_parquet_files(tmp_path):
     assert (one[0][0].shape, one[0][1].shape) == ((569, 2), (569, 2))
     with pytest.raises(ValueError, match=r"data has no columns \['y'\]"):
         ArrowPartitions(tmp_path, "y")
-    for features in ([], ["x0", "x0"], ["x0", "tumor"], "w"):
-        with pytest.raises(ValueError, match="features must be a list of at least one column"):
-            ArrowPartitions(tmp_path, "tumor", features=features)
+    for target, features in (("tumor", []), ([], ["x0"]), ("w", ["x0", "x0"]), ("w", ["x0", "w"]), ("w", "x0")):
+        with pytest.raises(ValueError, match="features and target must name at least one column each"):
+            ArrowPartitions(tmp_path, target, features=features)
+    assert ArrowPartitions(tmp_path, "w", features=frame.columns[:2])[0][0].shape == (569, 2)
 
 
 @pytest.mark.parametrize("kind", ["csv", "feather"])

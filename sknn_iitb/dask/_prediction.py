@@ -78,7 +78,7 @@ class LazyMixin(ClientMixin):
 
 
 def _has(name):
-    """Whether the estimator for one machine has a method; its AttributeError says why not."""
+    """The check whether the estimator for one machine has a method; its AttributeError says why not."""
     return lambda estimator: getattr(super(LazyClassifierMixin, estimator), name)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.metaestimators import available_if
 
 from sknn_iitb.dask._client import with_parameters_of
 from sknn_iitb.dask._dask_cluster import as_dask_cluster
@@ -126,3 +127,18 @@ class DaskTabularMLPRegressor(DaskTabularMixin, TabularMLPRegressor):
     def __init__(self, *args: Any, client: Any = None, **parameters: Any) -> None:
         super().__init__(*args, **parameters)
         self.client = client
+
+    @available_if(lambda estimator: super().predict_quantiles)
+    def predict_quantiles(self, X: Any) -> Any:
+        """Predict the `quantiles`, lazily for a Dask collection. Not available if `quantiles` is None.
+
+        Parameters
+        ----------
+        X : Dask collection, array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : dask.array.Array of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
+            An ndarray if X is not a Dask collection.
+        """
+        return self._lazily("predict_quantiles", X)
