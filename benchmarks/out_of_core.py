@@ -1,4 +1,4 @@
-"""Training on Parquet files by ``fit_batches``: rows per second beside ``fit`` in memory, and peak memory.
+"""Training on Parquet files by ``fit_batches``: rows per second compared with ``fit`` in memory, and peak memory.
 
 ``python -m benchmarks.out_of_core`` writes `--gigabytes` (default 10) of float32 numbers to Parquet files in a
 temporary folder. One process trains on the files by ``fit_batches`` and reports its peak resident memory, and another
@@ -71,32 +71,41 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=10)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--hidden", default="256,256", help="units of the hidden layers")
+    parser.add_argument("--hidden", nargs="+", default=["64,64", "256,256"], help="units of the hidden layers")
     arguments = parse(parser, "Uses 60 MB of data")
     gigabytes = 0.06 if arguments.quick else arguments.gigabytes
     n_groups = max(2, round(gigabytes * 1e9 / BYTES))
+    figures = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "train").mkdir()
         (folder / "test").mkdir()
         write(folder / "train", range(n_groups))
         write(folder / "test", range(n_groups, n_groups + 1))
-        found = {}
-        for label, n_in_memory in {"files": 0, "memory": min(n_groups, max(1, int(IN_MEMORY / BYTES)))}.items():
-            options = folder / "train", folder / "test", arguments.epochs, n_in_memory, arguments.hidden, ROW_GROUP
-            command = [sys.executable, "-c", TRAIN, *map(str, options)]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            found[label] = speed, peak, accuracy = [float(number) for number in done.stdout.split()]
-            print(f"{label}: {speed:,.0f} rows/s, peak {peak:,.0f} MB, accuracy {accuracy:.4f}", flush=True)
-    (speed, peak, _), (in_memory, *_) = found["files"], found["memory"]
-    print(f"{n_groups * BYTES / 1e9:.1f} GB: {speed / in_memory:.2f} of the rows per second in memory")
-    figures = {
-        "gigabytes": figure([n_groups * BYTES / 1e9], 1),
-        "rows_per_second": figure([speed], 0),
-        "share_of_in_memory": figure([speed / in_memory], 2, "", 0.8),
-        "peak": figure([peak], 0, "MB", 1000),
-    }
+        for hidden in arguments.hidden:
+            figures |= compared(folder, hidden, n_groups, arguments.epochs)
     save(arguments.save, "out_of_core", figures)
+
+
+def compared(folder, hidden, n_groups, epochs):
+    """The figures of a network that trains on the files, and one of the same size that trains in memory."""
+    found = {}
+    for label, n_in_memory in {"files": 0, "memory": min(n_groups, max(1, int(IN_MEMORY / BYTES)))}.items():
+        options = folder / "train", folder / "test", epochs, n_in_memory, hidden, ROW_GROUP
+        command = [sys.executable, "-c", TRAIN, *map(str, options)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        found[label] = speed, peak, accuracy = [float(number) for number in done.stdout.split()]
+        print(f"{hidden}, {label}: {speed:,.0f} rows/s, peak {peak:,.0f} MB, accuracy {accuracy:.4f}", flush=True)
+    (speed, peak, accuracy), (in_memory, _, expected) = found["files"], found["memory"]
+    size = n_groups * BYTES
+    what = f"{size / 1e9:.0f} GB, {N_COLUMNS} -> {hidden.replace(',', ', ')}"
+    return {
+        f"{what}: rows per second": figure([speed / 1e6], 2, "million"),
+        f"{what}: compared with training in memory": figure([speed / in_memory], 2, "times as fast", 0.8),
+        f"{what}: peak memory of the process": figure([peak], 0, "MB", 1000),
+        f"{what}: accuracy": figure([accuracy], 4),
+        f"{what}: accuracy in memory, {min(size, IN_MEMORY) / 1e9:.0f} GB": figure([expected], 4),
+    }
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ TABLES = {
     "fit": training,
     **{
         name: partial(measured, name)
-        for name in ("growth", "threads", "search", "predict", "predict --tables", "start", "memory")
+        for name in ("growth", "threads", "search", "predict", "predict --tables", "start", "memory", "out_of_core")
     },
 }
 
